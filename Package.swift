@@ -32,9 +32,9 @@ let package = Package(
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
 
-    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
+    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])], linkerSettings: [.linkedLibrary("m")]),
     library("TensorKernels", ["CKernels", "COpenBLAS"]),
-    library("Layers", ["TensorKernels"]),
+    library("Layers", ["TensorKernels", "CKernels"]),
     library(
       "Formats", ["CHDF5", "CZlib", "CZstd", .product(name: "Crypto", package: "swift-crypto")]),
     library("Tokenization", ["Formats"]),

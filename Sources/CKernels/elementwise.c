@@ -1,1 +1,109 @@
-#include "CKernels.h"
+#include "internal.h"
+
+const char *ck_instruction_set(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
+    return "avx512";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
+#endif
+  return "baseline";
+}
+
+CK_DISPATCH void ck_add(float *restrict y, const float *restrict x, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+CK_DISPATCH void ck_axpy(float *restrict y, float a, const float *restrict x, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+CK_DISPATCH void ck_scale(float *y, float a, const float *x, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) y[i] = a * x[i];
+}
+
+CK_DISPATCH double ck_dot(const float *x, const float *y, size_t n) {
+  CK_REASSOCIATE
+  double total = 0;
+  // Blocks of 4096 keep f32 lanes short of rounding trouble; the blocks are summed in f64.
+  for (size_t start = 0; start < n; start += 4096) {
+    size_t end = start + 4096 < n ? start + 4096 : n;
+    float sum = 0;
+    for (size_t i = start; i < end; i++) sum += x[i] * y[i];
+    total += (double)sum;
+  }
+  return total;
+}
+
+CK_DISPATCH void ck_silu_mul(float *h, const float *gate, const float *up, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) h[i] = gate[i] * ck_sigmoid(gate[i]) * up[i];
+}
+
+CK_DISPATCH void ck_silu_mul_backward(float *dgate, float *dup, const float *dh, const float *gate, const float *up,
+                                      size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) {
+    float g = gate[i], u = up[i], d = dh[i];
+    float s = ck_sigmoid(g);
+    dup[i] = d * g * s;
+    dgate[i] = d * u * s * (1.0f + g * (1.0f - s));
+  }
+}
+
+CK_DISPATCH void ck_gelu(float *y, const float *x, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) y[i] = 0.5f * x[i] * (1.0f + ck_erf(x[i] * 0.70710678118654752f));
+}
+
+CK_DISPATCH void ck_gelu_backward(float *dx, const float *dy, const float *x, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) {
+    float v = x[i];
+    float cdf = 0.5f * (1.0f + ck_erf(v * 0.70710678118654752f));
+    float pdf = 0.3989422804014327f * ck_exp(-0.5f * v * v);
+    dx[i] = dy[i] * (cdf + v * pdf);
+  }
+}
+
+CK_DISPATCH void ck_tanh(float *y, const float *x, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) y[i] = 1.0f - 2.0f / (1.0f + ck_exp(2.0f * x[i]));
+}
+
+CK_DISPATCH void ck_rope(float *x, size_t stride, const float *cosine, const float *sine, float direction, size_t rows,
+                         size_t heads, size_t half) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *c = cosine + r * half, *s = sine + r * half;
+    for (size_t h = 0; h < heads; h++) {
+      float *a = x + r * stride + h * 2 * half, *b = a + half;
+      for (size_t i = 0; i < half; i++) {
+        float u = a[i], v = b[i], t = direction * s[i];
+        a[i] = u * c[i] - v * t;
+        b[i] = v * c[i] + u * t;
+      }
+    }
+  }
+}
+
+CK_DISPATCH void ck_adamw(float *w, float *m, float *v, const float *g, float lr, float b1, float b2, float c1, float c2,
+                          float eps, float decay, size_t n) {
+  float i1 = 1.0f / c1, i2 = 1.0f / c2;
+  for (size_t i = 0; i < n; i++) {
+    float d = g[i];
+    m[i] = b1 * m[i] + (1.0f - b1) * d;
+    v[i] = b2 * v[i] + (1.0f - b2) * d * d;
+    w[i] -= lr * (m[i] * i1 / (__builtin_sqrtf(v[i] * i2) + eps) + decay * w[i]);
+  }
+}
+
+CK_DISPATCH int ck_all_finite(const float *x, size_t n) {
+  uint32_t bad = 0;
+  for (size_t i = 0; i < n; i++) {
+    union { float f; uint32_t u; } bits = {x[i]};
+    bad |= (uint32_t)((bits.u & 0x7f800000u) == 0x7f800000u);
+  }
+  return bad == 0;
+}

@@ -1,3 +1,68 @@
+// The vector loops under the layers, in C because they need an instruction set chosen at run time:
+// each is compiled for AVX-512, AVX2 and the baseline, and the loader picks one (ifunc).
+// Matrices are row-major f32. `rows` x `columns`, with a stride in elements where rows may be apart.
+// Sums use a fixed order for a given instruction set, so the same machine gives the same bits.
+
 #ifndef C_KERNELS_H
 #define C_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Name of the instruction set the loader picked: "avx512", "avx2" or "baseline".
+const char *ck_instruction_set(void);
+
+// y += x
+void ck_add(float *y, const float *x, size_t n);
+// y += a x
+void ck_axpy(float *y, float a, const float *x, size_t n);
+// y = a x
+void ck_scale(float *y, float a, const float *x, size_t n);
+// sum x_i y_i, lanes in f32, returned in f64
+double ck_dot(const float *x, const float *y, size_t n);
+
+// SwiGLU: h = silu(gate) * up
+void ck_silu_mul(float *h, const float *gate, const float *up, size_t n);
+// Given dh: writes dgate and dup (may alias gate and up).
+void ck_silu_mul_backward(float *dgate, float *dup, const float *dh, const float *gate, const float *up, size_t n);
+
+// GELU by the error function: y = x Phi(x) (erf within 2e-7); may alias.
+void ck_gelu(float *y, const float *x, size_t n);
+// dx = dy (Phi(x) + x phi(x)); may alias dy.
+void ck_gelu_backward(float *dx, const float *dy, const float *x, size_t n);
+
+// tanh by exp; may alias.
+void ck_tanh(float *y, const float *x, size_t n);
+
+// y = x / rms(x) * w a row; inverse_rms[rows] is kept for backward.
+void ck_rms_norm(float *y, float *inverse_rms, const float *x, const float *w, float epsilon, size_t rows, size_t columns);
+// dx += backward of rms norm (adds to dx).
+void ck_rms_norm_backward(float *dx, const float *dy, const float *x, const float *inverse_rms, const float *w, size_t rows, size_t columns);
+
+// y = (x - mean) / sd * w + b a row; mean[rows] and inverse_sd[rows] are kept for backward.
+void ck_layer_norm(float *y, float *mean, float *inverse_sd, const float *x, const float *w, const float *b, float epsilon, size_t rows, size_t columns);
+// dx = backward of layer norm (written; may alias dy); dw and db are added to when not NULL.
+void ck_layer_norm_backward(float *dx, float *dw, float *db, const float *dy, const float *x, const float *mean, const float *inverse_sd, const float *w, size_t rows, size_t columns);
+
+// Softmax in place over the first `kept(r)` columns of each row, the rest set to zero:
+// kept(r) = r + 1 when causal, else columns. Scores are scaled first: p = softmax(scale * s).
+void ck_softmax(float *s, float scale, int causal, size_t rows, size_t columns);
+// ds = scale * p * (dp - sum(dp * p)) a row, written over dp.
+void ck_softmax_backward(float *dp, const float *p, float scale, size_t rows, size_t columns);
+
+// Row cross-entropy over logits: returns log-sum-exp(logits) - logits[target] in f64.
+// When `gradient_weight` is not zero the logits are overwritten by gradient_weight * (softmax - onehot).
+double ck_cross_entropy(float *logits, size_t columns, size_t target, float gradient_weight);
+
+// Rotary embedding by the Hugging Face convention (halves, not pairs), in place, over `heads` heads of width 2*half
+// in each row; cosine and sine are [rows x half]. `direction` 1 rotates forward, -1 back.
+void ck_rope(float *x, size_t stride, const float *cosine, const float *sine, float direction, size_t rows, size_t heads, size_t half);
+
+// AdamW, decoupled weight decay (Loshchilov & Hutter 2019):
+// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= lr (m/c1 / (sqrt(v/c2) + eps) + decay w), c = 1 - b^step
+void ck_adamw(float *w, float *m, float *v, const float *g, float lr, float b1, float b2, float c1, float c2, float eps, float decay, size_t n);
+
+// 1 when every value is finite, else 0.
+int ck_all_finite(const float *x, size_t n);
+
 #endif

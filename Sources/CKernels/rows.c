@@ -1,0 +1,126 @@
+#include "internal.h"
+
+CK_DISPATCH void ck_rms_norm(float *y, float *inverse_rms, const float *x, const float *w, float epsilon, size_t rows,
+                             size_t columns) {
+  CK_REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    const float *a = x + r * columns;
+    float sum = 0;
+    for (size_t i = 0; i < columns; i++) sum += a[i] * a[i];
+    float inverse = 1.0f / __builtin_sqrtf(sum / (float)columns + epsilon);
+    inverse_rms[r] = inverse;
+    float *out = y + r * columns;
+    for (size_t i = 0; i < columns; i++) out[i] = a[i] * inverse * w[i];
+  }
+}
+
+// With n = x * inv: dx = inv * (w dy - n * mean(w dy * n)).
+CK_DISPATCH void ck_rms_norm_backward(float *dx, const float *dy, const float *x, const float *inverse_rms,
+                                      const float *w, size_t rows, size_t columns) {
+  CK_REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    const float *a = x + r * columns, *d = dy + r * columns;
+    float *out = dx + r * columns;
+    float inverse = inverse_rms[r], sum = 0;
+    for (size_t i = 0; i < columns; i++) sum += d[i] * w[i] * a[i];
+    float pull = sum * inverse * inverse / (float)columns;
+    for (size_t i = 0; i < columns; i++) out[i] += inverse * (d[i] * w[i] - a[i] * pull);
+  }
+}
+
+CK_DISPATCH void ck_layer_norm(float *y, float *mean, float *inverse_sd, const float *x, const float *w, const float *b,
+                               float epsilon, size_t rows, size_t columns) {
+  CK_REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    const float *a = x + r * columns;
+    float sum = 0;
+    for (size_t i = 0; i < columns; i++) sum += a[i];
+    float m = sum / (float)columns, square = 0;
+    for (size_t i = 0; i < columns; i++) square += (a[i] - m) * (a[i] - m);
+    float inverse = 1.0f / __builtin_sqrtf(square / (float)columns + epsilon);
+    mean[r] = m;
+    inverse_sd[r] = inverse;
+    float *out = y + r * columns;
+    for (size_t i = 0; i < columns; i++) out[i] = (a[i] - m) * inverse * w[i] + b[i];
+  }
+}
+
+// With n = (x - mean) inv and g = w dy: dx = inv (g - mean(g) - n mean(g n)).
+CK_DISPATCH void ck_layer_norm_backward(float *dx, float *dw, float *db, const float *dy, const float *x,
+                                        const float *mean, const float *inverse_sd, const float *w, size_t rows,
+                                        size_t columns) {
+  CK_REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    const float *a = x + r * columns, *d = dy + r * columns;
+    float *out = dx + r * columns;
+    float m = mean[r], inverse = inverse_sd[r], sum = 0, weighted = 0;
+    if (dw) for (size_t i = 0; i < columns; i++) dw[i] += d[i] * (a[i] - m) * inverse;
+    if (db) for (size_t i = 0; i < columns; i++) db[i] += d[i];
+    for (size_t i = 0; i < columns; i++) {
+      float g = d[i] * w[i];
+      sum += g;
+      weighted += g * (a[i] - m) * inverse;
+    }
+    sum /= (float)columns;
+    weighted /= (float)columns;
+    for (size_t i = 0; i < columns; i++) out[i] = inverse * (d[i] * w[i] - sum - (a[i] - m) * inverse * weighted);
+  }
+}
+
+CK_INLINE float row_max(const float *a, size_t n) {
+  float m = a[0];
+  for (size_t i = 1; i < n; i++) m = a[i] > m ? a[i] : m;
+  return m;
+}
+
+CK_DISPATCH void ck_softmax(float *s, float scale, int causal, size_t rows, size_t columns) {
+  CK_REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    float *a = s + r * columns;
+    size_t kept = causal ? r + 1 : columns;
+    float top = row_max(a, kept) * scale, sum = 0;
+    for (size_t i = 0; i < kept; i++) {
+      a[i] = ck_exp(a[i] * scale - top);
+      sum += a[i];
+    }
+    float inverse = 1.0f / sum;
+    for (size_t i = 0; i < kept; i++) a[i] *= inverse;
+    for (size_t i = kept; i < columns; i++) a[i] = 0;
+  }
+}
+
+CK_DISPATCH void ck_softmax_backward(float *dp, const float *p, float scale, size_t rows, size_t columns) {
+  CK_REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    float *d = dp + r * columns;
+    const float *a = p + r * columns;
+    float sum = 0;
+    for (size_t i = 0; i < columns; i++) sum += d[i] * a[i];
+    for (size_t i = 0; i < columns; i++) d[i] = scale * a[i] * (d[i] - sum);
+  }
+}
+
+CK_DISPATCH double ck_cross_entropy(float *logits, size_t columns, size_t target, float gradient_weight) {
+  CK_REASSOCIATE
+  float top = row_max(logits, columns), chosen = logits[target], sum = 0;
+  double total = 0;
+  for (size_t start = 0; start < columns; start += 1024) {
+    size_t end = start + 1024 < columns ? start + 1024 : columns;
+    sum = 0;
+    if (gradient_weight != 0) {
+      for (size_t i = start; i < end; i++) {
+        logits[i] = ck_exp(logits[i] - top);
+        sum += logits[i];
+      }
+    } else {
+      for (size_t i = start; i < end; i++) sum += ck_exp(logits[i] - top);
+    }
+    total += (double)sum;
+  }
+  if (gradient_weight != 0) {
+    float scale = gradient_weight / (float)total;
+    for (size_t i = 0; i < columns; i++) logits[i] *= scale;
+    logits[target] -= gradient_weight;
+  }
+  return log(total) + (double)(top - chosen);
+}

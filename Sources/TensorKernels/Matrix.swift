@@ -1,0 +1,168 @@
+/// Memory that matrices are views of: 64-byte aligned floats, or bytes owned by someone else (a mapped file).
+///
+/// Not synchronised. The rule that makes sharing safe: what several workers see through a `MatrixView` is not
+/// written while they do; what is written through a `Matrix` belongs to one worker.
+package final class FloatStorage: @unchecked Sendable {
+  package let base: UnsafeMutablePointer<Float>
+  package let count: Int
+  private let owner: AnyObject?
+
+  /// Zeroed memory for `count` floats.
+  package init(count: Int) {
+    let bytes = max(count, 1) * MemoryLayout<Float>.stride
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+    raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    base = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    self.count = count
+    owner = nil
+  }
+
+  /// Memory that lives as long as `owner` does and is only read.
+  package init(readOnly floats: UnsafeBufferPointer<Float>, owner: AnyObject) {
+    base = UnsafeMutablePointer(mutating: floats.baseAddress!)
+    count = floats.count
+    self.owner = owner
+  }
+
+  deinit {
+    if owner == nil { UnsafeMutableRawPointer(base).deallocate() }
+  }
+}
+
+/// A row-major f32 matrix that may be written: `rows` x `columns`, rows `stride` floats apart.
+///
+/// It is a view: copies share memory, and keep it alive.
+package struct Matrix {
+  package let storage: FloatStorage
+  package let pointer: UnsafeMutablePointer<Float>
+  package let rows: Int
+  package let columns: Int
+  package let stride: Int
+
+  /// A matrix of zeros with memory of its own.
+  package init(rows: Int, columns: Int) {
+    self.init(storage: FloatStorage(count: rows * columns), offset: 0, rows: rows, columns: columns)
+  }
+
+  /// A matrix of its own holding `values`, row after row.
+  package init(rows: Int, columns: Int, values: [Float]) {
+    precondition(values.count == rows * columns, "Matrix: \(values.count) values for \(rows) x \(columns)")
+    self.init(rows: rows, columns: columns)
+    pointer.update(from: values, count: values.count)
+  }
+
+  package init(storage: FloatStorage, offset: Int, rows: Int, columns: Int, stride: Int? = nil) {
+    let stride = stride ?? columns
+    precondition(
+      rows >= 0 && columns >= 0 && stride >= columns, "Matrix: \(rows) x \(columns), stride \(stride)")
+    precondition(
+      rows == 0 || offset + (rows - 1) * stride + columns <= storage.count,
+      "Matrix: \(rows) x \(columns) at \(offset) lies outside \(storage.count) floats")
+    self.storage = storage
+    self.pointer = storage.base + offset
+    self.rows = rows
+    self.columns = columns
+    self.stride = stride
+  }
+
+  /// The same memory, read only.
+  package var view: MatrixView { MatrixView(self) }
+
+  /// Whether the rows follow each other without a gap.
+  package var isContiguous: Bool { stride == columns || rows <= 1 }
+
+  /// The rows in `range`, sharing memory.
+  package func rows(_ range: Range<Int>) -> Matrix {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows) x \(columns)")
+    return Matrix(
+      storage: storage, offset: pointer - storage.base + range.lowerBound * stride, rows: range.count,
+      columns: columns, stride: stride)
+  }
+
+  /// The columns in `range`, sharing memory.
+  package func columns(_ range: Range<Int>) -> Matrix {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows) x \(columns)")
+    return Matrix(
+      storage: storage, offset: pointer - storage.base + range.lowerBound, rows: rows, columns: range.count,
+      stride: stride)
+  }
+
+  package subscript(row: Int, column: Int) -> Float {
+    get { view[row, column] }
+    nonmutating set {
+      precondition(
+        row >= 0 && row < rows && column >= 0 && column < columns,
+        "(\(row), \(column)) of \(rows) x \(columns)")
+      pointer[row * stride + column] = newValue
+    }
+  }
+
+  /// Every element set to `value`.
+  package func fill(_ value: Float) {
+    for row in 0..<rows { (pointer + row * stride).update(repeating: value, count: columns) }
+  }
+
+  /// Copies a matrix of the same shape.
+  package func copy(_ source: MatrixView) {
+    precondition(
+      rows == source.rows && columns == source.columns,
+      "copy: \(source.rows) x \(source.columns) into \(rows) x \(columns)")
+    for row in 0..<rows {
+      (pointer + row * stride).update(from: source.pointer + row * source.stride, count: columns)
+    }
+  }
+}
+
+/// A row-major f32 matrix that is only read, and so may be shared between workers.
+package struct MatrixView: @unchecked Sendable {
+  package let storage: FloatStorage
+  package let pointer: UnsafePointer<Float>
+  package let rows: Int
+  package let columns: Int
+  package let stride: Int
+
+  package init(_ matrix: Matrix) {
+    storage = matrix.storage
+    pointer = UnsafePointer(matrix.pointer)
+    rows = matrix.rows
+    columns = matrix.columns
+    stride = matrix.stride
+  }
+
+  /// Whether the rows follow each other without a gap.
+  package var isContiguous: Bool { stride == columns || rows <= 1 }
+
+  /// The rows in `range`, sharing memory.
+  package func rows(_ range: Range<Int>) -> MatrixView {
+    MatrixView(asMatrix.rows(range))
+  }
+
+  /// The columns in `range`, sharing memory.
+  package func columns(_ range: Range<Int>) -> MatrixView {
+    MatrixView(asMatrix.columns(range))
+  }
+
+  package subscript(row: Int, column: Int) -> Float {
+    precondition(
+      row >= 0 && row < rows && column >= 0 && column < columns, "(\(row), \(column)) of \(rows) x \(columns)"
+    )
+    return pointer[row * stride + column]
+  }
+
+  /// All values, row after row.
+  package var values: [Float] {
+    var result: [Float] = []
+    result.reserveCapacity(rows * columns)
+    for row in 0..<rows {
+      result.append(contentsOf: UnsafeBufferPointer(start: pointer + row * stride, count: columns))
+    }
+    return result
+  }
+
+  private var asMatrix: Matrix {
+    Matrix(
+      storage: storage, offset: pointer - UnsafePointer(storage.base), rows: rows, columns: columns,
+      stride: stride)
+  }
+}
