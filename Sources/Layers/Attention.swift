@@ -45,7 +45,7 @@ package func attention(
   forEachHead(offsets: offsets, shape: shape, arena: arena) { rows, head in
     let kv = shape.keyValueColumns(ofHead: head)
     let p = attentionProbabilities(q, k, rows: rows, head: head, shape: shape, arena: arena)
-    gemm(p.view, v.rows(rows).columns(kv), into: output.rows(rows).columns(shape.queryColumns(head)))
+    gemm(p.view, .no, v.rows(rows).columns(kv), into: output.rows(rows).columns(shape.queryColumns(head)))
   }
 }
 
@@ -71,7 +71,7 @@ package func attentionBackward(
     let ds = arena.matrix(rows.count, rows.count)
     gemm(upstream, .no, v.rows(rows).columns(kv), .yes, into: ds)
     ck_softmax_backward(ds.pointer, p.pointer, shape.scale, rows.count, rows.count)
-    gemm(ds.view, k.rows(rows).columns(kv), into: dq.rows(rows).columns(columns))
+    gemm(ds.view, .no, k.rows(rows).columns(kv), into: dq.rows(rows).columns(columns))
     gemm(ds.view, .yes, q.rows(rows).columns(columns), into: dk.rows(rows).columns(kv), beta: beta)
   }
 }

@@ -17,7 +17,7 @@ package enum Transpose {
 
 /// General matrix product: `C = alpha op(A) op(B) + beta C`, with `op(A)`: m x k, `op(B)`: k x n, C: m x n.
 package func gemm(
-  _ a: MatrixView, _ transposeA: Transpose = .no, _ b: MatrixView, _ transposeB: Transpose = .no,
+  _ a: MatrixView, _ transposeA: Transpose, _ b: MatrixView, _ transposeB: Transpose = .no,
   into c: Matrix,
   alpha: Float = 1, beta: Float = 0
 ) {
