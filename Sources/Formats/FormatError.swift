@@ -1,0 +1,35 @@
+import Glibc
+
+/// What can go wrong with a file, sorted by what the user must do about it.
+package enum FormatError: Error, Equatable, CustomStringConvertible {
+  /// A file or folder that must be there is not.
+  case missing(path: String)
+  /// The content is not what it must be; `place` is the file, with a line or a tensor where one is at fault.
+  case malformed(place: String, reason: String)
+  /// The system refused to read or write.
+  case inputOutput(path: String, reason: String)
+  /// The output is there already and was not to be overwritten.
+  case exists(path: String)
+  /// A journal that was made with other settings cannot be gone on with; values are as in its configuration.
+  case differentConfiguration(path: String, option: String, journal: String, now: String)
+
+  package var description: String {
+    switch self {
+    case .missing(let path): "\(path): no such file or folder"
+    case .malformed(let place, let reason): "\(place): \(reason)"
+    case .inputOutput(let path, let reason): "\(path): \(reason)"
+    case .exists(let path): "\(path) exists already; give another name, or --force to overwrite it"
+    case .differentConfiguration(let path, let option, let journal, let now):
+      """
+      \(path) was begun with another '\(option)' (\(journal), now \(now)); \
+      repeat the earlier settings to resume, or remove it to begin anew
+      """
+    }
+  }
+
+  /// The error for a system call that has just failed on `path`, from `errno`.
+  static func system(_ path: String, _ doing: String, code: Int32 = errno) -> FormatError {
+    if code == ENOENT || code == ENOTDIR { return .missing(path: path) }
+    return .inputOutput(path: path, reason: "cannot \(doing): \(String(cString: strerror(code)))")
+  }
+}
