@@ -1,0 +1,33 @@
+# `make demo` shows the whole loop on real text; `make test` says whether this checkout is sound.
+
+.PHONY: help setup build demo test check-peers format format-check clean
+
+SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
+
+help: ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the build needs (Debian packages); quiet when nothing is missing
+	@scripts/setup.sh
+
+build: setup ## build the `alinfik` command: .build/release/alinfik
+	swift build -c release --product alinfik
+
+demo: build ## label, train, score and compare on real text (downloads 215 MB once; FORCE=1 starts over)
+	@scripts/demo.sh $(if $(FORCE),--force)
+
+test: setup ## build and run all tests; needs no model, no Python packages
+	swift build -c release --build-tests
+	swift test -c release --skip-build
+
+check-peers: build ## hold results against PyTorch, transformers, sentence-transformers and h5py
+	@scripts/check-peers.sh
+
+format: ## rewrite the sources in the house style
+	swift format --in-place --recursive $(SWIFT_SOURCES)
+
+format-check: ## fail where the style is not kept
+	swift format lint --strict --recursive $(SWIFT_SOURCES)
+
+clean: ## remove build products; downloads (.cache) and results (runs) stay
+	rm -rf .build
