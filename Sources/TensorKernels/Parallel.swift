@@ -26,3 +26,15 @@ package func parallelForEach(
   }
   if let error = failure.withLock({ $0 }) { throw error }
 }
+
+/// The values of `body(worker, index)` for every index in `0..<count`, in index order, from `workers` threads.
+package func parallelMap<Value: Sendable>(
+  count: Int, workers: Int, _ body: @escaping @Sendable (_ worker: Int, _ index: Int) throws -> Value
+) throws -> [Value] {
+  let values = Mutex([Value?](repeating: nil, count: count))
+  try parallelForEach(count: count, workers: workers) { worker, index in
+    let value = try body(worker, index)
+    values.withLock { $0[index] = value }
+  }
+  return values.withLock { $0.map { $0! } }
+}
