@@ -1,0 +1,25 @@
+# Sourced by the experiments: paths and names they share. ALINFIK_DATA and ALINFIK_PEERS_PYTHON as in CONTRIBUTING.md.
+set -euo pipefail
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+data=$(cd "$repository" && cd "${ALINFIK_DATA:-../shared/data}" && pwd)
+python=${ALINFIK_PEERS_PYTHON:-$repository/.cache/peers-venv/bin/python}
+alinfik=$repository/.build/release/alinfik
+model=$repository/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
+encoder=$repository/.cache/models/all-MiniLM-L6-v2
+runs=$repository/runs/$(basename "$experiment")
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+mkdir -p "$runs"
+"$repository/scripts/fetch-models" smollm2 minilm
+
+# rows FILE PER_SOURCE SEED OUTPUT: equal quotas a source, by a committed seed
+rows() {
+  "$repository/scripts/subsample.py" "$1" --per-source "$2" --seed "$3" > "$4.partial"
+  mv "$4.partial" "$4"
+}
+
+# once RESULT COMMAND...: runs COMMAND unless RESULT is there
+once() {
+  local result=$1
+  shift
+  [ -e "$result" ] || "$@"
+}

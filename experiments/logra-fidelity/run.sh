@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Exact `dot` labels of 500 rows against their LoGra estimates at a few ranks. Writes results.json here.
+experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$experiment/../environment.sh"
+
+rows "$data/instruct/pool.jsonl" 100 1 "$runs/sample.jsonl"
+rows "$data/instruct/target.jsonl" 64 1 "$runs/target.jsonl"
+label() {
+  local output=$1
+  shift
+  once "$output" "$alinfik" label --model "$model" --target "$runs/target.jsonl" --sample "$runs/sample.jsonl" \
+    --max-tokens 192 --seed 1 --output "$output" "$@"
+}
+label "$runs/dot.h5" --kind dot
+for setting in "random 16" "random 24" "pca 16"; do
+  read -r projection rank <<< "$setting"
+  label "$runs/$projection-$rank.h5" --kind dot --projection "$projection" --rank "$rank" || continue
+  "$python" "$repository/experiments/agreement.py" "$runs/dot.h5" "$runs/$projection-$rank.h5" \
+    > "$runs/$projection-$rank.json"
+done
+"$python" - "$runs" > "$experiment/results.json" <<'END'
+import json, pathlib, sys
+found = {}
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*-*.json")):
+    result = json.loads(path.read_text())
+    rank = int(path.stem.split("-")[1])
+    # SmolLM2-135M: 30 blocks of 7 watched layers; rank x rank numbers a layer, as f32
+    result["projected_bytes_per_sample"] = 30 * 7 * rank * rank * 4
+    result.pop("bytes")
+    found[path.stem] = result
+print(json.dumps(found, indent=2))
+END
+cat "$experiment/results.json"
