@@ -44,7 +44,7 @@ let package = Package(
     library("LinFiK", ["LanguageModels", "Records"]),
     library("Encoder", ["Layers", "Formats", "Tokenization"]),
     library("Distill", ["Encoder", "Records", "RankStatistics"]),
-    library("Reporting", []),
+    library("Reporting", ["RankStatistics"]),
     library("Comparison", ["LinFiK", "Encoder", "RankStatistics", "Reporting"]),
     .executableTarget(
       name: "alinfik-cli",

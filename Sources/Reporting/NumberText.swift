@@ -1,0 +1,98 @@
+import Foundation
+
+/// How numbers are written in a report: rounded to what can be read, with a real minus sign, and an en dash
+/// where nothing was measured.
+enum NumberText {
+  static let none = "–"
+
+  /// Two digits after the point, as a correlation or a share of one.
+  static func correlation(_ value: Double?) -> String {
+    guard let value, value.isFinite else { return none }
+    let text = String(format: "%.2f", abs(value))
+    return value < 0 && text != "0.00" ? "−" + text : text
+  }
+
+  /// "0.78 to 0.84".
+  static func interval(lower: Double, upper: Double) -> String {
+    "\(correlation(lower)) to \(correlation(upper))"
+  }
+
+  /// A number on an axis, with the digits it needs.
+  static func tick(_ value: Double) -> String {
+    let size = abs(value)
+    if size < 1e-9 { return "0" }
+    let decimals = (0...4).first { place in
+      let scaled = size * pow(10, Double(place))
+      return abs(scaled - scaled.rounded()) < 1e-6 * max(1, scaled)
+    }
+    return (value < 0 ? "−" : "") + grouped(String(format: "%.*f", decimals ?? 4, size))
+  }
+
+  /// A power of ten of seconds on an axis.
+  static func tickDuration(_ seconds: Double) -> String {
+    seconds < 0.9 ? tick(seconds * 1000) + " ms" : tick(seconds) + " s"
+  }
+
+  /// `digits` significant digits, without an exponent between 0.001 and 100,000, in thousands from 10,000.
+  static func significant(_ value: Double?, digits: Int = 3) -> String {
+    guard let value, value.isFinite else { return none }
+    let size = abs(value)
+    let sign = value < 0 ? "−" : ""
+    if size == 0 { return "0" }
+    if size < 1e-3 || size >= 1e9 {
+      let exponent = Int(log10(size).rounded(.down))
+      return sign + String(format: "%.*f", digits - 1, size / pow(10, Double(exponent))) + " × 10" + superscript(exponent)
+    }
+    let exponent = Int(log10(size).rounded(.down))
+    let decimals = max(0, digits - 1 - exponent)
+    return sign + grouped(String(format: "%.*f", decimals, size))
+  }
+
+  /// A whole number with thin groups of three from 10,000 on.
+  static func count(_ value: Int) -> String { (value < 0 ? "−" : "") + grouped(String(value.magnitude)) }
+
+  /// A time with the unit that suits it.
+  static func duration(_ seconds: Double?) -> String {
+    guard let seconds, seconds.isFinite else { return none }
+    switch seconds {
+    case ..<0.0005: return "under 1 ms"
+    case ..<1: return significant(seconds * 1000, digits: 2) + " ms"
+    case ..<120: return significant(seconds, digits: seconds < 10 ? 2 : 3) + " s"
+    case ..<7200: return significant(seconds / 60, digits: 3) + " min"
+    default: return significant(seconds / 3600, digits: 3) + " h"
+    }
+  }
+
+  /// Bytes in decimal units.
+  static func bytes(_ count: Int?) -> String {
+    guard let count else { return none }
+    let units = ["B", "kB", "MB", "GB", "TB"]
+    var value = Double(count)
+    var unit = 0
+    while value >= 999.5, unit < units.count - 1 {
+      value /= 1000
+      unit += 1
+    }
+    return (unit == 0 ? String(count) : significant(value)) + " " + units[unit]
+  }
+
+  /// The exponent of a power of ten, raised.
+  static func superscript(_ exponent: Int) -> String {
+    let digits = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"]
+    let raised = String(exponent.magnitude).map { digits[$0.wholeNumberValue!] }.joined()
+    return exponent < 0 ? "⁻" + raised : raised
+  }
+
+  /// Thin spaces between groups of three before the point, from five digits on.
+  private static func grouped(_ number: String) -> String {
+    let parts = number.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    let whole = Array(parts[0])
+    guard whole.count > 4 else { return number }
+    var text = ""
+    for (place, digit) in whole.enumerated() {
+      if place > 0, (whole.count - place) % 3 == 0 { text.append("\u{202F}") }
+      text.append(digit)
+    }
+    return parts.count > 1 ? text + "." + parts[1] : text
+  }
+}
