@@ -1,8 +1,8 @@
 /// A string kept as its bytes, compared and hashed as bytes.
 ///
-/// Swift's `String` takes canonically equal texts for one ("é" composed and decomposed), so it cannot be the key of
-/// a vocabulary; this can. The bytes are usually UTF-8, but nothing here depends on it.
-package struct ByteString: Hashable, Sendable, Comparable, ExpressibleByStringLiteral, CustomStringConvertible {
+/// Swift's `String` takes canonically equal texts for one ("é" composed and decomposed), so it cannot be the
+/// key of a vocabulary; this can. The bytes are usually UTF-8, but nothing here depends on it.
+package struct ByteString: Hashable, Comparable, Sendable {
   package var bytes: [UInt8]
 
   package init(_ bytes: [UInt8]) { self.bytes = bytes }
@@ -11,12 +11,8 @@ package struct ByteString: Hashable, Sendable, Comparable, ExpressibleByStringLi
 
   package init(_ string: String) { bytes = Array(string.utf8) }
 
-  package init(stringLiteral value: String) { bytes = Array(value.utf8) }
-
   /// The text, with U+FFFD where the bytes are no UTF-8.
   package var string: String { String(decoding: bytes, as: UTF8.self) }
-
-  package var description: String { string }
 
   package var count: Int { bytes.count }
 
@@ -33,7 +29,14 @@ package struct ByteString: Hashable, Sendable, Comparable, ExpressibleByStringLi
   }
 }
 
-/// Well-formedness of UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates, nothing above U+10FFFF.
+extension ByteString: ExpressibleByStringLiteral, CustomStringConvertible {
+  package init(stringLiteral value: String) { bytes = Array(value.utf8) }
+
+  package var description: String { string }
+}
+
+/// Well-formedness of UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates, nothing above
+/// U+10FFFF.
 package enum UTF8Validation {
   /// The length of the well-formed multi-byte sequence at `index`, or 0 where it is malformed or cut short.
   @inline(__always)

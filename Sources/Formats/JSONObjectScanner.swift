@@ -1,5 +1,5 @@
-/// The members of one JSON object and where their bytes lie, so that a record can be passed on with keys added or
-/// replaced while every other byte stays as it was.
+/// The members of one JSON object and where their bytes lie, so that a record can be passed on with keys
+/// added or replaced while every other byte stays as it was.
 package struct JSONObjectScanner: Sendable {
   /// One member: the decoded key, and where key (with its quotes) and value lie in the line.
   package struct Member: Sendable {
@@ -47,8 +47,9 @@ package struct JSONObjectScanner: Sendable {
     return try JSONValue.parse(bytes[member.valueRange])
   }
 
-  /// The line with each change made: a value replaces that of every member with the key, or is added at the end where
-  /// there is none; nil removes the members with the key. Untouched members keep their bytes and their order.
+  /// The line with each change made: a value replaces that of every member with the key, or is added at the
+  /// end where there is none; nil removes the members with the key. Untouched members keep their bytes and
+  /// their order.
   package func changing(_ changes: [(key: ByteString, value: JSONValue?)]) -> [UInt8] {
     var result = Array(bytes[...openBrace])
     var isFirst = true

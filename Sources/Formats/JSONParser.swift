@@ -8,8 +8,9 @@ package struct JSONError: Error, Equatable, CustomStringConvertible {
 }
 
 extension JSONValue {
-  /// Parses one JSON value (RFC 8259, strictly: no comments, NaN, trailing commas, raw control characters, lone
-  /// surrogates or invalid UTF-8; white space around the value is allowed). Nesting is limited to 512 levels.
+  /// Parses one JSON value (RFC 8259, strictly: no comments, NaN, trailing commas, raw control characters,
+  /// lone surrogates or invalid UTF-8; white space around the value is allowed). Nesting is limited to 512
+  /// levels.
   package static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
     try parse(bytes[...])
   }
@@ -124,7 +125,8 @@ struct JSONParser {
   @inline(__always)
   mutating func members(_ member: (inout JSONParser) throws(JSONError) -> Void) throws(JSONError) {
     try list(closedBy: UInt8(ascii: "}")) { parser throws(JSONError) in
-      guard try parser.next() == UInt8(ascii: "\"") else { throw parser.failure("a key in quotes is expected") }
+      let isKey = try parser.next() == UInt8(ascii: "\"")
+      guard isKey else { throw parser.failure("a key in quotes is expected") }
       try member(&parser)
     }
   }
@@ -262,8 +264,8 @@ struct JSONParser {
       let word = raw.loadUnaligned(fromByteOffset: position, as: UInt64.self)
       let quotes = word ^ (ones &* 0x22)
       let slashes = word ^ (ones &* 0x5C)
-      // A high bit stays set for a byte that is below 0x20, a quote, a backslash, or not ASCII; what a borrow adds
-      // falsely lies above a true hit, so the loop below still stops at the first.
+      // A high bit stays set for a byte that is below 0x20, a quote, a backslash, or not ASCII; what a borrow
+      // adds falsely lies above a true hit, so the loop below still stops at the first.
       let hits = ((word &- ones &* 0x20) | (quotes &- ones) | (slashes &- ones) | word) & highs
       if hits != 0 {
         position += hits.trailingZeroBitCount >> 3

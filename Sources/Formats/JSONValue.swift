@@ -16,10 +16,12 @@ extension JSONValue {
 
   package init(_ value: some BinaryInteger) { self = .number(ByteString(String(value))) }
 
-  /// The shortest digits that read back as the same number; JSON has no NaN or infinity, so these become `null`.
+  /// The shortest digits that read back as the same number; JSON has no NaN or infinity, so these become
+  /// `null`.
   package init(_ value: Double) { self = value.isFinite ? .number(ByteString("\(value)")) : .null }
 
-  /// The shortest digits that read back as the same number; JSON has no NaN or infinity, so these become `null`.
+  /// The shortest digits that read back as the same number; JSON has no NaN or infinity, so these become
+  /// `null`.
   package init(_ value: Float) { self = value.isFinite ? .number(ByteString("\(value)")) : .null }
 
   package init(_ value: String) { self = .string(ByteString(value)) }
@@ -29,8 +31,9 @@ extension JSONValue {
   package init(_ values: [JSONValue]) { self = .array(values) }
 }
 
-extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
-  ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
+  ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
 {
   package init(stringLiteral value: String) { self.init(value) }
   package init(integerLiteral value: Int) { self.init(value) }
@@ -77,8 +80,8 @@ extension JSONValue {
 
   /// The nearest double; nil for what is no number or lies beyond the range of doubles.
   package var double: Double? {
-    guard case .number(let digits) = self, let value = Double(digits.string), value.isFinite else { return nil }
-    return value
+    guard case .number(let digits) = self, let value = Double(digits.string) else { return nil }
+    return value.isFinite ? value : nil
   }
 
   package var array: [JSONValue]? {

@@ -1,0 +1,239 @@
+import Foundation
+import Glibc
+
+/// A file that is written beside its final name (`NAME.tmp`) and takes that name only when it is whole.
+///
+/// `commit` makes it final; an object that goes without `commit` takes the temporary file with it. What
+/// exists is overwritten only by force. A device or a pipe (`/dev/null`, `/dev/stdout`) is written to
+/// directly. Not for use by several threads at once.
+package final class OutputFile {
+  package let path: String
+  /// Where the bytes go until `commit`.
+  package let temporaryPath: String
+  private let force: Bool
+  private let isDirect: Bool
+  private var descriptor: Int32
+  private var buffer: [UInt8] = []
+  private static let bufferSize = 1 << 18
+
+  /// Begins the file; throws `exists` where the name is taken and `force` is false.
+  package init(path: String, force: Bool = false) throws(FormatError) {
+    self.path = path
+    self.force = force
+    isDirect = Self.isDevice(path)
+    temporaryPath = isDirect ? path : path + ".tmp"
+    if !isDirect { try Self.refuseExisting(path, force: force) }
+    descriptor = isDirect ? open(path, O_WRONLY | O_CLOEXEC) : try Self.openLocked(temporaryPath)
+    if descriptor < 0 { throw .system(path, "open it for writing") }
+    buffer.reserveCapacity(Self.bufferSize)
+  }
+
+  deinit { discard() }
+
+  /// Throws `exists` where something has this name, unless by force; a folder is never replaced by a file.
+  package static func refuseExisting(_ path: String, force: Bool) throws(FormatError) {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return }
+    if !force { throw .exists(path: path) }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      throw .inputOutput(path: path, reason: "it is a folder, and a file of that name is to be written")
+    }
+  }
+
+  private static func isDevice(_ path: String) -> Bool {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return false }
+    let kind = status.st_mode & S_IFMT
+    return kind == S_IFCHR || kind == S_IFIFO || kind == S_IFSOCK
+  }
+
+  /// Opens and empties the temporary file, locked, so that two processes never write into one. A file that
+  /// another process renamed between the opening and the lock is not the temporary file any more: try again.
+  private static func openLocked(_ path: String) throws(FormatError) -> Int32 {
+    while true {
+      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+      if descriptor < 0 { throw .system(path, "create it") }
+      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        let code = errno
+        close(descriptor)
+        if code == EWOULDBLOCK { throw .inputOutput(path: path, reason: "another process is writing it") }
+        throw .system(path, "lock it", code: code)
+      }
+      var opened = stat()
+      var named = stat()
+      let isSame =
+        fstat(descriptor, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino
+        && opened.st_dev == named.st_dev
+      if isSame && ftruncate(descriptor, 0) == 0 { return descriptor }
+      close(descriptor)
+      if isSame { throw .system(path, "empty it") }
+    }
+  }
+
+  // MARK: Writing
+
+  package func write(_ bytes: [UInt8]) throws(FormatError) {
+    if buffer.count + bytes.count > Self.bufferSize { try flush() }
+    if bytes.count >= Self.bufferSize {
+      try Self.writeAll(bytes, to: descriptor, path: path)
+    } else {
+      buffer += bytes
+    }
+  }
+
+  package func write(_ text: String) throws(FormatError) { try write(Array(text.utf8)) }
+
+  package func write(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
+    try flush()
+    try Self.writeAll(bytes, to: descriptor, path: path)
+  }
+
+  /// Hands what is buffered to the system.
+  package func flush() throws(FormatError) {
+    try Self.writeAll(buffer, to: descriptor, path: path)
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(FormatError) {
+    let outcome = bytes.withUnsafeBytes { raw in
+      Result { () throws(FormatError) in try writeAll(raw, to: descriptor, path: path) }
+    }
+    try outcome.get()
+  }
+
+  /// Writes every byte, however many calls it takes.
+  static func writeAll(
+    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String
+  ) throws(FormatError) {
+    var written = 0
+    while written < bytes.count {
+      let count = Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+      if count < 0 && errno == EINTR { continue }
+      if count < 0 { throw .system(path, "write it") }
+      written += count
+    }
+  }
+
+  // MARK: Ending
+
+  /// Writes what is left, makes it safe on disk and gives the file its name.
+  package func commit() throws(FormatError) {
+    try flush()
+    if isDirect { return discard() }
+    guard fsync(descriptor) == 0 else { throw .system(path, "write it to disk") }
+    try Self.rename(temporaryPath, to: path, force: force)
+    close(descriptor)
+    descriptor = -1
+  }
+
+  /// Gives up: the temporary file goes.
+  package func discard() {
+    guard descriptor >= 0 else { return }
+    if !isDirect { unlink(temporaryPath) }
+    close(descriptor)
+    descriptor = -1
+  }
+
+  /// Renames a whole file to its final name and makes the folder's entry safe too.
+  static func rename(_ temporary: String, to path: String, force: Bool) throws(FormatError) {
+    try refuseExisting(path, force: force)
+    guard Glibc.rename(temporary, path) == 0 else { throw .system(path, "give it its name") }
+    let folder = open(URL(fileURLWithPath: path).deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
+    guard folder >= 0 else { return }
+    fsync(folder)
+    close(folder)
+  }
+
+  /// Writes a whole file at once.
+  package static func write(_ bytes: [UInt8], to path: String, force: Bool = false) throws(FormatError) {
+    let file = try OutputFile(path: path, force: force)
+    try file.write(bytes)
+    try file.commit()
+  }
+}
+
+/// A folder that is filled beside its final name (`NAME.tmp`) and takes that name only when it is whole.
+///
+/// By force it replaces a folder of that name, but only an empty one or one that holds the `marker` file,
+/// which says that it was made by an earlier run: a slip of the keyboard must not cost a home folder.
+package final class OutputDirectory {
+  package let path: String
+  /// Put the files here.
+  package let temporaryPath: String
+  private let force: Bool
+  private let marker: String
+  private var isOpen = true
+
+  package init(path: String, marker: String, force: Bool = false) throws(FormatError) {
+    var path = path
+    while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
+    self.path = path
+    self.marker = marker
+    self.force = force
+    temporaryPath = path + ".tmp"
+    try refuseExisting()
+    let manager = FileManager.default
+    if manager.fileExists(atPath: temporaryPath + "/" + Self.unfinished) {
+      try Self.perform(temporaryPath, "remove what an earlier run left") {
+        try manager.removeItem(atPath: temporaryPath)
+      }
+    }
+    guard mkdir(temporaryPath, 0o777) == 0 else { throw .system(temporaryPath, "create it") }
+    try OutputFile.write([], to: temporaryPath + "/" + Self.unfinished)
+  }
+
+  /// The file that marks a folder as one of ours that is not whole yet.
+  private static let unfinished = ".unfinished"
+
+  deinit { discard() }
+
+  private func refuseExisting() throws(FormatError) {
+    let manager = FileManager.default
+    var isDirectory: ObjCBool = false
+    guard manager.fileExists(atPath: path, isDirectory: &isDirectory) else { return }
+    if isDirectory.boolValue, let entries = try? manager.contentsOfDirectory(atPath: path) {
+      if entries.isEmpty { return }
+      if force && entries.contains(marker) { return }
+      if force {
+        let reason = "it holds other files (and no \(marker)), so it is not replaced; give another name"
+        throw .inputOutput(path: path, reason: reason)
+      }
+    }
+    throw .exists(path: path)
+  }
+
+  /// Gives the folder its name; one that it replaces is removed after that.
+  package func commit() throws(FormatError) {
+    try refuseExisting()
+    let manager = FileManager.default
+    unlink(temporaryPath + "/" + Self.unfinished)
+    let replaced = path + ".replaced"
+    let hasOld = manager.fileExists(atPath: path)
+    if hasOld {
+      try Self.perform(path, "move the earlier one aside") {
+        try manager.moveItem(atPath: path, toPath: replaced)
+      }
+    }
+    guard rename(temporaryPath, path) == 0 else {
+      let error = FormatError.system(path, "give it its name")
+      if hasOld { rename(replaced, path) }
+      throw error
+    }
+    isOpen = false
+    if hasOld { try Self.perform(replaced, "remove it") { try manager.removeItem(atPath: replaced) } }
+  }
+
+  /// Gives up: the temporary folder goes.
+  package func discard() {
+    if isOpen { try? FileManager.default.removeItem(atPath: temporaryPath) }
+    isOpen = false
+  }
+
+  private static func perform(
+    _ path: String, _ doing: String, _ body: () throws -> Void
+  ) throws(FormatError) {
+    do { try body() } catch {
+      throw .inputOutput(path: path, reason: "cannot \(doing): \(error.localizedDescription)")
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import CZlib
+import CZstd
+import Formats
+import TestSupport
+import Testing
+
+/// The bytes as one gzip member.
+func gzip(_ bytes: [UInt8]) -> [UInt8] {
+  var stream = z_stream()
+  deflateInit2_(
+    &stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+  defer { deflateEnd(&stream) }
+  var source = bytes
+  var result = [UInt8](repeating: 0, count: Int(deflateBound(&stream, UInt(bytes.count))) + 32)
+  let size = source.withUnsafeMutableBufferPointer { input in
+    result.withUnsafeMutableBufferPointer { output in
+      stream.next_in = input.baseAddress
+      stream.avail_in = uInt(input.count)
+      stream.next_out = output.baseAddress
+      stream.avail_out = uInt(output.count)
+      precondition(deflate(&stream, Z_FINISH) == Z_STREAM_END)
+      return output.count - Int(stream.avail_out)
+    }
+  }
+  return Array(result[..<size])
+}
+
+/// The bytes as one Zstandard frame.
+func zstd(_ bytes: [UInt8]) -> [UInt8] {
+  var result = [UInt8](repeating: 0, count: ZSTD_compressBound(bytes.count))
+  let capacity = result.count
+  let size = ZSTD_compress(&result, capacity, bytes, bytes.count, 3)
+  precondition(ZSTD_isError(size) == 0)
+  return Array(result[..<size])
+}
+
+@Suite struct LineReaderTests {
+  /// Every line with its number.
+  static func lines(_ path: String, maximum: Int = 1 << 20) throws -> [String] {
+    let reader = try LineReader(path: path, maximumLineBytes: maximum)
+    var result: [String] = []
+    while let line = try reader.next() {
+      result.append("\(line.number):\(String(decoding: line.bytes, as: UTF8.self))")
+    }
+    return result
+  }
+
+  @Test(
+    arguments: [
+      ("", []), ("\n\n  \n", []), ("a", ["1:a"]), ("a\n", ["1:a"]), ("a\r\nb\r\n", ["1:a", "2:b"]),
+      ("a\n\n\nb\n\n", ["1:a", "2:", "3:", "4:b"]), ("\na", ["1:", "2:a"]),
+      ("\u{feff}a\n\u{feff}", ["1:a", "2:\u{feff}"]),
+      ("a\rb\n", ["1:a\rb"]), (" a \n\t\n", ["1: a "]),
+    ] as [(String, [String])])
+  func splitsLines(text: String, expected: [String]) throws {
+    let folder = try TemporaryFolder()
+    let bytes = Array(text.utf8)
+    #expect(try Self.lines(folder.write(bytes, to: "plain")) == expected)
+    #expect(try Self.lines(folder.write(gzip(bytes), to: "gzip")) == expected)
+    #expect(try Self.lines(folder.write(zstd(bytes), to: "zstd")) == expected)
+  }
+
+  /// Lines of many lengths, longer than every buffer, compressible and not.
+  static func longText(seed: UInt64) -> (bytes: [UInt8], lines: [String]) {
+    var generator = SeededGenerator(seed: seed)
+    var bytes: [UInt8] = []
+    var lines: [String] = []
+    for number in 1...60 {
+      let length = [0, 1, 100, 5000, 262_144, 300_000][Int.random(in: 0..<6, using: &generator)] + 1
+      let line = (0..<length).map { _ in UInt8.random(in: 0x61...0x7A, using: &generator) }
+      bytes += line + [0x0A]
+      lines.append("\(number):\(String(decoding: line, as: UTF8.self))")
+    }
+    return (bytes, lines)
+  }
+
+  @Test func streamsAcrossBuffers() throws {
+    let folder = try TemporaryFolder()
+    let (bytes, expected) = Self.longText(seed: 3)
+    let half = bytes.count / 2
+    #expect(try Self.lines(folder.write(bytes, to: "plain")) == expected)
+    #expect(try Self.lines(folder.write(gzip(bytes), to: "gzip")) == expected)
+    #expect(try Self.lines(folder.write(zstd(bytes), to: "zstd")) == expected)
+    let members = gzip(Array(bytes[..<half])) + gzip(Array(bytes[half...]))
+    #expect(try Self.lines(folder.write(members, to: "members")) == expected)
+    let frames = zstd(Array(bytes[..<half])) + zstd(Array(bytes[half...]))
+    #expect(try Self.lines(folder.write(frames, to: "frames")) == expected)
+  }
+
+  @Test func everyTruncationIsAnError() throws {
+    let folder = try TemporaryFolder()
+    let text = Array("{\"a\": 1}\n{\"b\": 2}\n{\"ccccccccccccc\": 3}\n".utf8)
+    for whole in [gzip(text), zstd(text)] {
+      for length in 4..<whole.count {
+        let path = try folder.write(whole[..<length], to: "cut")
+        let error = #expect(throws: FormatError.self) { try Self.lines(path) }
+        #expect("\(error!)".contains("cut short"), "\(error!)")
+        #expect("\(error!)".contains("cut:"))
+      }
+    }
+  }
+
+  @Test func damageIsAnError() throws {
+    let folder = try TemporaryFolder()
+    let whole = gzip(Array("hello hello hello hello\n".utf8))
+    var wrongSum = whole
+    wrongSum[whole.count - 8] ^= 1
+    #expect(throws: FormatError.self) { try Self.lines(folder.write(wrongSum, to: "sum")) }
+    #expect(throws: FormatError.self) { try Self.lines(folder.write(whole + [1, 2, 3], to: "garbage")) }
+    var generator = SeededGenerator(seed: 9)
+    for text in [gzip(Array(0...255)), zstd(Array("some text\n".utf8))] {
+      for _ in 0..<300 { _ = try? Self.lines(folder.write(text.mutated(using: &generator), to: "fuzz")) }
+    }
+  }
+
+  @Test func aLineThatIsTooLongNamesItsPlace() throws {
+    let folder = try TemporaryFolder()
+    let text = "short\n" + String(repeating: "x", count: 3_000_000) + "\n"
+    let path = try folder.write(gzip(Array(text.utf8)), to: "bomb.jsonl.gz")
+    let error = #expect(throws: FormatError.self) { try Self.lines(path, maximum: 1000) }
+    #expect("\(error!)".contains("bomb.jsonl.gz:2: the line is longer than 1000 bytes"))
+    #expect(
+      try Self.lines(folder.write(String(repeating: "x", count: 1000) + "\n", to: "fits"), maximum: 1000)
+        .count == 1)
+  }
+
+  @Test func aMissingFileAndAFolderAreTold() throws {
+    #expect(throws: FormatError.missing(path: "/nonexistent/a.jsonl")) {
+      try LineReader(path: "/nonexistent/a.jsonl")
+    }
+    let folder = try TemporaryFolder()
+    #expect(throws: FormatError.self) { try LineReader(path: folder.path) }
+  }
+
+  @Test(.enabled(if: TestData.isAvailable, "needs ALINFIK_DATA or ../shared/data"))
+  func readsRealFiles() throws {
+    for (name, count) in [("instruct/pool.jsonl", 8000), ("howdy/pool.jsonl", 900)] {
+      let reader = try LineReader(path: TestData.path(name))
+      var rows = 0
+      while let line = try reader.next() {
+        let value = try JSONValue.parse(line.bytes)
+        #expect(try JSONValue.parse(value.serialized()) == value)
+        #expect(try JSONObjectScanner(line.bytes).changing([]) == line.bytes)
+        rows += 1
+      }
+      #expect(rows == count)
+      #expect(reader.bytesConsumed == reader.fileSize)
+    }
+    #expect(try Self.lines(TestData.path("wikitext2/valid.jsonl.gz")).count > 100)
+  }
+}
