@@ -1,0 +1,20 @@
+/// `--name value` pairs.
+struct Options {
+  private var values: [String: String] = [:]
+
+  init(_ arguments: ArraySlice<String>) {
+    var name: String?
+    for argument in arguments {
+      if let key = name {
+        values[key] = argument
+        name = nil
+      } else {
+        name = String(argument.drop { $0 == "-" })
+      }
+    }
+  }
+
+  subscript(name: String) -> String? { values[name] }
+
+  func integer(_ name: String, default fallback: Int) -> Int { values[name].flatMap { Int($0) } ?? fallback }
+}

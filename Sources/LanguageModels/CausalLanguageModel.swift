@@ -1,0 +1,73 @@
+import TensorKernels
+
+/// A linear layer whose gradient can be observed: `y = W x`, W: outputWidth x inputWidth.
+package struct LinearLayer: Sendable, Equatable {
+  /// The weight's Hugging Face name, for example `model.layers.0.self_attn.q_proj.weight`.
+  package let name: String
+  package let inputWidth: Int
+  package let outputWidth: Int
+}
+
+/// What is done with a linear layer's part of the gradient; the method of every label is an observer.
+///
+/// A sample's gradient with respect to W is `sum_t d_t x_t^T` over its positions t. Backward never forms it.
+package protocol GradientObserver {
+  /// Called once per watched layer and batch, last layer first.
+  ///
+  /// - Parameters:
+  ///   - layer: index into the model's `linearLayers`.
+  ///   - input: x, T x inputWidth, packed as `batch` is.
+  ///   - outputGradient: d, T x outputWidth: the gradient of each sample's own mean token loss.
+  func observe(layer: Int, input: MatrixView, outputGradient: MatrixView, batch: TokenBatch)
+}
+
+/// What a worker keeps between batches: the arena its activations are carved from.
+package final class Workspace {
+  let arena = Arena(capacity: 0)
+  package init() {}
+}
+
+/// A decoder that predicts the next token; immutable, shared by all workers.
+package protocol CausalLanguageModel: Sendable {
+  /// The family and sizes in one line, for logs and reports.
+  var summary: String { get }
+  var vocabularySize: Int { get }
+  /// The longest sequence it was made for.
+  var contextLength: Int { get }
+  /// Every linear layer inside the transformer blocks, in forward order. Embeddings, norms and head are not watched.
+  var linearLayers: [LinearLayer] { get }
+  /// Weights of the output head: multiply-adds a predicted token.
+  var headParameters: Int { get }
+  /// Query widths summed over the blocks: multiply-adds for each pair of positions in scores, and again in values.
+  var attentionWidth: Int { get }
+
+  /// Each sequence's mean loss over its scored tokens: `-1/n sum_t log p(token_t | tokens before)`.
+  func losses(of batch: TokenBatch, workspace: Workspace) -> [Double]
+
+  /// `losses`, and one backward pass that hands every watched layer's input and output gradient to `observer`.
+  func losses(of batch: TokenBatch, workspace: Workspace, observer: some GradientObserver) -> [Double]
+
+  /// The logits after the last token of one sequence.
+  func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float]
+
+  /// The weight of a linear layer.
+  func linearWeight(_ layer: Int) -> MatrixView
+
+  /// The same model with other weights in its linear layers, indexed as `linearLayers`.
+  func replacingLinearWeights(_ weights: [MatrixView]) -> Self
+}
+
+extension CausalLanguageModel {
+  /// Continues `tokens` by the likeliest token, `count` times or until `end`.
+  package func greedyContinuation(of tokens: [Int32], count: Int, end: Int32? = nil) -> [Int32] {
+    let workspace = Workspace()
+    var sequence = tokens
+    for _ in 0..<count {
+      let logits = nextTokenLogits(sequence, workspace: workspace)
+      let best = logits.indices.max { logits[$0] < logits[$1] }!
+      if Int32(best) == end { break }
+      sequence.append(Int32(best))
+    }
+    return Array(sequence.dropFirst(tokens.count))
+  }
+}

@@ -1,0 +1,342 @@
+import Layers
+import TensorKernels
+
+/// The Llama family (Touvron et al. 2023): pre-norm blocks of grouped-query attention with rotary positions and
+/// a SwiGLU feed-forward, RMS norms, no biases. SmolLM2 and TinyLlama are of it.
+///
+/// A block: `x += W_o attention(rope(W_q n1), rope(W_k n1), W_v n1)` with n1 = rmsNorm(x), then
+/// `x += W_down (silu(W_gate n2) * W_up n2)` with n2 = rmsNorm(x).
+package struct Llama: CausalLanguageModel {
+  package let configuration: LlamaConfiguration
+  package let linearLayers: [LinearLayer]
+  private let embedding: MatrixView
+  private let head: MatrixView
+  private let finalNorm: MatrixView
+  private let blocks: [Block]
+  private let rope: RotaryEmbedding
+
+  private struct Block: Sendable {
+    let inputNorm: MatrixView
+    let postAttentionNorm: MatrixView
+    var linears: [MatrixView]
+
+    subscript(part: Part) -> MatrixView { linears[part.rawValue] }
+  }
+
+  /// A block's linear layers in forward order; the raw value is the place in `Block.linears`.
+  private enum Part: Int, CaseIterable {
+    case query, key, value, output, gate, up, down
+
+    var name: String {
+      switch self {
+      case .query: "self_attn.q_proj"
+      case .key: "self_attn.k_proj"
+      case .value: "self_attn.v_proj"
+      case .output: "self_attn.o_proj"
+      case .gate: "mlp.gate_proj"
+      case .up: "mlp.up_proj"
+      case .down: "mlp.down_proj"
+      }
+    }
+
+    func shape(_ c: LlamaConfiguration) -> (rows: Int, columns: Int) {
+      switch self {
+      case .query: (c.attention.queryWidth, c.hiddenSize)
+      case .key, .value: (c.attention.keyValueWidth, c.hiddenSize)
+      case .output: (c.hiddenSize, c.attention.queryWidth)
+      case .gate, .up: (c.intermediateSize, c.hiddenSize)
+      case .down: (c.hiddenSize, c.intermediateSize)
+      }
+    }
+  }
+
+  /// Reads every weight by its Hugging Face name. Throws `ModelError` for a missing tensor, a wrong shape or a value
+  /// that is not finite.
+  package init(configuration c: LlamaConfiguration, weights: some WeightSource) throws {
+    configuration = c
+    embedding = try weights.matrix("model.embed_tokens.weight", rows: c.vocabularySize, columns: c.hiddenSize)
+    head =
+      c.tiesEmbeddings
+      ? embedding : try weights.matrix("lm_head.weight", rows: c.vocabularySize, columns: c.hiddenSize)
+    finalNorm = try weights.matrix("model.norm.weight", rows: 1, columns: c.hiddenSize)
+    blocks = try (0..<c.layers).map { index in
+      let prefix = "model.layers.\(index)."
+      return Block(
+        inputNorm: try weights.matrix(prefix + "input_layernorm.weight", rows: 1, columns: c.hiddenSize),
+        postAttentionNorm: try weights.matrix(
+          prefix + "post_attention_layernorm.weight", rows: 1, columns: c.hiddenSize),
+        linears: try Part.allCases.map { part in
+          let (rows, columns) = part.shape(c)
+          return try weights.matrix("\(prefix)\(part.name).weight", rows: rows, columns: columns)
+        })
+    }
+    linearLayers = (0..<c.layers).flatMap { index in
+      Part.allCases.map { part in
+        let (rows, columns) = part.shape(c)
+        return LinearLayer(
+          name: "model.layers.\(index).\(part.name).weight", inputWidth: columns, outputWidth: rows)
+      }
+    }
+    rope = RotaryEmbedding(headWidth: c.headWidth, theta: c.ropeTheta, positions: c.contextLength)
+  }
+
+  private init(
+    configuration: LlamaConfiguration, linearLayers: [LinearLayer], embedding: MatrixView, head: MatrixView,
+    finalNorm: MatrixView, blocks: [Block], rope: RotaryEmbedding
+  ) {
+    self.configuration = configuration
+    self.linearLayers = linearLayers
+    self.embedding = embedding
+    self.head = head
+    self.finalNorm = finalNorm
+    self.blocks = blocks
+    self.rope = rope
+  }
+
+  package var summary: String {
+    let c = configuration
+    return "Llama family, \(c.layers) layers, width \(c.hiddenSize), \(c.heads)/\(c.keyValueHeads) heads, "
+      + "feed-forward \(c.intermediateSize), vocabulary \(c.vocabularySize)\(c.tiesEmbeddings ? ", tied head" : "")"
+  }
+
+  package var vocabularySize: Int { configuration.vocabularySize }
+  package var contextLength: Int { configuration.contextLength }
+  package var headParameters: Int { head.rows * head.columns }
+  package var attentionWidth: Int { configuration.layers * configuration.attention.queryWidth }
+
+  package func linearWeight(_ layer: Int) -> MatrixView {
+    blocks[layer / Part.allCases.count].linears[layer % Part.allCases.count]
+  }
+
+  package func replacingLinearWeights(_ weights: [MatrixView]) -> Llama {
+    precondition(
+      weights.count == linearLayers.count, "\(weights.count) weights for \(linearLayers.count) layers")
+    let parts = Part.allCases.count
+    let changed = blocks.enumerated().map { index, block in
+      var block = block
+      block.linears = Array(weights[index * parts..<(index + 1) * parts])
+      return block
+    }
+    return Llama(
+      configuration: configuration, linearLayers: linearLayers, embedding: embedding, head: head,
+      finalNorm: finalNorm, blocks: changed, rope: rope)
+  }
+}
+
+// MARK: - Forward
+
+extension Llama {
+  /// What backward needs of a block. The norms' outputs and the SwiGLU product are computed again there:
+  /// element-wise work is cheaper than the memory.
+  private struct Saved {
+    let input: Matrix
+    let inputInverseRMS: Matrix
+    let query, key, value, attended: Matrix
+    let middle: Matrix
+    let middleInverseRMS: Matrix
+    let gate, up: Matrix
+
+    init(_ tokens: Int, _ c: LlamaConfiguration, _ arena: Arena) {
+      input = arena.matrix(tokens, c.hiddenSize)
+      inputInverseRMS = arena.matrix(1, tokens)
+      query = arena.matrix(tokens, c.attention.queryWidth)
+      key = arena.matrix(tokens, c.attention.keyValueWidth)
+      value = arena.matrix(tokens, c.attention.keyValueWidth)
+      attended = arena.matrix(tokens, c.attention.queryWidth)
+      middle = arena.matrix(tokens, c.hiddenSize)
+      middleInverseRMS = arena.matrix(1, tokens)
+      gate = arena.matrix(tokens, c.intermediateSize)
+      up = arena.matrix(tokens, c.intermediateSize)
+    }
+
+    static func size(_ tokens: Int, _ c: LlamaConfiguration) -> Int {
+      tokens
+        * (2 * c.hiddenSize + 2 * c.attention.queryWidth + 2 * c.attention.keyValueWidth + 2
+          * c.intermediateSize + 2)
+        + 10 * 16
+    }
+  }
+
+  /// Floats of arena a batch needs, its activations kept for backward or not.
+  private func arenaSize(_ batch: TokenBatch, keepsActivations: Bool) -> Int {
+    let c = configuration
+    let tokens = batch.tokenCount
+    let hidden = c.hiddenSize
+    let saved = Saved.size(tokens, c) * (keepsActivations ? c.layers : 1)
+    let scratch =
+      tokens
+      * (6 * hidden + 2 * c.attention.queryWidth + 2 * c.attention.keyValueWidth + 3 * c.intermediateSize)
+    return saved + scratch + c.attention.backwardScratch(length: batch.longest)
+      + headCrossEntropyScratch(width: hidden, vocabulary: c.vocabularySize) + 32 * 16
+  }
+
+  /// Embeds the batch and runs it through all blocks; returns the last hidden states (T x d), before the final norm,
+  /// and each block's activations where they are kept.
+  private func runBlocks(_ batch: TokenBatch, arena: Arena, keepsActivations: Bool) -> (
+    x: Matrix, saved: [Saved]
+  ) {
+    let c = configuration
+    let x = arena.matrix(batch.tokenCount, c.hiddenSize)
+    for (row, token) in batch.tokens.enumerated() {
+      x.rows(row..<row + 1).copy(embedding.rows(Int(token)..<Int(token) + 1))
+    }
+    var saved: [Saved] = []
+    for block in blocks {
+      if saved.isEmpty || keepsActivations { saved.append(Saved(batch.tokenCount, c, arena)) }
+      forward(block, x, batch, saved[saved.count - 1], arena)
+    }
+    return (x, saved)
+  }
+
+  private func forward(_ block: Block, _ x: Matrix, _ batch: TokenBatch, _ saved: Saved, _ arena: Arena) {
+    let mark = arena.mark
+    let normed = arena.matrix(x.rows, x.columns)
+    saved.input.copy(x.view)
+    norm(saved.input, block.inputNorm, into: normed, inverseRMS: saved.inputInverseRMS)
+    gemm(normed.view, .no, block[.query], .yes, into: saved.query)
+    gemm(normed.view, .no, block[.key], .yes, into: saved.key)
+    gemm(normed.view, .no, block[.value], .yes, into: saved.value)
+    rope.rotate(saved.query, offsets: batch.offsets)
+    rope.rotate(saved.key, offsets: batch.offsets)
+    attention(
+      query: saved.query.view, key: saved.key.view, value: saved.value.view, offsets: batch.offsets,
+      shape: configuration.attention, into: saved.attended, arena: arena)
+    gemm(saved.attended.view, .no, block[.output], .yes, into: x, beta: 1)
+
+    saved.middle.copy(x.view)
+    norm(saved.middle, block.postAttentionNorm, into: normed, inverseRMS: saved.middleInverseRMS)
+    gemm(normed.view, .no, block[.gate], .yes, into: saved.gate)
+    gemm(normed.view, .no, block[.up], .yes, into: saved.up)
+    let product = arena.matrix(x.rows, configuration.intermediateSize)
+    siluMultiply(gate: saved.gate.view, up: saved.up.view, into: product)
+    gemm(product.view, .no, block[.down], .yes, into: x, beta: 1)
+    arena.release(to: mark)
+  }
+
+  private func norm(_ x: Matrix, _ weight: MatrixView, into y: Matrix, inverseRMS: Matrix) {
+    rmsNorm(x.view, weight: weight, epsilon: configuration.normEpsilon, into: y, inverseRMS: inverseRMS)
+  }
+
+  package func losses(of batch: TokenBatch, workspace: Workspace) -> [Double] {
+    let arena = workspace.arena
+    arena.reset(capacity: arenaSize(batch, keepsActivations: false))
+    let (x, _) = runBlocks(batch, arena: arena, keepsActivations: false)
+    let normed = arena.matrix(x.rows, x.columns)
+    norm(x, finalNorm, into: normed, inverseRMS: arena.matrix(1, x.rows))
+    return headCrossEntropy(
+      hidden: normed.view, head: head, predictions: batch.predictions, samples: batch.count,
+      hiddenGradient: nil,
+      arena: arena)
+  }
+
+  package func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float] {
+    let batch = TokenBatch([(tokens, tokens.map { _ in false })])
+    let arena = workspace.arena
+    arena.reset(capacity: arenaSize(batch, keepsActivations: false))
+    let (x, _) = runBlocks(batch, arena: arena, keepsActivations: false)
+    let normed = arena.matrix(x.rows, x.columns)
+    norm(x, finalNorm, into: normed, inverseRMS: arena.matrix(1, x.rows))
+    let logits = arena.matrix(1, configuration.vocabularySize)
+    gemm(normed.view.rows(x.rows - 1..<x.rows), .no, head, .yes, into: logits)
+    return logits.view.values
+  }
+}
+
+// MARK: - Backward
+
+extension Llama {
+  package func losses(of batch: TokenBatch, workspace: Workspace, observer: some GradientObserver) -> [Double]
+  {
+    let arena = workspace.arena
+    arena.reset(capacity: arenaSize(batch, keepsActivations: true))
+    let (x, saved) = runBlocks(batch, arena: arena, keepsActivations: true)
+    let normed = arena.matrix(x.rows, x.columns)
+    let inverseRMS = arena.matrix(1, x.rows)
+    norm(x, finalNorm, into: normed, inverseRMS: inverseRMS)
+    let dnormed = arena.matrix(x.rows, x.columns)
+    let losses = headCrossEntropy(
+      hidden: normed.view, head: head, predictions: batch.predictions, samples: batch.count,
+      hiddenGradient: dnormed, arena: arena)
+    let dx = arena.matrix(x.rows, x.columns)
+    dx.fill(0)
+    rmsNormBackward(
+      x.view, weight: finalNorm, inverseRMS: inverseRMS.view, outputGradient: dnormed.view, addingTo: dx)
+    for index in blocks.indices.reversed() {
+      backward(blocks[index], saved[index], dx, batch, arena, isFirst: index == 0) { part, input, gradient in
+        observer.observe(
+          layer: index * Part.allCases.count + part.rawValue, input: input.view,
+          outputGradient: gradient.view,
+          batch: batch)
+      }
+    }
+    return losses
+  }
+
+  /// Takes dx from a block's output to its input, in place. Below the first block nothing is watched, so there the
+  /// last products are left out.
+  private func backward(
+    _ block: Block, _ saved: Saved, _ dx: Matrix, _ batch: TokenBatch, _ arena: Arena, isFirst: Bool,
+    observe: (Part, Matrix, Matrix) -> Void
+  ) {
+    let mark = arena.mark
+    let normed = arena.matrix(dx.rows, dx.columns)
+    backwardFeedForward(block, saved, dx, normed, arena, observe)
+    backwardAttention(block, saved, dx, normed, batch, arena, isFirst: isFirst, observe)
+    arena.release(to: mark)
+  }
+
+  private func backwardFeedForward(
+    _ block: Block, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ arena: Arena,
+    _ observe: (Part, Matrix, Matrix) -> Void
+  ) {
+    let mark = arena.mark
+    let product = arena.matrix(dx.rows, configuration.intermediateSize)
+    siluMultiply(gate: saved.gate.view, up: saved.up.view, into: product)
+    observe(.down, product, dx)
+    gemm(dx.view, .no, block[.down], into: product)
+    siluMultiplyBackward(gate: saved.gate, up: saved.up, outputGradient: product.view)
+
+    norm(saved.middle, block.postAttentionNorm, into: normed, inverseRMS: saved.middleInverseRMS)
+    observe(.up, normed, saved.up)
+    observe(.gate, normed, saved.gate)
+    gemm(saved.gate.view, .no, block[.gate], into: normed)
+    gemm(saved.up.view, .no, block[.up], into: normed, beta: 1)
+    rmsNormBackward(
+      saved.middle.view, weight: block.postAttentionNorm, inverseRMS: saved.middleInverseRMS.view,
+      outputGradient: normed.view, addingTo: dx)
+    arena.release(to: mark)
+  }
+
+  private func backwardAttention(
+    _ block: Block, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ batch: TokenBatch, _ arena: Arena,
+    isFirst: Bool, _ observe: (Part, Matrix, Matrix) -> Void
+  ) {
+    let c = configuration
+    observe(.output, saved.attended, dx)
+    // Attended values are not needed past here: their memory takes their gradient.
+    let dattended = saved.attended
+    gemm(dx.view, .no, block[.output], into: dattended)
+    let dquery = arena.matrix(dx.rows, c.attention.queryWidth)
+    let dkey = arena.matrix(dx.rows, c.attention.keyValueWidth)
+    let dvalue = arena.matrix(dx.rows, c.attention.keyValueWidth)
+    attentionBackward(
+      query: saved.query.view, key: saved.key.view, value: saved.value.view, outputGradient: dattended.view,
+      offsets: batch.offsets, shape: c.attention, queryGradient: dquery, keyGradient: dkey,
+      valueGradient: dvalue,
+      arena: arena)
+    rope.rotateBack(dquery, offsets: batch.offsets)
+    rope.rotateBack(dkey, offsets: batch.offsets)
+
+    norm(saved.input, block.inputNorm, into: normed, inverseRMS: saved.inputInverseRMS)
+    observe(.value, normed, dvalue)
+    observe(.key, normed, dkey)
+    observe(.query, normed, dquery)
+    if isFirst { return }
+    gemm(dquery.view, .no, block[.query], into: normed)
+    gemm(dkey.view, .no, block[.key], into: normed, beta: 1)
+    gemm(dvalue.view, .no, block[.value], into: normed, beta: 1)
+    rmsNormBackward(
+      saved.input.view, weight: block.inputNorm, inverseRMS: saved.inputInverseRMS.view,
+      outputGradient: normed.view, addingTo: dx)
+  }
+}

@@ -1,0 +1,66 @@
+import Formats
+import Foundation
+
+/// Opens a language model by its path: a Hugging Face directory or a GGUF file.
+package enum ModelLoader {
+  /// Model families that can be loaded, as config.json's `model_type` and GGUF's `general.architecture` name them.
+  package static let supportedFamilies = ["llama"]
+
+  /// Loads the model. Throws `ModelError`, or `FormatError` for a file that is malformed.
+  package static func load(path: String) throws -> any CausalLanguageModel {
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+      throw ModelError.missing(
+        "\(path): no such file or directory; --model wants a Hugging Face directory or a GGUF file")
+    }
+    return isDirectory.boolValue ? try loadDirectory(path) : try loadGGUF(path)
+  }
+
+  /// The files a model consists of, for its hash: configuration, weights and tokenizer.
+  package static func files(path: String) -> [String] {
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue
+    else {
+      return [path]
+    }
+    return ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+      .map { "\(path)/\($0)" }.filter { FileManager.default.fileExists(atPath: $0) }
+  }
+
+  private static func loadDirectory(_ path: String) throws -> any CausalLanguageModel {
+    let configPath = "\(path)/config.json"
+    let weightsPath = "\(path)/model.safetensors"
+    guard FileManager.default.fileExists(atPath: configPath) else {
+      throw ModelError.missing(
+        "\(path): has no config.json; --model wants a Hugging Face directory or a GGUF file")
+    }
+    let config = try JSONValue.read(path: configPath)
+    let family = config["model_type"]?.string ?? "(none)"
+    guard supportedFamilies.contains(family) else { throw unsupported(family, configPath) }
+    guard FileManager.default.fileExists(atPath: weightsPath) else {
+      let hint =
+        FileManager.default.fileExists(atPath: weightsPath + ".index.json")
+        ? "its weights are in several files, which is not supported yet; save it as one model.safetensors"
+        : "has no model.safetensors"
+      throw ModelError.missing("\(path): \(hint)")
+    }
+    let configuration = try LlamaConfiguration(json: config, path: configPath)
+    return try Llama(configuration: configuration, weights: SafetensorsWeights(path: weightsPath))
+  }
+
+  private static func loadGGUF(_ path: String) throws -> any CausalLanguageModel {
+    let file = try GGUFFile(path: path)
+    let family = file.metadata["general.architecture"]?.string ?? "(none)"
+    guard supportedFamilies.contains(family) else { throw unsupported(family, path) }
+    let configuration = try LlamaConfiguration(gguf: file)
+    return try Llama(
+      configuration: configuration, weights: GGUFWeights(file: file, configuration: configuration)
+    )
+  }
+
+  private static func unsupported(_ family: String, _ path: String) -> ModelError {
+    .configuration(
+      path,
+      "architecture '\(family)' is not supported; supported: \(supportedFamilies.joined(separator: ", "))")
+  }
+}

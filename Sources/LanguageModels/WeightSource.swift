@@ -1,0 +1,90 @@
+import Formats
+import TensorKernels
+
+/// Weights by their Hugging Face names.
+package protocol WeightSource {
+  /// The named tensor as a matrix (a vector is one row). Throws `ModelError` where it is missing, has another shape,
+  /// or holds a value that is not finite.
+  func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView
+}
+
+/// The tensors of a safetensors file, used in place where they are F32, else converted.
+package struct SafetensorsWeights: WeightSource {
+  let file: SafetensorsFile
+
+  package init(path: String) throws { file = try SafetensorsFile(path: path) }
+
+  package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
+    try file.matrix(name, rows: rows, columns: columns)
+  }
+}
+
+/// The tensors of a Llama GGUF file under their Hugging Face names.
+package struct GGUFWeights: WeightSource {
+  let file: GGUFFile
+  let configuration: LlamaConfiguration
+
+  package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
+    let matrix = try file.matrix(Self.tensorName(name), rows: rows, columns: columns)
+    if name.hasSuffix("q_proj.weight") { return unpermuted(matrix, heads: configuration.heads) }
+    if name.hasSuffix("k_proj.weight") { return unpermuted(matrix, heads: configuration.keyValueHeads) }
+    return matrix
+  }
+
+  /// `model.layers.3.mlp.up_proj.weight` -> `blk.3.ffn_up.weight`
+  static func tensorName(_ name: String) -> String {
+    switch name {
+    case "model.embed_tokens.weight": return "token_embd.weight"
+    case "model.norm.weight": return "output_norm.weight"
+    case "lm_head.weight": return "output.weight"
+    default: break
+    }
+    let parts = [
+      "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
+      "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+      "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+    ]
+    let pieces = name.split(separator: ".", maxSplits: 3)
+    guard pieces.count == 4, let part = parts[String(pieces[3].dropLast(".weight".count))] else {
+      return name
+    }
+    return "blk.\(pieces[2]).\(part).weight"
+  }
+
+  /// GGUF stores a head's query and key rows in rotary pairs (0, d/2, 1, d/2 + 1, ...); Hugging Face's rotary
+  /// convention wants the first halves, then the second.
+  private func unpermuted(_ stored: MatrixView, heads: Int) -> MatrixView {
+    let width = stored.rows / heads
+    let result = Matrix(rows: stored.rows, columns: stored.columns)
+    for head in 0..<heads {
+      for i in 0..<width {
+        let source = head * width + 2 * (i % (width / 2)) + i / (width / 2)
+        result.rows(head * width + i..<head * width + i + 1).copy(stored.rows(source..<source + 1))
+      }
+    }
+    return result.view
+  }
+}
+
+extension TensorFile {
+  /// The mapped bytes themselves where they are F32, else the numbers converted to it.
+  fileprivate func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
+    guard let tensor = tensor(named: name) else { throw ModelError.tensor(path, name, "is missing") }
+    let expected = rows == 1 ? [[columns], [1, columns]] : [[rows, columns]]
+    guard expected.contains(tensor.shape) else {
+      throw ModelError.tensor(
+        path, name, "has shape \(tensor.shape), the configuration asks for \(expected[0])")
+    }
+    let matrix: Matrix
+    if let mapped = mappedFloats(of: tensor) {
+      matrix = Matrix(
+        storage: FloatStorage(readOnly: mapped, owner: self), offset: 0, rows: rows, columns: columns)
+    } else {
+      matrix = Matrix(rows: rows, columns: columns)
+      try decodeFloats(
+        of: tensor, into: UnsafeMutableBufferPointer(start: matrix.pointer, count: rows * columns))
+    }
+    guard allFinite(matrix.view) else { throw ModelError.tensor(path, name, "holds a NaN or an infinity") }
+    return matrix.view
+  }
+}

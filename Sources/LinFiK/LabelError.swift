@@ -1,0 +1,24 @@
+/// Why labels cannot be made.
+package enum LabelError: Error, CustomStringConvertible {
+  case noLayer(glob: String, examples: [String])
+  case emptyTarget
+  case noSample
+  /// A loss or a label that is not finite: what, and where.
+  case notFinite(String)
+  /// Options that contradict each other.
+  case options(String)
+  case interrupted(done: Int, total: Int)
+
+  package var description: String {
+    switch self {
+    case .noLayer(let glob, let examples):
+      "--layers '\(glob)' matches no linear layer of the model; its layers are named like \(examples.joined(separator: ", "))"
+    case .emptyTarget: "the target has no example; --target wants at least one"
+    case .noSample: "there is no sample to label; --sample wants at least one"
+    case .notFinite(let what): "\(what) is not a finite number; the model or its weights are broken"
+    case .options(let what): what
+    case .interrupted(let done, let total):
+      "interrupted after \(done) of \(total) samples; --resume goes on from there"
+    }
+  }
+}

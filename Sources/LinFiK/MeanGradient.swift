@@ -1,0 +1,76 @@
+import Foundation
+import LanguageModels
+import TensorKernels
+
+/// The mean gradient of the target examples, `G_l = mean_q sum_t d_t x_t^T`, one matrix a watched layer
+/// (outputWidth x inputWidth).
+package struct MeanGradient: Sendable {
+  package let layers: [MatrixView]
+  /// `|G_l|^2`
+  package let squaredNorms: [Double]
+  /// Each target's own mean token loss.
+  package let targetLosses: [Double]
+
+  /// One forward and backward pass over the targets. There is one G whatever the number of workers, and it has the
+  /// same bits: each layer takes the batches' parts in input order.
+  package init(
+    of targets: [TokenSequence], model: any CausalLanguageModel, watched: WatchedLayers, workers: Int,
+    batchTokens: Int, progress: @escaping @Sendable (_ done: Int) -> Void = { _ in }
+  ) throws {
+    let sums = watched.layers.map { Matrix(rows: $0.outputWidth, columns: $0.inputWidth) }
+    let target = OrderedSum(sums: sums)
+    let batches = BatchPlan(targets, batchTokens: batchTokens)
+    let losses = try batches.map(workers: workers, progress: progress) { index, batch, workspace in
+      let observer = GradientSum(
+        target: target, batchIndex: index, watched: watched, weight: 1 / Float(targets.count))
+      return model.losses(of: batch, workspace: workspace, observer: observer)
+    }
+    layers = sums.map(\.view)
+    squaredNorms = layers.map { dot($0, $0) }
+    targetLosses = losses
+    guard squaredNorms.allSatisfy(\.isFinite), losses.allSatisfy(\.isFinite) else {
+      throw LabelError.notFinite("the target's gradient")
+    }
+  }
+}
+
+/// Adds each batch's weight gradient to the sums, `G_l += weight D^T X`.
+private struct GradientSum: GradientObserver {
+  let target: OrderedSum
+  let batchIndex: Int
+  let watched: WatchedLayers
+  let weight: Float
+
+  func observe(layer: Int, input: MatrixView, outputGradient: MatrixView, batch: TokenBatch) {
+    guard let place = watched.place(ofLayer: layer) else { return }
+    target.add(place: place, turn: batchIndex) { sum in
+      gemm(outputGradient, .yes, input, into: sum, alpha: weight, beta: 1)
+    }
+  }
+}
+
+/// Sums that batches are added to in batch order, layer by layer.
+///
+/// Batches start in order and every batch visits the layers in the same order, so a worker waits at most for the one
+/// a layer ahead of it, and the earliest batch under way never waits.
+private final class OrderedSum: @unchecked Sendable {
+  private let sums: [Matrix]
+  private var turns: [Int]
+  private let condition = NSCondition()
+
+  init(sums: [Matrix]) {
+    self.sums = sums
+    turns = [Int](repeating: 0, count: sums.count)
+  }
+
+  func add(place: Int, turn: Int, _ body: (Matrix) -> Void) {
+    condition.lock()
+    while turns[place] != turn { condition.wait() }
+    condition.unlock()
+    body(sums[place])
+    condition.lock()
+    turns[place] += 1
+    condition.broadcast()
+    condition.unlock()
+  }
+}

@@ -1,0 +1,40 @@
+import LanguageModels
+
+/// Floating-point operations that a formula needs for some rows: no recomputation, no padding, only predicted
+/// positions in the head, only the causal half of attention.
+package struct Operations: Sendable {
+  private let linear: Double
+  private let head: Double
+  private let attention: Double
+  private let tokens: Double
+  private let watched: WatchedLayers
+
+  package init(of rows: [TokenSequence], model: any CausalLanguageModel, watched: WatchedLayers) {
+    tokens = Double(rows.reduce(0) { $0 + $1.tokens.count })
+    let predicted = Double(rows.reduce(0) { $0 + $1.isScored.lazy.filter { $0 }.count })
+    let pairs = rows.reduce(0.0) { $0 + Double($1.tokens.count * ($1.tokens.count + 1) / 2) }
+    linear = 2 * tokens * Double(model.linearLayers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth })
+    head = 2 * predicted * Double(model.headParameters)
+    attention = 4 * pairs * Double(model.attentionWidth)
+    self.watched = watched
+  }
+
+  /// The losses alone.
+  package var forward: Double { linear + head + attention }
+
+  /// Losses and activation gradients. Attention's backward has four products where its forward has two.
+  package var forwardAndBackward: Double { 2 * linear + 2 * head + 3 * attention }
+
+  /// Exact inner products with one target gradient, or adding up the target's gradient: one product a layer.
+  package var exactLabels: Double { forwardAndBackward + 2 * tokens * Double(watched.parameterCount) }
+
+  /// LoGra's two projections and its small product.
+  package func projectedLabels(rank: Int) -> Double {
+    watched.layers.reduce(forwardAndBackward) { sum, layer in
+      let input = Double(min(rank, layer.inputWidth))
+      let output = Double(min(rank, layer.outputWidth))
+      return sum + 2 * tokens
+        * (input * Double(layer.inputWidth) + output * Double(layer.outputWidth) + input * output)
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import LanguageModels
+
+/// The linear layers whose gradients count, chosen by a glob over their weight names.
+package struct WatchedLayers: Sendable {
+  /// Their descriptions, in forward order.
+  package let layers: [LinearLayer]
+  /// For each of the model's linear layers its place in `layers`, or nil.
+  private let places: [Int?]
+
+  /// Throws `LabelError.noLayer` where the glob matches none of the model's linear layers.
+  package init(of model: any CausalLanguageModel, matching glob: String = "*") throws {
+    var layers: [LinearLayer] = []
+    places = model.linearLayers.map { layer in
+      guard matches(glob: Array(glob.utf8)[...], name: Array(layer.name.utf8)[...]) else { return nil }
+      layers.append(layer)
+      return layers.count - 1
+    }
+    guard !layers.isEmpty else {
+      throw LabelError.noLayer(glob: glob, examples: model.linearLayers.prefix(7).map(\.name))
+    }
+    self.layers = layers
+  }
+
+  /// The place of the model's linear layer `index`, nil where it is not watched.
+  package func place(ofLayer index: Int) -> Int? { places[index] }
+
+  /// Weights that count, over all watched layers.
+  package var parameterCount: Int { layers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth } }
+}
+
+/// Shell globbing without character classes: `*` is any run of characters, `?` any one.
+private func matches(glob: ArraySlice<UInt8>, name: ArraySlice<UInt8>) -> Bool {
+  guard let first = glob.first else { return name.isEmpty }
+  if first == UInt8(ascii: "*") {
+    return matches(glob: glob.dropFirst(), name: name)
+      || (!name.isEmpty && matches(glob: glob, name: name.dropFirst()))
+  }
+  guard let byte = name.first, first == UInt8(ascii: "?") || first == byte else { return false }
+  return matches(glob: glob.dropFirst(), name: name.dropFirst())
+}

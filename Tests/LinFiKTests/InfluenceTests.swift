@@ -1,0 +1,182 @@
+import Formats
+import LanguageModels
+import RankStatistics
+import TensorKernels
+import TestSupport
+import Testing
+
+import LinFiK
+
+/// Labels against PyTorch in float64, and the properties every label has.
+@Suite struct InfluenceTests {
+  struct Setting {
+    let golden: GoldenLlama
+    let model: any CausalLanguageModel
+    let watched: WatchedLayers
+    let samples: [TokenSequence]
+    var targets: [TokenSequence] { golden.targets.map { samples[$0] } }
+
+    init(_ name: String) throws {
+      golden = try GoldenLlama(name)
+      model = try ModelLoader.load(path: golden.modelPath)
+      watched = try WatchedLayers(of: model)
+      samples = golden.samples.map { TokenSequence(tokens: $0.tokens, isScored: $0.isScored) }
+    }
+
+    func exact(_ kind: LabelKind, workers: Int = 2, batchTokens: Int = 16) throws -> ExactInfluence {
+      ExactInfluence(
+        model: model, watched: watched,
+        target: try MeanGradient(
+          of: targets, model: model, watched: watched, workers: workers, batchTokens: batchTokens),
+        kind: kind, gradientNorm: true)
+    }
+
+    func rows(_ measure: some InfluenceMeasure, workers: Int = 2, batchTokens: Int = 16) throws -> [InfluenceRow] {
+      try BatchPlan(samples, batchTokens: batchTokens).map(workers: workers) { _, batch, workspace in
+        measure.measure(batch, workspace: workspace)
+      }
+    }
+
+    func projected(rank: Int, seed: UInt64) throws -> ProjectedInfluence {
+      try ProjectedInfluence(
+        of: targets, model: model, watched: watched,
+        projection: LoGraProjection(watched: watched, rank: rank, seed: seed), kind: .dot, gradientNorm: true,
+        perTarget: true, keepsGradients: true, workers: 2, batchTokens: 16)
+    }
+  }
+
+  @Test(arguments: GoldenLlama.random, LabelKind.allCases)
+  func labelsOfRandomModelsEqualPyTorch(_ name: String, _ kind: LabelKind) throws {
+    try compare(Setting(name), kind)
+  }
+
+  @Test(.enabled(if: TestData.isAvailable, "wants stories260k in ALINFIK_DATA"), arguments: LabelKind.allCases)
+  func labelsOfStories260kEqualPyTorch(_ kind: LabelKind) throws {
+    try compare(Setting("stories260k"), kind)
+  }
+
+  private func compare(_ setting: Setting, _ kind: LabelKind) throws {
+    let rows = try setting.rows(setting.exact(kind))
+    for (row, sample) in zip(rows, setting.golden.samples) {
+      let expected =
+        switch kind {
+        case .dot: sample.dot
+        case .cosine: sample.cosine
+        case .layerCosine: sample.layerCosine
+        }
+      #expect(abs(row.label - expected) < 1e-4 * max(abs(expected), 1e-2), "\(sample.id): \(row.label), PyTorch \(expected)")
+      #expect(abs(row.gradientNorm - sample.gradientNorm) < 1e-4 * sample.gradientNorm)
+      #expect(abs(row.loss - sample.loss) < 1e-5)
+    }
+  }
+
+  @Test func twoWorkersAndOneGiveTheSameBits() throws {
+    let setting = try Setting("untied")
+    let one = try setting.rows(setting.exact(.cosine, workers: 1), workers: 1)
+    let two = try setting.rows(setting.exact(.cosine, workers: 2), workers: 2)
+    #expect(one.map(\.label) == two.map(\.label))
+    #expect(one.map(\.loss) == two.map(\.loss))
+  }
+
+  @Test func labelDoesNotDependOnItsNeighbours() throws {
+    let setting = try Setting("tied")
+    let measure = try setting.exact(.dot)
+    let alone = try setting.rows(measure, batchTokens: 1)
+    let together = try setting.rows(measure, batchTokens: 1000)
+    for (a, b) in zip(alone, together) { #expect(abs(a.label - b.label) < 1e-5 * max(1, abs(a.label))) }
+  }
+
+  @Test func fullRankProjectionIsExact() throws {
+    let setting = try Setting("untied")
+    let rows = try setting.rows(setting.projected(rank: 4096, seed: 1))
+    for (row, sample) in zip(rows, setting.golden.samples) {
+      #expect(abs(row.label - sample.dot) < 1e-4 * max(abs(sample.dot), 1e-2))
+      for (ours, theirs) in zip(row.perTarget, sample.dotPerTarget) {
+        #expect(abs(Double(ours) - theirs) < 1e-4 * max(abs(theirs), 1e-2))
+      }
+      let mean = row.perTarget.reduce(0.0) { $0 + Double($1) } / Double(row.perTarget.count)
+      #expect(abs(mean - row.label) < 1e-4 * max(abs(row.label), 1e-2))
+    }
+  }
+
+  /// Over many seeds the mean of `<P g, P g'>` approaches `<g, g'>` as its standard error shrinks.
+  @Test func projectionIsUnbiased() throws {
+    let setting = try Setting("tied")
+    let draws = 400
+    var values = setting.samples.map { _ in [Double]() }
+    for seed in 0..<draws {
+      for (index, row) in try setting.rows(setting.projected(rank: 4, seed: UInt64(seed))).enumerated() {
+        values[index].append(row.label)
+      }
+    }
+    for (index, sample) in setting.golden.samples.enumerated() {
+      let mean = values[index].reduce(0, +) / Double(draws)
+      let variance = values[index].reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(draws - 1)
+      let standardError = (variance / Double(draws)).squareRoot()
+      #expect(variance > 0, "rank 4 must lose something, or nothing is tested")
+      #expect(abs(mean - sample.dot) < 4 * standardError, "\(sample.id): \(mean) +- \(standardError), exact \(sample.dot)")
+    }
+  }
+
+  @Test func globChoosesLayers() throws {
+    let setting = try Setting("tied")
+    let layers = try WatchedLayers(of: setting.model, matching: "*layers.1.mlp.*").layers
+    #expect(layers.map(\.name) == ["gate", "up", "down"].map { "model.layers.1.mlp.\($0)_proj.weight" })
+    #expect(throws: LabelError.self) { try WatchedLayers(of: setting.model, matching: "nothing") }
+  }
+
+  /// The dual form against the definition, solved in the k x k space it avoids.
+  @Test func lograInfluenceEqualsItsDefinition() throws {
+    let setting = try Setting("untied")
+    let measure = try setting.projected(rank: 3, seed: 5)
+    let rows = try setting.rows(measure)
+    let gradients = Matrix(
+      rows: rows.count, columns: measure.projection.width, values: rows.flatMap(\.projectedGradient))
+    let values = try lograInfluence(
+      gradients: gradients.view, meanTarget: measure.meanTarget, projection: measure.projection, dampingFactor: 0.1,
+      workers: 2)
+    for (sample, value) in values.enumerated() {
+      let expected = measure.projection.layers.reduce(0.0) { sum, layer in
+        let a = gradients.view.columns(layer.range)
+        let n = a.rows
+        let k = a.columns
+        var fisher = [Double](repeating: 0, count: k * k)
+        for i in 0..<k {
+          for j in 0..<k {
+            fisher[i * k + j] = (0..<n).reduce(0.0) { $0 + Double(a[$1, i]) * Double(a[$1, j]) } / Double(n)
+          }
+        }
+        let lambda = 0.1 * (0..<k).reduce(0.0) { $0 + fisher[$1 * k + $1] } / Double(k)
+        for i in 0..<k { fisher[i * k + i] += lambda }
+        var solution = (0..<k).map { Double(a[sample, $0]) }
+        #expect(solvePositiveDefinite(&fisher, &solution, rightHandSides: 1))
+        return sum + (0..<k).reduce(0.0) { $0 + solution[$1] * Double(measure.meanTarget[0, layer.range.lowerBound + $1]) }
+      }
+      #expect(abs(value - expected) < 1e-4 * max(1, abs(expected)), "\(value) against \(expected)")
+    }
+  }
+
+  /// Really stepping the model on a row changes the target loss as the row's label says.
+  @Test(.enabled(if: TestData.isAvailable, "wants stories260k in ALINFIK_DATA"))
+  func oneStepOracleAgreesOnStories260k() throws {
+    let model = try ModelLoader.load(path: TestData.path("stories260k"))
+    let watched = try WatchedLayers(of: model)
+    var generator = SeededGenerator(seed: 7)
+    let rows = (0..<24).map { _ in
+      let tokens = [1] + (0..<24).map { _ in Int32(3 + generator.next() % 509) }
+      return TokenSequence(tokens: tokens, isScored: [false] + Array(repeating: true, count: 24))
+    }
+    let targets = Array(rows.prefix(4))
+    let measure = ExactInfluence(
+      model: model, watched: watched,
+      target: try MeanGradient(of: targets, model: model, watched: watched, workers: 2, batchTokens: 100), kind: .dot,
+      gradientNorm: false)
+    let labels = try BatchPlan(rows, batchTokens: 100).map(workers: 2) { _, batch, workspace in
+      measure.measure(batch, workspace: workspace)
+    }.map(\.label)
+    let truth = try OneStepOracle(model: model, watched: watched, learningRate: 1e-3)
+      .values(of: rows, targets: targets, workers: 2, batchTokens: 100)
+    let agreement = try #require(spearman(labels, truth))
+    #expect(agreement >= 0.95, "Spearman \(agreement)")
+  }
+}
