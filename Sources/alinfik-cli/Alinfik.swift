@@ -1,8 +1,31 @@
 import ArgumentParser
+import Foundation
 
 @main
 struct Alinfik: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "alinfik",
-    abstract: "Measure what text is worth to a language model, and teach a small encoder to see it.")
+    abstract: "Measure what text is worth to a language model, and teach a small encoder to see it.",
+    discussion: """
+      Examples:
+        alinfik label   --model MODEL --target target.jsonl --sample sample.jsonl --output labels.h5
+        alinfik train   labels.h5 --output valuator --init all-MiniLM-L6-v2
+        alinfik score   valuator incoming.jsonl.gz --output scored.jsonl
+        alinfik compare --model MODEL --target target.jsonl --sample sample.jsonl \\
+                        --labels labels.h5 --valuator valuator --output report
+      """,
+    version: alinfikVersion,
+    subcommands: [])
+
+  static func main() {
+    Interruption.install()
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      ErrorReport(error).exit()
+    }
+  }
 }
+
+let alinfikVersion = "0.1.0"

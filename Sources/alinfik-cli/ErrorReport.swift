@@ -1,0 +1,76 @@
+import ArgumentParser
+import Formats
+import Foundation
+import LanguageModels
+import LinFiK
+
+/// Exit codes of the contract (sysexits.h).
+enum Exit {
+  static let usage: Int32 = 64
+  static let badData: Int32 = 65
+  static let missingInput: Int32 = 66
+  static let internalError: Int32 = 70
+  static let inputOutput: Int32 = 74
+}
+
+/// An error of ours that knows how the process should end.
+protocol ExitCoded: Error {
+  var exitCode: Int32 { get }
+}
+
+extension FormatError: ExitCoded {
+  var exitCode: Int32 {
+    switch self {
+    case .missing: Exit.missingInput
+    case .malformed: Exit.badData
+    case .inputOutput: Exit.inputOutput
+    case .exists, .differentConfiguration: Exit.usage
+    }
+  }
+}
+
+extension ModelError: ExitCoded {
+  var exitCode: Int32 {
+    if case .missing = self { return Exit.missingInput }
+    return Exit.badData
+  }
+}
+
+extension LabelError: ExitCoded {
+  var exitCode: Int32 {
+    switch self {
+    case .noLayer, .options: Exit.usage
+    case .emptyTarget, .noSample, .notFinite: Exit.badData
+    case .interrupted: 128 + (Interruption.signal ?? SIGINT)
+    }
+  }
+}
+
+/// One message for an error, and the exit code it ends the process with.
+struct ErrorReport {
+  private let error: any Error
+
+  init(_ error: any Error) { self.error = error }
+
+  func exit() -> Never {
+    if error is ExitCode || error is ValidationError || error is CleanExit || isParserError {
+      Alinfik.exit(withError: error)
+    }
+    if isClosedPipe { Foundation.exit(0) }
+    Terminal.write("error: \(error)\n")
+    Foundation.exit((error as? any ExitCoded)?.exitCode ?? Exit.internalError)
+  }
+
+  /// Errors of the argument parser print their own usage; its exit code is 64 already.
+  private var isParserError: Bool {
+    Alinfik.exitCode(for: error) == .validationFailure || Alinfik.exitCode(for: error) == .success
+  }
+
+  /// The reader of our output has gone: nothing is wrong with us.
+  private var isClosedPipe: Bool {
+    if case .inputOutput(_, let reason) = error as? FormatError {
+      return reason.hasSuffix(String(cString: strerror(EPIPE)))
+    }
+    return false
+  }
+}
