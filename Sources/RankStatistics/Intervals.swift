@@ -97,8 +97,9 @@ private func studentCentralProbability(angle: Double, degreesOfFreedom: Int) -> 
   return isOdd ? 2 / .pi * (angle + sin(angle) * sum) : sin(angle) * sum
 }
 
-/// The quantile of sorted values, linear between the two neighbours (NumPy's default).
-private func quantile(ofSorted values: [Double], _ probability: Double) -> Double {
+/// The quantile of sorted values, linear between the two neighbours (NumPy's default); there is at least one.
+package func quantile(ofSorted values: [Double], _ probability: Double) -> Double {
+  precondition(!values.isEmpty && (0...1).contains(probability), "quantile \(probability) of \(values.count)")
   let position = probability * Double(values.count - 1)
   let lower = Int(position)
   let upper = min(lower + 1, values.count - 1)

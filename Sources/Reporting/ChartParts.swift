@@ -15,7 +15,9 @@ struct Scale {
   }
 
   /// A linear scale from round number to round number around `values`, about `count` ticks apart.
-  static func around(_ values: [Double], start: Double, end: Double, count: Int = 5) -> (Scale, ticks: [Double]) {
+  static func around(
+    _ values: [Double], start: Double, end: Double, count: Int = 5
+  ) -> (scale: Scale, ticks: [Double]) {
     let low = values.min() ?? 0
     let high = values.max() ?? 1
     let width = high > low ? high - low : max(abs(high), 1)
@@ -26,8 +28,20 @@ struct Scale {
     return (Scale(domain: ticks[0]...ticks[ticks.count - 1], range: (start, end)), ticks)
   }
 
+  /// A scale for correlations and shares: up to one, and down as far below zero as `values` go.
+  static func correlations(
+    _ values: [Double], start: Double, end: Double
+  ) -> (scale: Scale, ticks: [Double]) {
+    let lowest = values.min() ?? 0
+    let low = lowest >= 0 ? 0 : max(-1, ((lowest - 0.04) * 10).rounded(.down) / 10)
+    let ticks = low > -0.2 ? [0, 0.25, 0.5, 0.75, 1] : [-1, -0.5, 0, 0.5, 1].filter { $0 >= low }
+    return (Scale(domain: low...1, range: (start, end)), ticks)
+  }
+
   /// A logarithmic scale over whole powers of ten around positive `values`.
-  static func powersOfTen(around values: [Double], start: Double, end: Double) -> (Scale, ticks: [Double]) {
+  static func powersOfTen(
+    around values: [Double], start: Double, end: Double
+  ) -> (scale: Scale, ticks: [Double]) {
     let first = Int(log10(values.min() ?? 1).rounded(.down))
     let last = max(first + 1, Int(log10(values.max() ?? 10).rounded(.up)))
     let stride = max(1, (last - first + 5) / 6)
@@ -48,7 +62,9 @@ struct Scale {
 enum Chart {
   static let width = 360.0
 
-  static func svg(id: String, height: Double, title: String, description: String, _ content: Markup) -> Markup {
+  static func svg(
+    id: String, height: Double, title: String, description: String, _ content: Markup
+  ) -> Markup {
     """
     <svg viewBox="0 0 \(width) \(height)" role="img" aria-labelledby="\(id)-title \(id)-desc">
     <title id="\(id)-title">\(title)</title>
@@ -92,7 +108,9 @@ enum Chart {
     let kind = "mark \(role.rawValue)\(isHollow ? " hollow" : "")"
     switch role {
     case .valuator:
-      return "<path class=\"\(kind)\" d=\"M\(x) \(y - 5.2)L\(x + 5.2) \(y)L\(x) \(y + 5.2)L\(x - 5.2) \(y)Z\"/>"
+      return """
+        <path class="\(kind)" d="M\(x) \(y - 5.2)L\(x + 5.2) \(y)L\(x) \(y + 5.2)L\(x - 5.2) \(y)Z"/>
+        """
     case .reference:
       return "<path class=\"\(kind)\" d=\"M\(x) \(y - 5)L\(x + 5) \(y + 4)L\(x - 5) \(y + 4)Z\"/>"
     case .influence:

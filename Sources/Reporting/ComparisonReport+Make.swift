@@ -16,7 +16,7 @@ extension ComparisonReport {
   package static func make(
     rows: [ComparedRow], methods: [ComparedMethod], oracle: Oracle?, facts: RunFacts, resamples: Int? = nil
   ) -> ComparisonReport {
-    precondition(Set(methods.map(\.name)).count == methods.count, "ComparisonReport: two methods share a name")
+    precondition(Set(methods.map(\.name)).count == methods.count, "ComparisonReport: two methods of one name")
     for method in methods where method.isDrawn {
       precondition(
         method.values.count == rows.count,
@@ -34,6 +34,7 @@ extension ComparisonReport {
     var report = ComparisonReport(
       facts: facts, summary: [], caveats: [], rows: rows, methods: methods, fidelity: fidelity,
       headToHead: headToHead(of: drawn, against: reference, statistics),
+      sourceWorth: sourceWorth(of: rows, by: reference),
       agreement: statistics.agreement(of: ordered),
       oracle: oracle.map { statistics.finding(of: $0, methods: ordered) },
       extremes: ordered.map { extremes(of: $0, count: 5) },
@@ -64,6 +65,19 @@ extension ComparisonReport {
     return methods.filter { $0.role == .baseline }.map {
       statistics.headToHead(valuator: valuator, baseline: $0, truth: reference.values)
     }
+  }
+
+  /// The spread of the reference's values in every source.
+  private static func sourceWorth(of rows: [ComparedRow], by reference: ComparedMethod?) -> [SourceWorth] {
+    guard let reference else { return [] }
+    let members = Dictionary(grouping: rows.indices) { rows[$0].source }
+    let spreads = members.compactMap { name, members -> SourceWorth? in
+      let values = members.compactMap { reference.values[$0] }.sorted()
+      guard !values.isEmpty else { return nil }
+      let quantiles = [0.05, 0.25, 0.5, 0.75, 0.95].map { quantile(ofSorted: values, $0) }
+      return SourceWorth(name: name, count: values.count, quantiles: quantiles)
+    }
+    return spreads.sorted { ($0.quantiles[2], $1.name) > ($1.quantiles[2], $0.name) }
   }
 
   /// The `count` highest and lowest rows of one method.

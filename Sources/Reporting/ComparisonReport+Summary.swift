@@ -10,6 +10,10 @@ extension ComparisonReport {
   /// The fidelity of a method.
   func fidelity(of name: String) -> Fidelity? { fidelity.first { $0.method == name } }
 
+  /// True where more than one source is large enough to be looked at alone; else "within a source" says nothing
+  /// that "overall" does not.
+  var hasSources: Bool { agreement.sources.count > 1 }
+
   /// The baseline with the largest correlation, whichever way round it ranks.
   var bestBaseline: Fidelity? { strongestBaseline { $0.spearman.value } }
 
@@ -57,15 +61,14 @@ extension ComparisonReport {
       return "On \(NumberText.count(rows.count)) rows\(seen), \(valuator.name) orders rows \(chance):"
         + " its Spearman correlation with \(reference.name) is \(text(fidelity.spearman))."
     }
-    return "On \(NumberText.count(rows.count)) rows\(seen), \(valuator.name) orders rows like \(reference.name)"
-      + " with a Spearman correlation of \(text(fidelity.spearman))."
+    return "On \(NumberText.count(rows.count)) rows\(seen), \(valuator.name) orders rows like"
+      + " \(reference.name) with a Spearman correlation of \(text(fidelity.spearman))."
   }
 
   /// Won, lost or even, by the interval of the difference on the same resampled rows.
   private func baselineSentence(_ valuator: ComparedMethod, _ fidelity: Fidelity) -> String? {
-    guard let best = bestBaseline, let theirs = best.spearman.value, let ours = fidelity.spearman.value else {
-      return nil
-    }
+    guard let best = bestBaseline, let theirs = best.spearman.value, let ours = fidelity.spearman.value
+    else { return nil }
     let lead = headToHead.first { $0.baseline == best.method }
     let name = reading(best.method, isReversed: theirs < 0)
     let theirText = NumberText.correlation(abs(theirs))
@@ -73,9 +76,10 @@ extension ComparisonReport {
     guard let interval = lead?.spearman.interval else {
       return "The best baseline, \(name), reaches \(theirText)."
     }
-    let difference = "difference \(text(lead!.spearman))"
+    let difference = "difference \(inner(lead!.spearman))"
     if interval.lower > 0 {
-      return "The best baseline, \(name), reaches \(theirText): \(valuator.name) is ahead of it (\(difference))."
+      return "The best baseline, \(name), reaches \(theirText): \(valuator.name) is ahead of it"
+        + " (\(difference))."
     }
     if interval.upper < 0 {
       return "On this data the baseline \(name) ranks better than \(valuator.name):"
@@ -86,7 +90,7 @@ extension ComparisonReport {
   }
 
   private func withinSentence(_ valuator: ComparedMethod, _ fidelity: Fidelity) -> String? {
-    guard let value = fidelity.withinSource.value else { return nil }
+    guard hasSources, let value = fidelity.withinSource.value else { return nil }
     let within = text(fidelity.withinSource)
     if let interval = fidelity.withinSource.interval, interval.lower <= 0 {
       return "Within a source it is not shown to rank better than chance: \(within) on average."
@@ -146,24 +150,33 @@ extension ComparisonReport {
     let measured =
       "Stepping the model for real on \(oracle.rows.count) rows changed the target loss in the order that"
     if value >= 0.95 {
-      return "\(measured) \(reference.name) predicts (Spearman \(text(found.spearman))), so the reference holds."
+      return "\(measured) \(reference.name) predicts (Spearman \(inner(found.spearman))):"
+        + " the reference holds."
     }
     if value >= 0.7 {
-      return "\(measured) \(reference.name) roughly predicts (Spearman \(text(found.spearman)));"
+      return "\(measured) \(reference.name) roughly predicts (Spearman \(inner(found.spearman)));"
         + " below 0.95 the reference is itself a little uncertain."
     }
-    return "Stepping the model for real on \(oracle.rows.count) rows did not change the target loss in the order"
-      + " that \(reference.name) predicts (Spearman \(text(found.spearman))): do not trust the reference here,"
-      + " nor anything measured against it."
+    return "Stepping the model for real on \(oracle.rows.count) rows did not change the target loss in the"
+      + " order that \(reference.name) predicts (Spearman \(inner(found.spearman))): do not trust the reference"
+      + " here, nor anything measured against it."
   }
 
   private func smallSample() -> [String] {
-    rows.count >= 100 ? [] : ["With only \(rows.count) rows the intervals are wide; read differences with care."]
+    if rows.count >= 100 { return [] }
+    return ["With only \(rows.count) rows the intervals are wide; read differences with care."]
   }
 
   /// "length", or "length read backwards" where low values go with high labels.
   private func reading(_ name: String, isReversed: Bool) -> String {
     isReversed ? "\(name) read backwards (low values first)" : name
+  }
+
+  /// "0.81; 95 % interval 0.78 to 0.84", for inside parentheses.
+  private func inner(_ estimate: Estimate) -> String {
+    let value = NumberText.correlation(estimate.value)
+    guard let interval = estimate.interval else { return value }
+    return "\(value); 95 % interval \(NumberText.interval(lower: interval.lower, upper: interval.upper))"
   }
 
   /// "0.81 (95 % interval 0.78 to 0.84)".
@@ -178,15 +191,16 @@ extension ComparisonReport {
     var sentences = [
       "A score is about one step on one document, its loss averaged over its tokens: the first-order change of"
         + " the target loss for the model as it is now. It is not the effect of a whole training run.",
-      "Scores do not add up. A sum over rows ignores that rows repeat each other and counts copies twice, so the"
-        + " top rows together may be worth less than their scores promise.",
+      "Scores do not add up. A sum over rows ignores that rows repeat each other and counts copies twice, so"
+        + " the top rows together may be worth less than their scores promise.",
       "Agreement with a label says how well a method imitates the label, not how much better a model becomes.",
       "BM25 stands beside every number because keyword search is hard to beat: on Bergson's public leaderboard"
         + " (GPT-2, WikiText) it scores 0.220 in LDS where plain gradient products score 0.156.",
     ]
-    if methods.contains(where: { $0.role == .baseline && $0.needs == .model }) {
+    let baselines = Set(methods.filter { $0.role == .baseline }.map(\.name))
+    if fidelity.contains(where: { baselines.contains($0.method) && ($0.spearman.value ?? 0) < 0 }) {
       sentences.append(
-        "A baseline that correlates negatively is as good as its mirror image, and is counted so in the summary.")
+        "A baseline that correlates negatively is as good as its mirror image, and the summary counts it so.")
     }
     if !agreement.leftOut.isEmpty {
       sentences.append(
@@ -194,8 +208,8 @@ extension ComparisonReport {
           + agreement.leftOut.joined(separator: ", ") + ".")
     }
     sentences.append(
-      "Intervals are 95 % bootstrap intervals over the rows of this sample: they hold for rows like these and this"
-        + " target, not for other data, and leave out the variation between training seeds.")
+      "Intervals are 95 % bootstrap intervals over the rows of this sample: they hold for rows like these and"
+        + " this target, not for other data, and leave out the variation between training seeds.")
     return sentences
   }
 }

@@ -16,6 +16,8 @@ package struct ComparisonReport: Codable, Sendable, Equatable {
   /// Every drawn method but the reference, best Spearman first.
   package var fidelity: [Fidelity]
   package var headToHead: [HeadToHead]
+  /// What the reference says of each source, highest median first; empty without a reference.
+  package var sourceWorth: [SourceWorth]
   package var agreement: Agreement
   package var oracle: OracleFinding?
   package var extremes: [Extremes]
@@ -140,6 +142,14 @@ package struct HeadToHead: Codable, Sendable, Equatable {
   package var isReversed: Bool
   package var spearman: Estimate
   package var withinSource: Estimate
+}
+
+/// The spread of the reference's values within one source.
+package struct SourceWorth: Codable, Sendable, Equatable {
+  package var name: String
+  package var count: Int
+  /// The quantiles 5, 25, 50, 75 and 95 %.
+  package var quantiles: [Double]
 }
 
 /// Spearman's correlations between all pairs of drawn methods, rows and columns in the order of `names`.

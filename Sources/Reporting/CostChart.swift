@@ -21,13 +21,15 @@ struct CostChart {
 
   func markup() -> Markup {
     let (x, xTicks) = Scale.powersOfTen(around: points.map(\.seconds), start: left + 8, end: right - 8)
-    let (y, yTicks) = Scale.around(points.map(\.spearman) + [0, 1], start: bottom, end: top, count: 6)
+    let (y, yTicks) = Scale.correlations(points.map(\.spearman), start: bottom, end: top)
     let places = points.map { (x: x($0.seconds), y: y($0.spearman)) }
     let content: Markup = """
       \(Chart.lines(y, ticks: yTicks, left: left, right: right) { NumberText.tick($0) })
-      \(Chart.columns(x, ticks: xTicks, top: top, bottom: bottom) { NumberText.tickDuration($0) })
+      \(Chart.columns(x, ticks: xTicks, top: top, bottom: bottom) { NumberText.durationTick($0) })
       <text class="tick mid" x="\((left + right) / 2)" y="\(bottom + 31)">time for 1000 rows</text>
-      \(zip(points, places).map { Chart.mark($0.role, x: $1.x, y: $1.y) })
+      \(zip(points, places).sorted { $0.0.role != .valuator && $1.0.role == .valuator }.map { point, place in
+        Chart.mark(point.role, x: place.x, y: place.y)
+      })
       \(zip(points, labels(at: places)).map { label($0, $1) })
       """
     return Chart.svg(id: id, height: bottom + 38, title: title, description: description(), content)
@@ -35,7 +37,8 @@ struct CostChart {
 
   private func label(_ point: Point, _ box: Box) -> Markup {
     """
-    <text class="label halo \(point.role.rawValue)" x="\(box.x)" y="\(box.y + box.height - 3)">\(point.name)</text>
+    <text class="label halo mid \(point.role.rawValue)" \
+    x="\(box.x + box.width / 2)" y="\(box.y + box.height - 3)">\(point.name)</text>
     """
   }
 
@@ -53,18 +56,21 @@ struct CostChart {
     }
   }
 
-  /// A place for every name beside its mark, the first of eight that covers nothing, else the one that covers
+  /// A place for every name beside its mark, the first of a dozen that covers nothing, else the one that covers
   /// least.
   private func labels(at places: [(x: Double, y: Double)]) -> [Box] {
     let marks = places.map { Box(x: $0.x - 6, y: $0.y - 6, width: 12, height: 12) }
     var placed: [Box] = []
     for (point, place) in zip(points, places) {
-      let width = Chart.textWidth(point.name)
+      let isBold = point.role == .valuator || point.role == .reference
+      let width = Chart.textWidth(point.name) * (isBold ? 1.12 : 1)
       let candidates = [
-        (8, -6.5), (-8 - width, -6.5), (-width / 2, -20), (-width / 2, 7), (6, -17), (6, 5), (-6 - width, -17),
-        (-6 - width, 5), (8, -30), (-8 - width, -30), (8, 17), (-8 - width, 17),
+        (8, -6.5), (-8 - width, -6.5), (-width / 2, -20), (-width / 2, 7), (6, -17), (6, 5),
+        (-6 - width, -17), (-6 - width, 5), (8, -30), (-8 - width, -30), (8, 17), (-8 - width, 17),
       ].map { Box(x: place.x + $0.0, y: place.y + $0.1, width: width) }
-      let inside = candidates.filter { $0.x >= 2 && $0.x + width <= Chart.width && $0.y >= 0 && $0.y + 13 <= bottom }
+      let inside = candidates.filter {
+        $0.x >= 2 && $0.x + width <= Chart.width && $0.y >= 0 && $0.y + 13 <= bottom
+      }
       let cost = { (box: Box) in (marks + placed).reduce(0) { $0 + box.overlap($1) } }
       placed.append((inside.isEmpty ? candidates : inside).min { cost($0) < cost($1) }!)
     }
@@ -73,7 +79,8 @@ struct CostChart {
 
   private func description() -> String {
     points.map {
-      "\($0.name): \(NumberText.duration($0.seconds)) for 1000 rows, Spearman \(NumberText.correlation($0.spearman))"
+      "\($0.name): \(NumberText.duration($0.seconds)) for 1000 rows,"
+        + " Spearman \(NumberText.correlation($0.spearman))"
     }.joined(separator: "; ")
   }
 }

@@ -16,22 +16,19 @@ struct DotChart {
   /// The heads of the number columns.
   var heads: [String]
   var rows: [Row]
-  /// A dashed line for what chance would give, with its name; one for each measure that has one.
-  var chance: [(value: Double, name: String)] = []
 
+  private let columnWidth = 52.0
   private let rowHeight = 27.0
   private let top = 24.0
 
   func markup() -> Markup {
     let hasSecond = heads.count > 1
     let labels = Chart.labelWidth(rows.map(\.name))
-    let numbers = hasSecond ? 76.0 : 40.0
+    let numbers = hasSecond ? 2 * columnWidth : columnWidth
     let bottom = top + Double(rows.count) * rowHeight
-    let (scale, ticks) = Scale.around(
-      values(), start: labels + 6, end: Chart.width - numbers - 8, count: hasSecond ? 4 : 5)
+    let (scale, ticks) = Scale.correlations(values(), start: labels + 6, end: Chart.width - numbers - 8)
     let content: Markup = """
       \(Chart.columns(scale, ticks: ticks, top: top - 4, bottom: bottom) { NumberText.tick($0) })
-      \(chanceLines(scale, bottom: bottom))
       \(headings())
       \(rows.enumerated().map { row(at: $0.offset, $0.element, scale, labels: labels) })
       """
@@ -41,27 +38,18 @@ struct DotChart {
   private func values() -> [Double] {
     let estimates = rows.map(\.first) + rows.compactMap(\.second)
     let ends = estimates.flatMap { [$0.value, $0.interval?.lower, $0.interval?.upper] }.compactMap { $0 }
-    return ends + [0, 1]
+    return ends
   }
 
   private func headings() -> Markup {
     heads.enumerated().map { place, head -> Markup in
-      "<text class=\"tick end\" x=\"\(numberX(place))\" y=\"12\">\(head)</text>"
+      let sign = heads.count == 1 ? "" : place == 0 ? "● " : "○ "
+      return "<text class=\"tick end\" x=\"\(numberX(place))\" y=\"12\">\(sign)\(head)</text>"
     }.joined()
   }
 
   private func numberX(_ place: Int) -> Double {
-    Chart.width - Double(heads.count - 1 - place) * 40 - 2
-  }
-
-  private func chanceLines(_ scale: Scale, bottom: Double) -> Markup {
-    chance.map { line -> Markup in
-      let x = scale(line.value)
-      return """
-        <line class="chance" x1="\(x)" y1="\(top - 6)" x2="\(x)" y2="\(bottom)"/>\
-        <text class="tick mid" x="\(x)" y="12">\(line.name)</text>
-        """
-    }.joined()
+    Chart.width - Double(heads.count - 1 - place) * columnWidth - 2
   }
 
   private func row(at place: Int, _ row: Row, _ scale: Scale, labels: Double) -> Markup {

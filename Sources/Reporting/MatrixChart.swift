@@ -28,7 +28,8 @@ struct MatrixChart {
   private func row(_ row: Int, left: Double, top: Double, cell: Double) -> Markup {
     let y = top + Double(row) * cell
     let cells = names.indices.map { column in
-      self.cell(matrix[row][column], isDiagonal: row == column, x: left + Double(column) * cell, y: y, size: cell)
+      self.cell(
+        matrix[row][column], isDiagonal: row == column, x: left + Double(column) * cell, y: y, size: cell)
     }
     return """
       <text class="label \(roles[row].rawValue)" x="0" y="\(y + cell / 2 + 4)">\

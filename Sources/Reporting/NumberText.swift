@@ -28,9 +28,9 @@ enum NumberText {
     return (value < 0 ? "−" : "") + grouped(String(format: "%.*f", decimals ?? 4, size))
   }
 
-  /// A power of ten of seconds on an axis.
-  static func tickDuration(_ seconds: Double) -> String {
-    seconds < 0.9 ? tick(seconds * 1000) + " ms" : tick(seconds) + " s"
+  /// A power of ten on an axis: in full up to 10,000, then as a power.
+  static func power(_ value: Double) -> String {
+    (0.001...10_000).contains(value) ? tick(value) : "10" + superscript(Int(log10(value).rounded()))
   }
 
   /// `digits` significant digits, without an exponent between 0.001 and 100,000, in thousands from 10,000.
@@ -40,12 +40,15 @@ enum NumberText {
     let sign = value < 0 ? "−" : ""
     if size == 0 { return "0" }
     if size < 1e-3 || size >= 1e9 {
-      let exponent = Int(log10(size).rounded(.down))
-      return sign + String(format: "%.*f", digits - 1, size / pow(10, Double(exponent))) + " × 10" + superscript(exponent)
+      // printf rounds, so its exponent is the right one where 9.996 becomes 10.0.
+      let parts = String(format: "%.*e", digits - 1, size).split(separator: "e")
+      return sign + parts[0] + " × 10" + superscript(Int(parts[1])!)
     }
     let exponent = Int(log10(size).rounded(.down))
-    let decimals = max(0, digits - 1 - exponent)
-    return sign + grouped(String(format: "%.*f", decimals, size))
+    let decimals = digits - 1 - exponent
+    if decimals >= 0 { return sign + grouped(String(format: "%.*f", decimals, size)) }
+    let unit = pow(10, Double(-decimals))
+    return sign + grouped(String(format: "%.0f", (size / unit).rounded() * unit))
   }
 
   /// A whole number with thin groups of three from 10,000 on.
@@ -56,11 +59,16 @@ enum NumberText {
     guard let seconds, seconds.isFinite else { return none }
     switch seconds {
     case ..<0.0005: return "under 1 ms"
-    case ..<1: return significant(seconds * 1000, digits: 2) + " ms"
-    case ..<120: return significant(seconds, digits: seconds < 10 ? 2 : 3) + " s"
-    case ..<7200: return significant(seconds / 60, digits: 3) + " min"
-    default: return significant(seconds / 3600, digits: 3) + " h"
+    case ..<0.9995: return significant(seconds * 1000, digits: 2) + " ms"
+    case ..<100: return significant(seconds, digits: 2) + " s"
+    case ..<6000: return significant(seconds / 60, digits: 2) + " min"
+    default: return significant(seconds / 3600, digits: 2) + " h"
     }
+  }
+
+  /// A time on an axis: without the zero behind the point.
+  static func durationTick(_ seconds: Double) -> String {
+    duration(seconds).replacing(".0 ", with: " ")
   }
 
   /// Bytes in decimal units.

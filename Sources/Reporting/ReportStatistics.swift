@@ -48,12 +48,12 @@ struct ReportStatistics {
       guard let ours = spearman(columns[0], columns[2]) else { return nil }
       return ours - sign * (spearman(columns[1], columns[2]) ?? 0)
     }
-    let within = spearmanWithin(large.columns[1], large.columns[2], groups: large.sources, minimumCount: 3).mean
-    let withinSign = (within ?? 0) < 0 ? -1.0 : 1.0
+    func within(_ column: Int, _ columns: [[Double]], _ sources: [String]) -> Double? {
+      spearmanWithin(columns[column], columns[2], groups: sources, minimumCount: 3).mean
+    }
+    let withinSign = (within(1, large.columns, large.sources) ?? 0) < 0 ? -1.0 : 1.0
     let withinLead = estimate(large) { columns, sources in
-      let ours = spearmanWithin(columns[0], columns[2], groups: sources, minimumCount: 3).mean
-      let theirs = spearmanWithin(columns[1], columns[2], groups: sources, minimumCount: 3).mean
-      return ours.map { $0 - withinSign * (theirs ?? 0) }
+      within(0, columns, sources).map { $0 - withinSign * (within(1, columns, sources) ?? 0) }
     }
     return HeadToHead(
       valuator: valuator.name, baseline: baseline.name, isReversed: sign < 0, spearman: lead,
@@ -69,7 +69,8 @@ struct ReportStatistics {
         name: source, count: counts[source]!,
         matrix: matrix(of: methods) { first, second in
           let rows = sources.indices.filter { sources[$0] == source }
-          let pair = complete([rows.map { first[$0] }, rows.map { second[$0] }], sources: rows.map { _ in source })
+          let pair = complete(
+            [rows.map { first[$0] }, rows.map { second[$0] }], sources: rows.map { _ in source })
           return spearman(pair.columns[0], pair.columns[1])
         })
     }
@@ -92,7 +93,7 @@ struct ReportStatistics {
   func finding(of oracle: Oracle, methods: [ComparedMethod]) -> OracleFinding {
     precondition(
       oracle.rows.count == oracle.actual.count && oracle.rows.count == oracle.predicted.count,
-      "Oracle: \(oracle.rows.count) rows, \(oracle.actual.count) changes, \(oracle.predicted.count) predictions")
+      "Oracle: \(oracle.rows.count) rows, \(oracle.actual.count) and \(oracle.predicted.count) loss changes")
     let actual = oracle.actual.map { $0.isFinite ? $0 : nil }
     let correlations = methods.map { method in
       let pair = complete(
@@ -135,7 +136,8 @@ struct ReportStatistics {
   private func complete(_ columns: [[Double?]], sources: [String]? = nil) -> Complete {
     let sources = sources ?? self.sources
     let kept = sources.indices.filter { row in columns.allSatisfy { $0[row] != nil } }
-    return Complete(columns: columns.map { column in kept.map { column[$0]! } }, sources: kept.map { sources[$0] })
+    return Complete(
+      columns: columns.map { column in kept.map { column[$0]! } }, sources: kept.map { sources[$0] })
   }
 
   /// The rows of sources that are large enough to have a correlation of their own.

@@ -59,25 +59,28 @@ enum ReportStyle {
       outline-offset: 3px; }
     table { border-collapse: collapse; font: .875rem/1.4 var(--sans); font-variant-numeric: tabular-nums;
       min-width: min(100%, 30rem); }
-    caption { text-align: left; padding-bottom: .5rem; max-width: 46rem; }
+    caption { text-align: left; padding-bottom: .5rem; position: sticky; left: 0;
+      max-width: min(46rem, calc(100vw - 2.5rem)); }
     th, td { padding: .38rem 1.1rem .38rem 0; text-align: left; vertical-align: top; }
     th:last-child, td:last-child { padding-right: .25rem; }
     thead th { font-weight: 600; border-bottom: 1px solid var(--ink); vertical-align: bottom; line-height: 1.25; }
     tbody th { font-weight: 500; }
+    th.method { white-space: nowrap; }
     tbody tr + tr > *, tbody + tbody tr:first-child > * { border-top: 1px solid var(--line); }
     tbody:last-child tr:last-child > * { border-bottom: 1px solid var(--line); }
     th.n, td.n { text-align: right; }
     td.n { white-space: nowrap; }
+    td.quiet { color: var(--quiet); }
     td small { color: var(--quiet); font-size: .8125rem; display: block; }
     tr.ours th { color: var(--valuator); font-weight: 700; }
-    td.formula { min-width: 15rem; max-width: 26rem; }
+    td.formula { min-width: 12rem; max-width: 26rem; }
     td.heat { background: var(--cell); color: var(--on); text-align: right; padding: .38rem .6rem;
       border-left: 2px solid var(--paper); }
     td.heat.none { color: var(--quiet); }
-    td.text { min-width: 16rem; max-width: 34rem; overflow-wrap: anywhere; }
-    td.id, .hash, code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
+    td.row { min-width: 12rem; max-width: 44rem; overflow-wrap: anywhere; }
+    .who { color: var(--quiet); font-size: .8125rem; }
+    .hash, code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
       font-size: .8125rem; overflow-wrap: anywhere; }
-    td.id { min-width: 6rem; max-width: 13rem; }
     th.group { font-weight: 600; color: var(--quiet); padding-top: .7rem; }
     details { border-top: 1px solid var(--line); }
     details:last-of-type { border-bottom: 1px solid var(--line); }
@@ -104,7 +107,10 @@ enum ReportStyle {
     .mark.hollow { fill: var(--paper); stroke: var(--tone); stroke-width: 1.6; }
     .whisker { stroke: var(--tone); stroke-width: 1.6; }
     .bar { fill: var(--tone); }
+    .box { stroke: var(--tone); stroke-width: 7; opacity: .45; }
+    .curve { fill: none; stroke: var(--tone); stroke-width: 2; stroke-linejoin: round; }
     .rival { stroke: var(--ink); stroke-width: 2; }
+    .rival.under { stroke: var(--paper); stroke-width: 5; }
     .valuator { --tone: var(--valuator); }
     .influence { --tone: var(--influence); }
     .baseline { --tone: var(--baseline); }
@@ -128,7 +134,7 @@ enum ReportStyle {
     .figures { grid-template-columns: 1fr 1fr; gap: 1.2rem 1.6rem; }
     table { font-size: 8.5pt; }
     th, td { padding-right: .6rem; }
-    td.text, td.formula, td.id { min-width: 0; }
+    td.row, td.formula { min-width: 0; }
     details::details-content { content-visibility: visible; height: auto; display: block; }
     * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
     }

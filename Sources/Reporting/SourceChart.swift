@@ -21,9 +21,8 @@ struct SourceChart {
   func markup() -> Markup {
     let labels = Chart.labelWidth(rows.map(\.name))
     let bottom = top + Double(rows.count) * rowHeight
-    let values = rows.compactMap(\.value) + rows.compactMap(\.other) + [0]
-    let (scale, ticks) = Scale.around(
-      values + [values.max()! > 0.5 ? 1 : 0.5], start: labels + 6, end: Chart.width - 86)
+    let values = rows.compactMap(\.value) + rows.compactMap(\.other)
+    let (scale, ticks) = Scale.correlations(values, start: labels + 6, end: Chart.width - 100)
     let content: Markup = """
       \(Chart.columns(scale, ticks: ticks, top: top - 4, bottom: bottom) { NumberText.tick($0) })
       <text class="tick end" x="\(Chart.width - 42)" y="12">Spearman</text>
@@ -38,12 +37,17 @@ struct SourceChart {
     let zero = scale(0)
     let end = scale(row.value ?? 0)
     let tick: Markup =
-      row.other.map {
-        "<line class=\"rival\" x1=\"\(scale($0))\" y1=\"\(y - 9)\" x2=\"\(scale($0))\" y2=\"\(y + 9)\"/>"
+      row.other.map { other in
+        let x = scale(other)
+        return """
+          <line class="rival under" x1="\(x)" y1="\(y - 9)" x2="\(x)" y2="\(y + 9)"/>\
+          <line class="rival" x1="\(x)" y1="\(y - 9)" x2="\(x)" y2="\(y + 9)"/>
+          """
       } ?? ""
     return """
       <text class="label" x="0" y="\(y + 4)">\(Chart.fitted(row.name, width: labels))</text>
-      <rect class="bar \(role.rawValue)" x="\(min(zero, end))" y="\(y - 6)" width="\(abs(end - zero))" height="12"/>\
+      <rect class="bar \(role.rawValue)" x="\(min(zero, end))" y="\(y - 6)" \
+      width="\(abs(end - zero))" height="12"/>\
       \(tick)
       <text class="number end" x="\(Chart.width - 42)" y="\(y + 4)">\(NumberText.correlation(row.value))</text>
       <text class="number end quiet" x="\(Chart.width - 2)" y="\(y + 4)">\(NumberText.count(row.count))</text>

@@ -15,11 +15,11 @@ enum SyntheticReport {
   }
 
   static let sources: [(name: String, worth: Double, text: String)] = [
-    ("sci.space", 2.2, "The shuttle's main engines throttle down at maximum dynamic pressure, then back to 104 %"),
+    ("sci.space", 2.2, "The shuttle's engines throttle down at maximum dynamic pressure, then go to 104 %"),
     ("rec.autos", 0.7, "Has anyone replaced the clutch cable on an '88 without dropping the whole gearbox?"),
-    ("reuters", 0.1, "GRAIN SHIPS LOADING AT PORTLAND: there were three ships loading and two waiting, the trade said"),
+    ("reuters", 0.1, "GRAIN SHIPS LOADING AT PORTLAND: there were three ships loading and two waiting"),
     ("grimm", -0.3, "There was once upon a time a king's daughter who was so beautiful that the sun itself"),
-    ("friends", -0.9, "Monica: Okay, everybody relax. This is not even a date. It's just two people going out"),
+    ("friends", -0.9, "Monica: Okay, everybody relax. This is not even a date. It's just two people"),
   ]
 
   static func rows(count: Int, withExcerpts: Bool = true) -> [ComparedRow] {
@@ -39,7 +39,7 @@ enum SyntheticReport {
     sampleCount: 820, seenCount: 408, seed: 7, maxTokens: 128, threads: 2, blasKernel: "SkylakeX",
     versions: [.init(name: "alinfik", version: "0.1.0"), .init(name: "OpenBLAS", version: "0.3.21")],
     date: "2026-01-15",
-    command: "alinfik compare --model SmolLM2-135M-Instruct.Q4_1.gguf --target target.jsonl --sample pool.jsonl")
+    command: "alinfik compare --model SmolLM2.gguf --target target.jsonl --sample pool.jsonl")
 
   /// - Parameter valuatorNoise: the larger, the worse the valuator.
   static func make(
@@ -61,13 +61,15 @@ enum SyntheticReport {
         role: .influence, needs: .gradients, values: near(1, 0.25, scale: 3e-4),
         cost: Cost(seconds: 74.1, rows: count, peakMemoryBytes: 1_310_000_000, diskBytes: 43_300_000)),
       ComparedMethod(
-        name: "TracIn", formula: "sum over checkpoints of learning rate times inner product", role: .influence,
+        name: "TracIn", formula: "sum over checkpoints of learning rate times inner product",
+        role: .influence,
         needs: .gradients, notDrawn: "with one checkpoint TracIn is LinFiK by definition"),
       ComparedMethod(
         name: "ALinFiK", formula: "the trained valuator, from the text alone", role: .valuator, needs: .text,
         values: near(1, valuatorNoise, scale: 5),
         cost: Cost(
-          seconds: 3.1, rows: count, preparationSeconds: 212, peakMemoryBytes: 310_000_000, diskBytes: 91_400_000)),
+          seconds: 3.1, rows: count, preparationSeconds: 212, peakMemoryBytes: 310_000_000,
+          diskBytes: 91_400_000)),
       ComparedMethod(
         name: "BM25", formula: "keyword score against the target texts (k1 = 1.2, b = 0.75)", role: .baseline,
         needs: .text, values: near(0.5, 0.9, scale: 12),
