@@ -40,6 +40,7 @@ if ! "$python" -c "import importlib.util as u, sys; sys.exit(any(u.find_spec(m) 
 fi
 
 scripts/fetch-models
+mkdir -p .cache/peers
 [ -f .cache/demo/unseen.jsonl ] || scripts/make-demo-corpus.py
 
 failed=()
@@ -59,11 +60,12 @@ check "sentence-transformers loads a valuator" \
   --unseen .cache/demo/unseen.jsonl
 check "SmolLM2 from GGUF against transformers" \
   "$python" scripts/peers/smollm2.py --alinfik "$alinfik" --gguf "$models/SmolLM2-135M-Instruct.Q4_1.gguf" \
-  --tokenizer "$data/smollm2-135m/tokenizer.json"
+  --tokenizer "$data/smollm2-135m/tokenizer.json" --reference "$PWD/.cache/peers/smollm2.json"
 check "tests that need the downloaded models" \
   env ALINFIK_DATA="$data" ALINFIK_MINILM="$models/all-MiniLM-L6-v2" \
   ALINFIK_SMOLLM2="$models/SmolLM2-135M-Instruct.Q4_1.gguf" \
-  swift test -c release --filter 'TokenizationTests|LanguageModelsTests'
+  ALINFIK_SMOLLM2_REFERENCE="$PWD/.cache/peers/smollm2.json" \
+  swift test -c release --filter 'TokenizationTests|SmolLM2Tests'
 
 if [ ${#failed[@]} -gt 0 ]; then
   printf 'check-peers: FAILED: %s\n' "${failed[@]}" >&2

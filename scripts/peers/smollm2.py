@@ -94,14 +94,18 @@ def references(model_path, tokenizer_path):
         norms.append(math.sqrt(inner(gradient, gradient)))
         print(f"  reference {index - 1} of {len(rows) - len(TARGETS)}", file=sys.stderr)
 
-    prompt = torch.tensor([tokenizer.encode("The capital of France is").ids])
+    prompt = tokenizer.encode("The capital of France is").ids
+    ids = torch.tensor([prompt])
     with torch.no_grad():
         for _ in range(6):
-            prompt = torch.cat((prompt, model(prompt).logits[:, -1].argmax(-1, keepdim=True)), 1)
+            ids = torch.cat((ids, model(ids).logits[:, -1].argmax(-1, keepdim=True)), 1)
+    greedy = ids[0].tolist()
     return {
+        "targets": [{"ids": ids, "scored": scored} for ids, scored in rows[: len(TARGETS)]],
+        "samples": [{"ids": ids, "scored": scored} for ids, scored in rows[len(TARGETS):]],
+        "greedy": {"prompt": prompt, "continuation": greedy[len(prompt):], "text": tokenizer.decode(greedy)},
         "loss": losses, "labels_per_target": labels, "gradient_norm": norms,
         "token_count": [len(ids) for ids, _ in rows[len(TARGETS):]],
-        "greedy": tokenizer.decode(prompt[0].tolist()),
     }
 
 
@@ -114,7 +118,7 @@ def cached_references(model_path, tokenizer_path):
     if not cache.exists():
         numbers = references(model_path, tokenizer_path)
         cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.write_text(json.dumps(numbers, indent=1))
+        cache.write_text(json.dumps(numbers))
     return json.loads(cache.read_text())
 
 
@@ -147,12 +151,14 @@ def main():
     parser.add_argument("--gguf", required=True)
     parser.add_argument("--tokenizer", required=True)
     parser.add_argument("--alinfik", help="left out: only the reference numbers are computed")
+    parser.add_argument("--reference", help="where the numbers also go, for the test that reads them")
     options = parser.parse_args()
     expected = cached_references(options.gguf, options.tokenizer)
-    if "Paris" not in expected["greedy"]:
-        sys.exit(f"FAIL: the reference itself does not say Paris: {expected['greedy']!r}")
+    if "Paris" not in expected["greedy"]["text"]:
+        sys.exit(f"FAIL: the reference itself does not say Paris: {expected['greedy']['text']!r}")
+    if options.reference:
+        pathlib.Path(options.reference).write_text(json.dumps(expected))
     if not options.alinfik:
-        print(json.dumps(expected, indent=1))
         return
     found = ours(options.alinfik, options.gguf)
     failures = []
