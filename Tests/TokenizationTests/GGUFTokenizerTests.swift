@@ -1,0 +1,57 @@
+import Formats
+import Foundation
+import TestSupport
+import Testing
+import Tokenization
+
+@Suite("Tokenizers embedded in GGUF files", .enabled(if: TestData.isAvailable, "needs ALINFIK_DATA or ../shared/data"))
+struct GGUFTokenizerTests {
+  /// Cases and ids of the golden pair beside a vocabulary.
+  static func golden(_ name: String) throws -> [(text: [UInt8], ids: [Int32])] {
+    func read(_ suffix: String) throws -> [UInt8] {
+      Array(try Data(contentsOf: URL(fileURLWithPath: TestData.path("tokenizers/ggml-vocab-\(name).gguf.\(suffix)"))))
+    }
+    let lines = try read("out").split(separator: 0x0A, omittingEmptySubsequences: false)
+    let mark = Array("\n__ggml_vocab_test__\n".utf8)
+    var input = try read("inp")[...]
+    var texts: [[UInt8]] = []
+    while let place = input.firstRange(of: mark) {
+      texts.append(Array(input[..<place.lowerBound]))
+      input = input[place.upperBound...]
+    }
+    return zip(texts, lines).map { text, line in
+      (text, String(decoding: line, as: UTF8.self).split(separator: " ").compactMap { Int32($0) })
+    }
+  }
+
+  @Test("Ids of the golden pairs", arguments: ["gpt-2", "llama-bpe", "qwen2"])
+  func goldenPairs(_ name: String) throws {
+    let tokenizer = try Tokenizer.load(TestData.path("tokenizers/ggml-vocab-\(name).gguf"))
+    let golden = try Self.golden(name)
+    try #require(golden.count > 40)
+    for (text, ids) in golden {
+      #expect(tokenizer.encode(text, addSpecialTokens: false) == ids, "\(ByteString(text))")
+      #expect(Array(tokenizer.decode(ids).utf8) == text)
+    }
+  }
+
+  @Test func special() throws {
+    let gpt2 = try Tokenizer.load(TestData.path("tokenizers/ggml-vocab-gpt-2.gguf"))
+    #expect(gpt2.eosToken == 50256)
+    #expect(gpt2.vocabularySize == 50257)
+    #expect(gpt2.encode("a<|endoftext|>", addSpecialTokens: true) == [64, 50256])
+    let llama = try Tokenizer.load(TestData.path("tokenizers/ggml-vocab-llama-bpe.gguf"))
+    #expect(llama.encode("a", addSpecialTokens: true) == [128000, 64])
+    let qwen = try Tokenizer.load(TestData.path("tokenizers/ggml-vocab-qwen2.gguf"))
+    #expect(qwen.chatTemplate?.string.contains("<|im_start|>") == true)
+  }
+
+  @Test("Kinds that are not supported are named", arguments: [("llama-spm", "llama"), ("bert-bge", "bert")])
+  func refused(_ file: String, _ kind: String) throws {
+    let error = #expect(throws: TokenizerError.self) {
+      try Tokenizer.load(TestData.path("tokenizers/ggml-vocab-\(file).gguf"))
+    }
+    #expect(error?.description.contains("tokenizer.ggml.model '\(kind)'") == true)
+    #expect(error?.description.contains("gpt2") == true)
+  }
+}
