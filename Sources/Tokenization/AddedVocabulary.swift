@@ -116,10 +116,13 @@ private struct TokenMatcher: Sendable {
   ) -> Range<Int>? {
     let classes = CharacterClasses.shared
     if token.isSingleWord {
-      if range.lowerBound > 0, classes[UTF8Text.scalar(text, before: range.lowerBound).value].contains(.word) {
+      if range.lowerBound > 0, classes[UTF8Text.scalar(text, before: range.lowerBound).value].contains(.word)
+      {
         return nil
       }
-      if range.upperBound < text.count, classes[UTF8Text.scalar(text, at: range.upperBound).value].contains(.word) {
+      if range.upperBound < text.count,
+        classes[UTF8Text.scalar(text, at: range.upperBound).value].contains(.word)
+      {
         return nil
       }
     }
@@ -128,7 +131,9 @@ private struct TokenMatcher: Sendable {
       start = max(done, text.extracting(0..<start).trimmed(left: false, right: true).upperBound)
     }
     var end = range.upperBound
-    if token.stripsRight { end += text.extracting(end..<text.count).trimmed(left: true, right: false).lowerBound }
+    if token.stripsRight {
+      end += text.extracting(end..<text.count).trimmed(left: true, right: false).lowerBound
+    }
     return start..<end
   }
 }

@@ -38,9 +38,11 @@ struct BytePairModel: Sendable {
     table = try Self.table(merges, vocabulary, options)
     words = isByteLevel ? Self.decoded(vocabulary) : vocabulary
     byteTokens =
-      isByteLevel ? (UInt8.min...UInt8.max).map { vocabulary.id(of: ByteAlphabet.spelling(of: $0)) ?? -1 } : []
+      isByteLevel
+      ? (UInt8.min...UInt8.max).map { vocabulary.id(of: ByteAlphabet.spelling(of: $0)) ?? -1 } : []
     fallbackTokens = (UInt8.min...UInt8.max).map { byte in
-      vocabulary.id(of: Array("<0x\(byte < 16 ? "0" : "")\(String(byte, radix: 16, uppercase: true))>".utf8)) ?? -1
+      vocabulary.id(of: Array("<0x\(byte < 16 ? "0" : "")\(String(byte, radix: 16, uppercase: true))>".utf8))
+        ?? -1
     }
     isStable = stableTokens()
   }
@@ -119,7 +121,9 @@ struct BytePairModel: Sendable {
     var index = range.lowerBound
     while index < range.upperBound {
       let end = index + UTF8Text.scalar(text, at: index).length
-      if let id = character(text, index..<end, isFirst: index == range.lowerBound, isLast: end == range.upperBound) {
+      if let id = character(
+        text, index..<end, isFirst: index == range.lowerBound, isLast: end == range.upperBound)
+      {
         unknowns.end(&symbols)
         symbols.append(id)
       } else if !appendFallback(text, index..<end, to: &symbols) {

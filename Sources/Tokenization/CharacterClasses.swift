@@ -75,7 +75,8 @@ package struct CharacterClasses: Sendable {
       || category == .connectorPunctuation || properties.isJoinControl
   }
 
-  private static func isPunctuation(_ value: UInt32, _ category: Unicode.GeneralCategory, _ age: Int) -> Bool {
+  private static func isPunctuation(_ value: UInt32, _ category: Unicode.GeneralCategory, _ age: Int) -> Bool
+  {
     switch value {
     case 0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E: true
     case 0x166D, 0x111C9: true  // punctuation until Unicode 12 and 11

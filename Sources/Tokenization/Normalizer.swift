@@ -45,19 +45,20 @@ indirect enum Normalizer: Sendable {
     let table = CharacterClasses.shared
     var result: [UInt8] = []
     result.reserveCapacity(text.count + text.count / 4)
-    let span = text.span
+    let source = text
+    let span = source.span
     var start = 0
     var index = 0
     while index < span.count {
       let (value, length) = UTF8Text.scalar(span, at: index)
       if value >= 0x80, table[value].contains(.unnormalized) {
-        append(text[start..<index], form, to: &result)
-        result += text[index..<index + length]
+        append(source[start..<index], form, to: &result)
+        result += source[index..<index + length]
         start = index + length
       }
       index += length
     }
-    append(text[start...], form, to: &result)
+    append(source[start...], form, to: &result)
     text = result
   }
 

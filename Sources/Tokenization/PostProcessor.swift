@@ -5,7 +5,9 @@ struct PostProcessor: Sendable {
   var prefix: [Int32] = []
   var suffix: [Int32] = []
 
-  static let supported = ["TemplateProcessing", "BertProcessing", "RobertaProcessing", "ByteLevel", "Sequence"]
+  static let supported = [
+    "TemplateProcessing", "BertProcessing", "RobertaProcessing", "ByteLevel", "Sequence",
+  ]
 
   /// The stage a `post_processor` object of tokenizer.json describes; nothing for null.
   static func read(_ json: JSONValue?) throws -> PostProcessor {

@@ -128,7 +128,8 @@ indirect enum PreTokenizer: Sendable {
   }
 
   /// Puts `prefix` before each piece that does not begin with it and that `applies` accepts.
-  private static func prepend(_ prefix: [UInt8], to pieces: inout Pieces, where applies: (Range<Int>) -> Bool) {
+  private static func prepend(_ prefix: [UInt8], to pieces: inout Pieces, where applies: (Range<Int>) -> Bool)
+  {
     let text = pieces.text
     let lacking = pieces.ranges.map { applies($0) && !text[$0].starts(with: prefix) }
     guard lacking.contains(true) else { return }

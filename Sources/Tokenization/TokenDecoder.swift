@@ -76,7 +76,9 @@ indirect enum TokenDecoder: Sendable {
 
   /// The byte that `<0x41>` stands for.
   private static func byte(_ token: [UInt8]) -> UInt8? {
-    guard token.count == 6, token.starts(with: Array("<0x".utf8)), token[5] == UInt8(ascii: ">") else { return nil }
+    guard token.count == 6, token.starts(with: Array("<0x".utf8)), token[5] == UInt8(ascii: ">") else {
+      return nil
+    }
     return UInt8(String(decoding: token[3..<5], as: UTF8.self), radix: 16)
   }
 
@@ -92,7 +94,8 @@ indirect enum TokenDecoder: Sendable {
   // MARK: Reading
 
   static let supported = [
-    "Sequence", "ByteLevel", "WordPiece", "ByteFallback", "Fuse", "Replace", "Strip", "Metaspace", "BPEDecoder",
+    "Sequence", "ByteLevel", "WordPiece", "ByteFallback", "Fuse", "Replace", "Strip", "Metaspace",
+    "BPEDecoder",
   ]
 
   /// The stage a `decoder` object of tokenizer.json describes; nil for null.

@@ -61,7 +61,8 @@ extension Tokenizer {
       normalizer: rule.normalizer, preTokenizer: rule.preTokenizer, model: .bytePair(model),
       added: try data.addedTokens(), postProcessor: postProcessor, decoder: .byteLevel)
     specialTokens = SpecialTokens(
-      beginning: data.id("bos"), end: data.id("eos"), padding: data.id("padding"), unknown: data.id("unknown"))
+      beginning: data.id("bos"), end: data.id("eos"), padding: data.id("padding"), unknown: data.id("unknown")
+    )
     chatTemplate = data.metadata["tokenizer.chat_template"]?.byteString
   }
 }
@@ -117,7 +118,9 @@ private struct GGUFTokenizerData {
 
   /// The id of a token with a role, where there is one in range.
   func id(_ role: String) -> Int32? {
-    guard let id = metadata["tokenizer.ggml.\(role)_token_id"]?.int, tokens.indices.contains(id) else { return nil }
+    guard let id = metadata["tokenizer.ggml.\(role)_token_id"]?.int, tokens.indices.contains(id) else {
+      return nil
+    }
     return Int32(id)
   }
 

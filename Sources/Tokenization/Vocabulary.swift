@@ -72,7 +72,9 @@ struct Vocabulary: Sendable {
   private func matches(_ id: Int32, _ text: Span<UInt8>, _ range: Range<Int>) -> Bool {
     guard Int(lengths[Int(id)]) == range.count else { return false }
     let start = Int(starts[Int(id)])
-    for offset in 0..<range.count where bytes[start + offset] != text[range.lowerBound + offset] { return false }
+    for offset in 0..<range.count where bytes[start + offset] != text[range.lowerBound + offset] {
+      return false
+    }
     return true
   }
 

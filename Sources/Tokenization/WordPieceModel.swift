@@ -72,7 +72,8 @@ struct WordPieceModel: Sendable {
       throw StageError.malformed("the unknown token '\(unknown)' is not in the vocabulary")
     }
     return WordPieceModel(
-      vocabulary: vocabulary, prefix: json["continuing_subword_prefix"]?.byteString?.bytes ?? Array("##".utf8),
+      vocabulary: vocabulary,
+      prefix: json["continuing_subword_prefix"]?.byteString?.bytes ?? Array("##".utf8),
       unknown: id, maximumCharacters: json["max_input_chars_per_word"]?.int ?? 100)
   }
 }

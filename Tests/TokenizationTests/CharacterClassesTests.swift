@@ -1,7 +1,6 @@
 import Formats
 import TestSupport
 import Testing
-
 import Tokenization
 
 @Suite struct CharacterClassesTests {

@@ -4,12 +4,16 @@ import TestSupport
 import Testing
 import Tokenization
 
-@Suite("Tokenizers embedded in GGUF files", .enabled(if: TestData.isAvailable, "needs ALINFIK_DATA or ../shared/data"))
+@Suite(
+  "Tokenizers embedded in GGUF files",
+  .enabled(if: TestData.isAvailable, "needs ALINFIK_DATA or ../shared/data"))
 struct GGUFTokenizerTests {
   /// Cases and ids of the golden pair beside a vocabulary.
   static func golden(_ name: String) throws -> [(text: [UInt8], ids: [Int32])] {
     func read(_ suffix: String) throws -> [UInt8] {
-      Array(try Data(contentsOf: URL(fileURLWithPath: TestData.path("tokenizers/ggml-vocab-\(name).gguf.\(suffix)"))))
+      Array(
+        try Data(
+          contentsOf: URL(fileURLWithPath: TestData.path("tokenizers/ggml-vocab-\(name).gguf.\(suffix)"))))
     }
     let lines = try read("out").split(separator: 0x0A, omittingEmptySubsequences: false)
     let mark = Array("\n__ggml_vocab_test__\n".utf8)

@@ -2,7 +2,6 @@ import Formats
 import Foundation
 import TestSupport
 import Testing
-
 import Tokenization
 
 /// Ids and decoded texts against those of Hugging Face `tokenizers`, made by scripts/fixtures/tokenizers.py.
@@ -18,7 +17,9 @@ import Tokenization
     return try JSONValue.parse(Array(bytes))
   }
 
-  static func texts() throws -> [ByteString] { try #require(read("texts.json").array).compactMap(\.byteString) }
+  static func texts() throws -> [ByteString] {
+    try #require(read("texts.json").array).compactMap(\.byteString)
+  }
 
   static func golden(_ file: String, _ name: ByteString) throws -> Golden {
     let entry = try #require(try read(file)[name])
@@ -35,9 +36,11 @@ import Tokenization
     for (index, text) in texts.enumerated() {
       #expect(tokenizer.encode(text, addSpecialTokens: true) == golden.ids[index], "text \(index): \(text)")
       #expect(
-        Array(tokenizer.decode(golden.ids[index]).utf8) == golden.decoded[index].bytes, "text \(index): \(text)")
+        Array(tokenizer.decode(golden.ids[index]).utf8) == golden.decoded[index].bytes,
+        "text \(index): \(text)")
       if !golden.bare.isEmpty {
-        #expect(tokenizer.encode(text, addSpecialTokens: false) == golden.bare[index], "text \(index): \(text)")
+        #expect(
+          tokenizer.encode(text, addSpecialTokens: false) == golden.bare[index], "text \(index): \(text)")
       }
     }
   }
@@ -62,7 +65,10 @@ import Tokenization
 
   static let miniLMFolder = ProcessInfo.processInfo.environment["ALINFIK_MINILM"]
 
-  @Test("all-MiniLM-L6-v2", .enabled(if: GoldenIDsTests.miniLMFolder != nil, "needs ALINFIK_MINILM, a folder with its tokenizer.json"))
+  @Test(
+    "all-MiniLM-L6-v2",
+    .enabled(if: GoldenIDsTests.miniLMFolder != nil, "needs ALINFIK_MINILM, a folder with its tokenizer.json")
+  )
   func miniLM() throws {
     let tokenizer = try Tokenizer.load(try #require(Self.miniLMFolder))
     try Self.compare(tokenizer, with: try Self.golden("golden.json", "minilm"))
