@@ -12,9 +12,9 @@ label() {
     --max-tokens 192 --seed 1 --output "$output" "$@"
 }
 label "$runs/dot.h5" --kind dot
-for setting in "random 16" "random 24" "pca 16"; do
+for setting in "random 16" "random 24" "random 32"; do
   read -r projection rank <<< "$setting"
-  label "$runs/$projection-$rank.h5" --kind dot --projection "$projection" --rank "$rank" || continue
+  label "$runs/$projection-$rank.h5" --kind dot --projection "$projection" --rank "$rank"
   "$python" "$repository/experiments/agreement.py" "$runs/dot.h5" "$runs/$projection-$rank.h5" \
     > "$runs/$projection-$rank.json"
 done
@@ -24,8 +24,8 @@ found = {}
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*-*.json")):
     result = json.loads(path.read_text())
     rank = int(path.stem.split("-")[1])
-    # SmolLM2-135M: 30 blocks of 7 watched layers; rank x rank numbers a layer, as f32
-    result["projected_bytes_per_sample"] = 30 * 7 * rank * rank * 4
+    # SmolLM2-135M: 30 blocks of 7 watched layers; rank x rank numbers a layer, stored as f16
+    result["projected_bytes_per_sample"] = 30 * 7 * rank * rank * 2
     result.pop("bytes")
     found[path.stem] = result
 print(json.dumps(found, indent=2))

@@ -6,6 +6,7 @@ within 1e-4 of transformers in float64, for each label kind that needs nothing b
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import math
@@ -52,7 +53,35 @@ def native(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def check_layout(file, kind):
+@contextlib.contextmanager
+def label(options, folder, name, *extra):
+    """A label file of the samples in `folder`, open for reading."""
+    output = folder / f"{name}.h5"
+    subprocess.run(
+        [options.alinfik, "label", "--quiet", "--model", options.model, "--seed", "5",
+         "--target", folder / "target.jsonl", "--sample", folder / "sample.jsonl",
+         "--target-description", "two stories", "--output", output, *extra],
+        check=True,
+    )
+    with h5py.File(output) as file:
+        yield file
+
+
+def check_projection(file, rank):
+    """A projected label is the mean of the labels per target, and the stored gradients are what it is made of."""
+    per_target, gradients = file["labels_per_target"][:], file["projected_gradients"][:].astype(np.float64)
+    check(per_target.shape == (len(SAMPLES), len(TARGETS)), f"labels_per_target has shape {per_target.shape}")
+    check(gradients.shape[0] == len(SAMPLES) and gradients.shape[1] % (rank * rank) == 0,
+          f"projected_gradients has shape {gradients.shape}")
+    check(native(file.attrs["rank"]) == rank, f"rank is {file.attrs['rank']}")
+    scale = float(np.max(np.abs(per_target)))
+    close(per_target.mean(axis=1), file["labels"][:], 1e-5, scale, "projected: mean over targets")
+    norms = np.linalg.norm(gradients, axis=1)
+    # stored as f16: three digits
+    close(file["gradient_norm"][:] / norms, np.ones(len(SAMPLES)), 2e-3, 1, "projected: gradient_norm")
+
+
+def check_layout(file, kind, projection):
     for name, wanted in ATTRIBUTES.items():
         if name not in file.attrs:
             failures.append(f"{kind}: no attribute {name}")
@@ -73,7 +102,7 @@ def check_layout(file, kind):
             check(dataset.dtype == np.dtype(wanted), f"{kind}: /{name} is {dataset.dtype}, not {wanted}")
         check(dataset.compression in (None, "gzip"), f"{kind}: /{name} is packed by {dataset.compression}")
     expected = {
-        "format": "alinfik-labels", "sign": "positive lowers target loss", "kind": kind, "projection": "none",
+        "format": "alinfik-labels", "sign": "positive lowers target loss", "kind": kind, "projection": projection,
         "precision": "f32", "seed": 5, "target_description": "two stories",
     }
     for name, value in expected.items():
@@ -147,27 +176,20 @@ def main():
             lines = "".join(json.dumps(record) + "\n" for record in records)
             (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
         for kind in ("dot", "cosine", "layer-cosine"):
-            output = folder / f"{kind}.h5"
-            extra = ["--per-target", "--gradient-norm"] if kind == "dot" else []
-            subprocess.run(
-                [options.alinfik, "label", "--quiet", "--model", options.model, "--kind", kind, "--seed", "5",
-                 "--target", folder / "target.jsonl", "--sample", folder / "sample.jsonl",
-                 "--target-description", "two stories", "--output", output, *extra],
-                check=True,
-            )
-            with h5py.File(output) as file:
-                check_layout(file, kind)
+            with label(options, folder, kind, "--kind", kind, "--gradient-norm") as file:
+                check_layout(file, kind, "none")
                 if failures:
                     continue
                 scale = float(np.max(np.abs(expected[kind])))
                 close(file["loss"][:], expected["loss"], LOSS_TOLERANCE, 1, f"{kind}: loss")
                 close(file["labels"][:], expected[kind], LABEL_TOLERANCE, scale, f"{kind}: labels")
-                if kind == "dot":
-                    check_identity(file, rows, options.model)
-                    close(file["gradient_norm"][:] / expected["gradient_norm"], np.ones(len(SAMPLES)),
-                          LABEL_TOLERANCE, 1, "gradient_norm")
-                    close(file["labels_per_target"][:], expected["per_target"], LABEL_TOLERANCE, scale,
-                          "labels_per_target")
+                close(file["gradient_norm"][:] / expected["gradient_norm"], np.ones(len(SAMPLES)),
+                      LABEL_TOLERANCE, 1, f"{kind}: gradient_norm")
+                check_identity(file, rows, options.model)
+        projected = ("--projection", "random", "--rank", "8", "--per-target", "--store-gradients")
+        with label(options, folder, "projected", *projected) as file:
+            check_layout(file, "dot", "random")
+            check_projection(file, rank=8)
     if failures:
         sys.exit("FAIL\n  " + "\n  ".join(failures))
 
