@@ -116,7 +116,7 @@ package struct GGUFArray: Sendable {
   let file: MappedFile
 
   /// The elements one by one, whatever they are.
-  package func forEach(_ body: (GGUFValue) -> Void) {
+  package func visit(_ body: (GGUFValue) -> Void) {
     var reader = GGUFReader(file, at: start)
     for _ in 0..<count {
       guard let value = try? reader.value(of: elementType, depth: 0) else {
@@ -138,7 +138,7 @@ package struct GGUFArray: Sendable {
   private func elements<Element>(_ convert: (GGUFValue) -> Element?) -> [Element]? {
     var result: [Element] = []
     result.reserveCapacity(count)
-    forEach { value in
+    visit { value in
       if let element = convert(value) { result.append(element) }
     }
     return result.count == count ? result : nil

@@ -1,0 +1,350 @@
+import Glibc
+
+/// What a label file says of itself: how its labels were made.
+package struct LabelAttributes: Sendable, Equatable {
+  package static let format = "alinfik-labels"
+  package static let schemaVersion = 1
+  package static let sign = "positive lowers target loss"
+
+  package var alinfikVersion: String
+  package var kind: String
+  package var modelSHA256: String
+  package var targetSHA256: String
+  package var targetDescription: String
+  /// `none`, `random` or `pca`.
+  package var projection: String
+  /// The rank of the projection, a side; 0 without one.
+  package var rank: Int
+  package var damping: Double
+  package var precision: String
+  package var seed: UInt64
+  /// How many tokens of a sample were read at most; nil (stored as 0) where there was no limit.
+  package var maxTokens: Int?
+  package var command: String
+  /// Further string attributes, as the watched layers and the resolved configuration.
+  package var extra: [String: String]
+
+  package init(
+    alinfikVersion: String, kind: String, modelSHA256: String, targetSHA256: String,
+    targetDescription: String,
+    projection: String = "none", rank: Int = 0, damping: Double = 0, precision: String = "f32", seed: UInt64,
+    maxTokens: Int? = nil, command: String, extra: [String: String] = [:]
+  ) {
+    self.alinfikVersion = alinfikVersion
+    self.kind = kind
+    self.modelSHA256 = modelSHA256
+    self.targetSHA256 = targetSHA256
+    self.targetDescription = targetDescription
+    self.projection = projection
+    self.rank = rank
+    self.damping = damping
+    self.precision = precision
+    self.seed = seed
+    self.maxTokens = maxTokens
+    self.command = command
+    self.extra = extra
+  }
+
+  /// The contract's string attributes beside those that are the same in every file.
+  private static let strings: [(name: String, path: WritableKeyPath<LabelAttributes, String> & Sendable)] = [
+    ("alinfik_version", \.alinfikVersion), ("kind", \.kind), ("model_sha256", \.modelSHA256),
+    ("target_sha256", \.targetSHA256), ("target_description", \.targetDescription),
+    ("projection", \.projection), ("precision", \.precision), ("command", \.command),
+  ]
+
+  func write(to file: HDF5File) throws(FormatError) {
+    try file.writeAttribute("format", Self.format)
+    try file.writeAttribute("schema_version", Int64(Self.schemaVersion))
+    try file.writeAttribute("sign", Self.sign)
+    for (name, path) in Self.strings { try file.writeAttribute(name, self[keyPath: path]) }
+    try file.writeAttribute("rank", Int64(rank))
+    try file.writeAttribute("damping", damping)
+    try file.writeAttribute("seed", seed)
+    try file.writeAttribute("max_tokens", Int64(maxTokens ?? 0))
+    for (name, text) in extra.sorted(by: { $0.key < $1.key }) { try file.writeAttribute(name, text) }
+  }
+
+  /// Reads the attributes; throws where the format, its version or the sign is another.
+  init(from file: HDF5File) throws(FormatError) {
+    let format = try file.stringAttribute("format")
+    guard format == Self.format else {
+      throw file.malformed("its format is '\(format)', not '\(Self.format)'")
+    }
+    let version = try file.integerAttribute("schema_version")
+    guard version == Int64(Self.schemaVersion) else {
+      throw file.malformed("its schema_version is \(version); this program reads \(Self.schemaVersion)")
+    }
+    let sign = try file.stringAttribute("sign")
+    guard sign == Self.sign else { throw file.malformed("its sign is '\(sign)', not '\(Self.sign)'") }
+    self.init(
+      alinfikVersion: "", kind: "", modelSHA256: "", targetSHA256: "", targetDescription: "", seed: 0,
+      command: "")
+    for (name, path) in Self.strings { self[keyPath: path] = try file.stringAttribute(name) }
+    rank = Int(try file.integerAttribute("rank"))
+    damping = try file.doubleAttribute("damping")
+    seed = try file.unsignedAttribute("seed")
+    let limit = Int(try file.integerAttribute("max_tokens"))
+    maxTokens = limit > 0 ? limit : nil
+    let known = Set(Self.strings.map(\.name) + ["format", "sign"])
+    for name in try file.stringAttributeNames() where !known.contains(name) {
+      extra[name] = try file.stringAttribute(name)
+    }
+  }
+}
+
+/// The samples' own columns of a label file.
+package struct LabelTexts: Sendable, Equatable {
+  package var ids: [ByteString]
+  package var sources: [ByteString]
+  /// What the valuator reads of each sample.
+  package var texts: [ByteString]
+
+  package init(ids: [ByteString], sources: [ByteString], texts: [ByteString]) {
+    self.ids = ids
+    self.sources = sources
+    self.texts = texts
+  }
+
+  /// Throws where a label file could not hold them: HDF5 strings end at a NUL. Worth asking before labelling begins.
+  package func check() throws(FormatError) {
+    precondition(ids.count == sources.count && ids.count == texts.count, "columns of different lengths")
+    for (name, column) in [("id", ids), ("source", sources), ("text", texts)] {
+      if let row = column.firstIndex(where: { $0.bytes.contains(0) }) {
+        throw .malformed(place: "row \(row)", reason: "its \(name) holds a NUL character (U+0000); remove it")
+      }
+      if let row = column.firstIndex(where: { !$0.isValidUTF8 }) {
+        throw .malformed(place: "row \(row)", reason: "its \(name) is no UTF-8")
+      }
+    }
+  }
+}
+
+/// A label file (`labels.h5`): the labels of samples, read whole but for the wide datasets, which are read by rows.
+package struct LabelFile: Sendable {
+  package let path: String
+  package let attributes: LabelAttributes
+  package let shape: LabelShape
+  package let labels: [Float]
+  package let losses: [Float]
+  /// NaN where they were not asked for.
+  package let gradientNorms: [Float]
+  package let tokenCounts: [Int32]
+  package let truncated: [Bool]
+  package let columns: LabelTexts
+
+  package var count: Int { labels.count }
+  package var ids: [ByteString] { columns.ids }
+  package var sources: [ByteString] { columns.sources }
+  package var texts: [ByteString] { columns.texts }
+
+  private static let perTarget = "labels_per_target"
+  private static let projected = "projected_gradients"
+
+  // MARK: Reading
+
+  /// Reads and checks a label file; throws with the dataset and row at fault.
+  package init(path: String) throws(FormatError) {
+    self = try HDF5.locked { () throws(FormatError) in
+      try LabelFile(HDF5File(opening: path))
+    }
+  }
+
+  private init(_ file: HDF5File) throws(FormatError) {
+    path = file.path
+    attributes = try LabelAttributes(from: file)
+    let rows = try file.shape("labels", rank: 1)[0]
+    guard rows > 0 else { throw file.malformed("it has no rows") }
+    labels = try Self.vector("labels", rows, .f32, file)
+    losses = try Self.vector("loss", rows, .f32, file)
+    gradientNorms = try Self.vector("gradient_norm", rows, .f32, file)
+    tokenCounts = try Self.vector("token_count", rows, .i32, file)
+    let flags: [UInt8] = try Self.vector("truncated", rows, .u8, file)
+    truncated = flags.map { $0 != 0 }
+    columns = LabelTexts(
+      ids: try Self.strings("ids", rows, file), sources: try Self.strings("sources", rows, file),
+      texts: try Self.strings("texts", rows, file))
+    shape = LabelShape(
+      rows: rows, targets: try Self.width(Self.perTarget, rows, file),
+      projected: try Self.width(Self.projected, rows, file))
+    try check(file)
+  }
+
+  private static func checkRows(_ name: String, _ found: Int, _ rows: Int, _ file: HDF5File)
+    throws(FormatError)
+  {
+    if found != rows { throw file.malformed("/\(name) has \(found) rows, /labels has \(rows)") }
+  }
+
+  private static func vector<Number: BitwiseCopyable & ExpressibleByIntegerLiteral>(
+    _ name: String, _ rows: Int, _ element: HDF5Element, _ file: HDF5File
+  ) throws(FormatError) -> [Number] {
+    let isInteger = element == .i32 || element == .u8
+    try checkRows(name, try file.shape(name, rank: 1, isInteger: isInteger)[0], rows, file)
+    return try file.readNumbers(name, rows: 0..<rows, element)
+  }
+
+  private static func strings(_ name: String, _ rows: Int, _ file: HDF5File) throws(FormatError)
+    -> [ByteString]
+  {
+    try checkRows(name, try file.shape(name, rank: 1, isString: true)[0], rows, file)
+    return try file.readStrings(name, count: rows)
+  }
+
+  /// The columns of a dataset that may be absent (0).
+  private static func width(_ name: String, _ rows: Int, _ file: HDF5File) throws(FormatError) -> Int {
+    guard file.hasDataset(name) else { return 0 }
+    let shape = try file.shape(name, rank: 2)
+    try checkRows(name, shape[0], rows, file)
+    return shape[1]
+  }
+
+  private func check(_ file: HDF5File) throws(FormatError) {
+    for (name, values) in [("labels", labels), ("loss", losses)] {
+      if let row = values.firstIndex(where: { !$0.isFinite }) {
+        throw file.malformed("row \(row) of /\(name) is not a finite number")
+      }
+    }
+    if let row = tokenCounts.firstIndex(where: { $0 < 0 }) {
+      throw file.malformed("row \(row) of /token_count is negative")
+    }
+    var seen: Set<ByteString> = []
+    for (row, id) in ids.enumerated() where !seen.insert(id).inserted {
+      throw file.malformed("row \(row) of /ids is '\(id)', which an earlier row has too")
+    }
+  }
+
+  /// Labels for each target, row after row, of some rows. Only where `shape.targets` is not 0.
+  package func labelsPerTarget(rows: Range<Int>) throws(FormatError) -> [Float] {
+    precondition(shape.targets > 0 && rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows)")
+    let values: [Float] = try HDF5.locked { () throws(FormatError) in
+      try HDF5File(opening: path).readNumbers(Self.perTarget, rows: rows, columns: shape.targets, .f32)
+    }
+    guard values.allSatisfy(\.isFinite) else {
+      throw .malformed(place: path, reason: "/\(Self.perTarget) holds a number that is not finite")
+    }
+    return values
+  }
+
+  /// Projected gradients as f16 (`HalfPrecision.floats(f16:)`), row after row, of some rows. Only where
+  /// `shape.projected` is not 0.
+  package func projectedGradients(rows: Range<Int>) throws(FormatError) -> [UInt16] {
+    precondition(shape.projected > 0 && rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows)")
+    return try HDF5.locked { () throws(FormatError) in
+      try HDF5File(opening: path).readNumbers(Self.projected, rows: rows, columns: shape.projected, .f16)
+    }
+  }
+
+  // MARK: Writing
+
+  /// Builds the label file from a complete journal, beside its final name, and renames it. The journal stays.
+  package static func write(
+    to path: String, attributes: LabelAttributes, columns: LabelTexts, journal: LabelJournal,
+    force: Bool = false
+  ) throws(FormatError) {
+    precondition(journal.isComplete && columns.ids.count == journal.shape.rows, "the journal is not complete")
+    try columns.check()
+    try OutputFile.refuseExisting(path, force: force)
+    let temporary = path + ".tmp"
+    do {
+      try HDF5.locked { () throws(FormatError) in
+        let file = try HDF5File(creating: temporary)
+        try attributes.write(to: file)
+        try writeColumns(columns, journal, to: file)
+        try file.close()
+      }
+      try sync(temporary)
+      try OutputFile.rename(temporary, to: path, force: force)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+  }
+
+  private static func writeColumns(
+    _ columns: LabelTexts, _ journal: LabelJournal, to file: HDF5File
+  ) throws(FormatError) {
+    let shape = journal.shape
+    var rows = NarrowColumns(capacity: shape.rows)
+    var targets = RowBlocks<Float>(
+      file, perTarget, .f32, rows: shape.rows, columns: shape.targets)
+    var gradients = RowBlocks<UInt16>(
+      file, projected, .f16, rows: shape.rows, columns: shape.projected)
+    try targets.create()
+    try gradients.create()
+    for index in 0..<shape.rows {
+      guard let row = try journal.row(at: index) else { preconditionFailure("row \(index) is missing") }
+      rows.append(row)
+      try targets.append(row.labelsPerTarget)
+      try gradients.append(row.projectedGradient)
+    }
+    try file.writeVector("labels", rows.labels, .f32)
+    try file.writeVector("loss", rows.losses, .f32)
+    try file.writeVector("gradient_norm", rows.gradientNorms, .f32)
+    try file.writeVector("token_count", rows.tokenCounts, .i32)
+    try file.writeVector("truncated", rows.truncated, .u8)
+    try file.writeStrings("ids", columns.ids)
+    try file.writeStrings("sources", columns.sources)
+    try file.writeStrings("texts", columns.texts)
+  }
+
+  private static func sync(_ path: String) throws(FormatError) {
+    let descriptor = open(path, O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system(path, "open it") }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw .system(path, "write it to disk") }
+  }
+}
+
+/// The columns with one number a row, which fit in memory.
+private struct NarrowColumns {
+  var labels: [Float] = []
+  var losses: [Float] = []
+  var gradientNorms: [Float] = []
+  var tokenCounts: [Int32] = []
+  var truncated: [UInt8] = []
+
+  init(capacity: Int) { labels.reserveCapacity(capacity) }
+
+  mutating func append(_ row: LabelRow) {
+    labels.append(row.label)
+    losses.append(row.loss)
+    gradientNorms.append(row.gradientNorm)
+    tokenCounts.append(Int32(clamping: row.tokenCount))
+    truncated.append(row.truncated ? 1 : 0)
+  }
+}
+
+/// Writes the rows of a wide dataset in blocks of whole chunks, so that each chunk is packed once and only a block is
+/// in memory. Does nothing where there are no columns.
+private struct RowBlocks<Number: BitwiseCopyable> {
+  private let file: HDF5File
+  private let name: String
+  private let element: HDF5Element
+  private let rows: Int
+  private let columns: Int
+  private var blockRows = 1
+  private var written = 0
+  private var pending: [Number] = []
+
+  init(_ file: HDF5File, _ name: String, _ element: HDF5Element, rows: Int, columns: Int) {
+    self.file = file
+    self.name = name
+    self.element = element
+    self.rows = rows
+    self.columns = columns
+  }
+
+  mutating func create() throws(FormatError) {
+    if columns > 0 { blockRows = try file.createNumbers(name, shape: [rows, columns], element) }
+  }
+
+  mutating func append(_ row: [Number]) throws(FormatError) {
+    guard columns > 0 else { return }
+    pending += row
+    let count = pending.count / columns
+    guard count == blockRows || written + count == rows else { return }
+    try file.writeNumbers(name, rows: written..<written + count, pending, element)
+    written += count
+    pending.removeAll(keepingCapacity: true)
+  }
+}
