@@ -1,0 +1,99 @@
+import Layers
+import TensorKernels
+
+/// A BERT-compatible encoder with a value head: token ids in, one number a text out.
+///
+/// With x the hidden states of a text of n tokens, the pooled features are `[sum x / n, sum x / sqrt(n)]` (the second
+/// part sees the length) and the output is `features . w + b`. The parameters lie in one `FloatStorage` by `layout`.
+/// They may be written between passes, by one owner, never while a pass runs.
+package struct EncoderModel: Sendable {
+  package let configuration: EncoderConfiguration
+  package let layout: EncoderLayout
+  package let parameters: FloatStorage
+
+  package init(configuration: EncoderConfiguration, parameters: FloatStorage) {
+    self.configuration = configuration
+    layout = EncoderLayout(configuration)
+    precondition(
+      parameters.count >= layout.count, "EncoderModel: \(parameters.count) of \(layout.count) parameters")
+    self.parameters = parameters
+  }
+
+  /// A model with zeroed parameters.
+  package init(configuration: EncoderConfiguration) {
+    let count = EncoderLayout(configuration).count
+    self.init(configuration: configuration, parameters: FloatStorage(count: count))
+  }
+
+  /// Sets every parameter as BERT begins: weights normal with deviation 0.02, norms 1, biases and the head 0.
+  package func initialise(seed: UInt64) {
+    var generator = SeededGenerator(seed: seed, stream: "encoder-initialisation")
+    for place in layout.places {
+      let matrix = parameters.matrix(place)
+      if place.name.hasSuffix("LayerNorm.weight") {
+        matrix.fill(1)
+      } else if place.isVector || place.depth > configuration.layers {
+        matrix.fill(0)
+      } else {
+        for index in 0..<place.count { matrix.pointer[index] = Float(0.02 * generator.normal()) }
+      }
+    }
+  }
+
+  var attentionShape: AttentionShape {
+    AttentionShape(
+      heads: configuration.heads, keyValueHeads: configuration.heads, headWidth: configuration.headWidth,
+      isCausal: false)
+  }
+
+  func norm(_ weight: ParameterPlace, _ bias: ParameterPlace) -> LayerNorm {
+    LayerNorm(
+      weight: parameters.view(weight), bias: parameters.view(bias), epsilon: configuration.layerNormEpsilon)
+  }
+
+  func linear(_ weight: ParameterPlace, _ bias: ParameterPlace) -> Linear {
+    Linear(weight: parameters.view(weight), bias: parameters.view(bias))
+  }
+}
+
+/// The memory of one worker's passes. Not to be shared between workers.
+package final class EncoderWorkspace {
+  let arena = Arena(capacity: 0)
+  var kept: EncoderActivations?
+
+  package init() {}
+}
+
+/// What a pass keeps for its backward: T tokens, n texts, hidden width H, feed-forward width F.
+struct EncoderActivations {
+  let batch: EncoderBatch
+  let positions: [Int]
+  /// T x H and 2 x T: the sum of the embeddings, and its norm's statistics.
+  let embedded: Matrix
+  let statistics: Matrix
+  var layers: [LayerActivations] = []
+  /// T x H: what the last layer gives.
+  var hidden: Matrix
+  /// n x 2H
+  var pooled: Matrix
+}
+
+/// What one layer keeps for its backward.
+struct LayerActivations {
+  /// T x H
+  let input: Matrix
+  /// T x 3H: queries, keys and values side by side.
+  let queryKeyValue: Matrix
+  /// T x H: what attention gives, before its output layer.
+  let context: Matrix
+  /// T x H: input + attention's output layer, before its norm; the norm's statistics, 2 x T; and after it.
+  let attended: Matrix
+  let attendedStatistics: Matrix
+  let normed: Matrix
+  /// T x F: before and after GELU (the same memory where nothing is kept).
+  let intermediate: Matrix
+  let activated: Matrix
+  /// T x H: normed + the feed-forward's output, before the last norm; the norm's statistics.
+  let output: Matrix
+  let outputStatistics: Matrix
+}
