@@ -39,7 +39,8 @@ package struct EncoderConfiguration: Sendable, Equatable {
     func require(_ key: String, _ allowed: [String]) throws {
       guard let value = json[ByteString(key)]?.string else { return }
       guard allowed.contains(value) else {
-        throw EncoderError.unsupported(path, "'\(key)' is '\(value)'; supported: \(allowed.joined(separator: ", "))")
+        let supported = allowed.joined(separator: ", ")
+        throw EncoderError.unsupported(path, "'\(key)' is '\(value)'; supported: \(supported)")
       }
     }
     try require("model_type", ["bert"])

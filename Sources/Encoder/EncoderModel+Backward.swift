@@ -24,8 +24,8 @@ extension EncoderModel {
     )
     for (layer, activations) in zip(layout.layers, kept.layers).reversed() {
       backward(
-        layer, activations, offsets: kept.batch.offsets, gradient: gradient, spare: spare, gradients: gradients,
-        arena: arena)
+        layer, activations, offsets: kept.batch.offsets, gradient: gradient, spare: spare,
+        gradients: gradients, arena: arena)
     }
     norm(layout.embeddingNormWeight, layout.embeddingNormBias).backward(
       kept.embedded.view, statistics: kept.statistics.view, outputGradient: gradient.view, into: gradient,

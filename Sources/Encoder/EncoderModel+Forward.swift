@@ -52,7 +52,8 @@ extension EncoderModel {
     for layer in layout.layers {
       let mark = arena.mark
       let next = keeping ? arena.matrix(t, h) : spare
-      let activations = forward(layer, kept.hidden, offsets: batch.offsets, into: next, arena, keeping: keeping)
+      let activations = forward(
+        layer, kept.hidden, offsets: batch.offsets, into: next, arena, keeping: keeping)
       if keeping { kept.layers.append(activations) } else { arena.release(to: mark) }
       (kept.hidden, spare) = (next, kept.hidden)
     }

@@ -1,0 +1,71 @@
+import Formats
+
+extension Valuator {
+  /// README.md as a model card: what the numbers mean, for whom, how true they were on the test rows.
+  var modelCard: String {
+    let shape = model.configuration
+    let metrics = card.metrics.members ?? []
+    let rows = metrics.compactMap { member in
+      member.value.double.map { "| \(member.key) | \(String(rounding: $0)) |" }
+    }
+    return """
+      ---
+      library_name: sentence-transformers
+      tags:
+      - alinfik
+      - data-valuation
+      - sentence-transformers
+      pipeline_tag: text-classification
+      ---
+      # A valuator made by alinfik
+
+      It reads a text and says what the text is worth to one language model and one target: the predicted change
+      of the target's loss if the model trained on the text for one step. **Positive means that training on it
+      lowers the target's loss.** The number is about one text at a time; it knows nothing of duplicates, so sums
+      of scores count copies twice.
+
+      | | |
+      |---|---|
+      | label it was taught | `\(card.labelKind)` |
+      | unit of the score | \(card.scoreUnit) |
+      | target | \(card.targetDescription.isEmpty ? "(not described)" : card.targetDescription) |
+      | language model (SHA-256) | `\(card.modelSHA256)` |
+      | target (SHA-256) | `\(card.targetSHA256)` |
+      | encoder | BERT, \(shape.layers) layers of width \(shape.hiddenSize), begun from \(card.initialEncoder) |
+      | reads | the first \(card.maxTokens) tokens |
+      | rows | \(card.rows.training.count) training, \(card.rows.validation.count) validation, \
+      \(card.rows.calibration.count) calibration, \(card.rows.test.count) test |
+
+      ## How true it is, on rows it never saw
+
+      | measure | value |
+      |---|---|
+      \(rows.joined(separator: "\n"))
+
+      ## Use
+
+      ```
+      alinfik score THIS_FOLDER incoming.jsonl.gz > scored.jsonl
+      ```
+
+      In Python it gives the head's own output (what `--raw` gives), the same order without the unit:
+
+      ```python
+      from sentence_transformers import SentenceTransformer
+      scores = SentenceTransformer("THIS_FOLDER").encode(texts)[:, 0]
+      ```
+
+      Do not use it to judge texts by people, for another model, or for another target than the one above without
+      measuring again.
+
+      """
+  }
+}
+
+extension String {
+  /// Four significant decimals, as a table shows them.
+  init(rounding value: Double) {
+    let scaled = (value * 10_000).rounded() / 10_000
+    self = "\(scaled)"
+  }
+}

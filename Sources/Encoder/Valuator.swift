@@ -1,0 +1,93 @@
+import Formats
+import Synchronization
+import TensorKernels
+import Tokenization
+
+/// A trained encoder with its tokenizer and calibration: what turns a text into its value. Immutable, so any number
+/// of workers may share one.
+package struct Valuator: Sendable {
+  package let model: EncoderModel
+  package let encoding: TextEncoding
+  package let card: ValuatorCard
+
+  package init(model: EncoderModel, tokenizer: Tokenizer, card: ValuatorCard) {
+    self.model = model
+    encoding = TextEncoding(tokenizer: tokenizer, maxTokens: card.maxTokens)
+    self.card = card
+  }
+
+  /// What is said of one text.
+  package struct Score: Sendable {
+    /// The head's own output.
+    package var raw: Float
+    /// In label units.
+    package var value: Double
+    package var tokens: Int
+    package var isTruncated: Bool
+  }
+
+  /// One score a text, in order, the same whatever the number of workers.
+  package func scoreTexts(
+    _ texts: [[UInt8]], workers: Int = 1, workspaces: EncoderWorkspaces? = nil
+  ) throws -> [Score] {
+    let encoded = try encoding.encodeAll(texts, workers: workers)
+    let raw = try model.scores(
+      encoded.map(\.ids), workers: workers, workspaces: workspaces ?? EncoderWorkspaces(workers))
+    return zip(raw, encoded).map { raw, text in
+      Score(
+        raw: raw, value: card.calibration(Double(raw)), tokens: text.ids.count,
+        isTruncated: text.isTruncated)
+    }
+  }
+}
+
+/// One workspace a worker, kept between calls so that a batch allocates nothing.
+package struct EncoderWorkspaces: @unchecked Sendable {
+  private let workspaces: [EncoderWorkspace]
+
+  package init(_ workers: Int) { workspaces = (0..<max(1, workers)).map { _ in EncoderWorkspace() } }
+
+  /// Only worker `index` may use it while workers run.
+  package subscript(index: Int) -> EncoderWorkspace { workspaces[index] }
+}
+
+extension TextEncoding {
+  /// The ids of every text, in order.
+  package func encodeAll(_ texts: [[UInt8]], workers: Int) throws -> [Encoded] {
+    let chunk = 64
+    let chunks = (texts.count + chunk - 1) / chunk
+    let parts = Mutex([[Encoded]](repeating: [], count: chunks))
+    try parallelForEach(count: chunks, workers: workers) { _, index in
+      let part = texts[index * chunk..<min(texts.count, (index + 1) * chunk)].map { encode($0) }
+      parts.withLock { $0[index] = part }
+    }
+    return parts.withLock { $0.flatMap { $0 } }
+  }
+}
+
+extension EncoderModel {
+  /// Tokens of a batch: enough rows for products at full speed, few enough to stay near the caches.
+  static let batchTokens = 1024
+
+  /// The head's output for each text. Batches are formed in input order by their tokens, so the same texts give the
+  /// same bits whatever the number of workers.
+  package func scores(_ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float] {
+    var batches: [Range<Int>] = []
+    var (start, tokens) = (0, 0)
+    for (index, text) in texts.enumerated() {
+      if tokens > 0 && tokens + text.count > Self.batchTokens {
+        batches.append(start..<index)
+        (start, tokens) = (index, 0)
+      }
+      tokens += text.count
+    }
+    if start < texts.count { batches.append(start..<texts.count) }
+    let plan = batches
+    let parts = Mutex([[Float]](repeating: [], count: plan.count))
+    try parallelForEach(count: plan.count, workers: workers) { worker, index in
+      let part = scores(EncoderBatch(texts[plan[index]]), workspace: workspaces[worker])
+      parts.withLock { $0[index] = part }
+    }
+    return parts.withLock { $0.flatMap { $0 } }
+  }
+}

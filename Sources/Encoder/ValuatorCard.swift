@@ -1,0 +1,179 @@
+import Formats
+import RankStatistics
+
+/// What `alinfik.json` says of a valuator: what its scores mean, and what it has read.
+package struct ValuatorCard: Sendable {
+  /// The label's kind, as `dot`.
+  package var labelKind: String
+  /// What one unit of `alinfik_score` is.
+  package var scoreUnit: String
+  package var modelSHA256: String
+  package var targetSHA256: String
+  package var targetDescription: String
+  /// What was trained further, for example the folder's name; `scratch` where nothing was.
+  package var initialEncoder: String
+  package var maxTokens: Int
+  package var seed: UInt64
+  package var version: String
+  /// From the head's output to label units; strictly increasing.
+  package var calibration: IsotonicMap
+  package var domain: DomainStatistics
+  /// What was measured on the test part, as the training report gives it.
+  package var metrics: JSONValue
+  /// SHA-256 of the text of each row, by part.
+  package var rows: RowHashes
+
+  package init(
+    labelKind: String, scoreUnit: String, modelSHA256: String, targetSHA256: String,
+    targetDescription: String, initialEncoder: String, maxTokens: Int, seed: UInt64, version: String,
+    calibration: IsotonicMap, domain: DomainStatistics, metrics: JSONValue, rows: RowHashes
+  ) {
+    self.labelKind = labelKind
+    self.scoreUnit = scoreUnit
+    self.modelSHA256 = modelSHA256
+    self.targetSHA256 = targetSHA256
+    self.targetDescription = targetDescription
+    self.initialEncoder = initialEncoder
+    self.maxTokens = maxTokens
+    self.seed = seed
+    self.version = version
+    self.calibration = calibration
+    self.domain = domain
+    self.metrics = metrics
+    self.rows = rows
+  }
+}
+
+/// What texts like those of training look like: mean and standard deviation of the head's output and of the token
+/// count, over the calibration rows.
+package struct DomainStatistics: Sendable, Equatable {
+  package var scoreMean: Double
+  package var scoreDeviation: Double
+  package var tokensMean: Double
+  package var tokensDeviation: Double
+
+  package init(scores: [Double], tokens: [Int]) {
+    (scoreMean, scoreDeviation) = Self.moments(scores)
+    (tokensMean, tokensDeviation) = Self.moments(tokens.map(Double.init))
+  }
+
+  private static func moments(_ values: [Double]) -> (Double, Double) {
+    guard !values.isEmpty else { return (0, 0) }
+    let mean = values.reduce(0, +) / Double(values.count)
+    let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(values.count - 1, 1))
+    return (mean, variance.squareRoot())
+  }
+
+  fileprivate var json: JSONValue {
+    [
+      "score_mean": JSONValue(scoreMean), "score_deviation": JSONValue(scoreDeviation),
+      "tokens_mean": JSONValue(tokensMean), "tokens_deviation": JSONValue(tokensDeviation),
+    ]
+  }
+
+  fileprivate init?(json: JSONValue?) {
+    guard let a = json?["score_mean"]?.double, let b = json?["score_deviation"]?.double,
+      let c = json?["tokens_mean"]?.double, let d = json?["tokens_deviation"]?.double
+    else { return nil }
+    (scoreMean, scoreDeviation, tokensMean, tokensDeviation) = (a, b, c, d)
+  }
+}
+
+/// The rows a valuator has seen, each by the SHA-256 of its text.
+package struct RowHashes: Sendable, Equatable {
+  package var training: [String]
+  package var validation: [String]
+  package var calibration: [String]
+  package var test: [String]
+
+  package init(
+    training: [String] = [], validation: [String] = [], calibration: [String] = [], test: [String] = []
+  ) {
+    self.training = training
+    self.validation = validation
+    self.calibration = calibration
+    self.test = test
+  }
+
+  /// Every row that training, stopping or calibration read; the test rows are not among them.
+  package var seen: Set<String> { Set(training + validation + calibration) }
+
+  fileprivate var json: JSONValue {
+    func list(_ hashes: [String]) -> JSONValue { .array(hashes.map { JSONValue($0) }) }
+    return [
+      "training": list(training), "validation": list(validation), "calibration": list(calibration),
+      "test": list(test),
+    ]
+  }
+
+  fileprivate init?(json: JSONValue?) {
+    func list(_ key: ByteString) -> [String]? {
+      json?[key]?.array.flatMap { values in
+        let hashes = values.compactMap(\.string)
+        return hashes.count == values.count ? hashes : nil
+      }
+    }
+    guard let a = list("training"), let b = list("validation"), let c = list("calibration"),
+      let d = list("test")
+    else { return nil }
+    self.init(training: a, validation: b, calibration: c, test: d)
+  }
+}
+
+extension ValuatorCard {
+  static let format = "alinfik-valuator"
+  static let schemaVersion = 1
+  static let sign = "positive lowers target loss"
+
+  /// The card as `alinfik.json`, with the SHA-256 of every other file.
+  func json(files: [(name: String, sha256: String)]) -> JSONValue {
+    [
+      "format": JSONValue(Self.format), "schema_version": JSONValue(Self.schemaVersion),
+      "alinfik_version": JSONValue(version), "sign": JSONValue(Self.sign),
+      "score_unit": JSONValue(scoreUnit), "label_kind": JSONValue(labelKind),
+      "model_sha256": JSONValue(modelSHA256), "target_sha256": JSONValue(targetSHA256),
+      "target_description": JSONValue(targetDescription), "initial_encoder": JSONValue(initialEncoder),
+      "max_tokens": JSONValue(maxTokens), "seed": JSONValue(String(seed)), "precision": "f32",
+      "calibration": [
+        "inputs": .array(calibration.inputs.map { JSONValue($0) }),
+        "outputs": .array(calibration.outputs.map { JSONValue($0) }),
+        "outer_slope": JSONValue(calibration.outerSlope),
+      ],
+      "out_of_domain": domain.json, "metrics": metrics, "rows": rows.json,
+      "files": .object(files.map { (key: ByteString($0.name), value: JSONValue($0.sha256)) }),
+    ]
+  }
+
+  /// Reads `alinfik.json`; throws `EncoderError.malformed` naming the key at fault.
+  init(json: JSONValue, path: String) throws {
+    func require<Value>(_ key: String, _ value: Value?) throws -> Value {
+      if let value { return value }
+      throw EncoderError.malformed(path, "'\(key)' is missing or not what it must be")
+    }
+    func string(_ key: String) throws -> String { try require(key, json[ByteString(key)]?.string) }
+    guard json["format"]?.string == Self.format else {
+      throw EncoderError.malformed(path, "this is no valuator: 'format' is not '\(Self.format)'")
+    }
+    guard json["schema_version"]?.int == Self.schemaVersion else {
+      throw EncoderError.unsupported(path, "only schema_version \(Self.schemaVersion) is supported")
+    }
+    guard try string("precision") == "f32" else {
+      throw EncoderError.unsupported(path, "only precision f32 is supported")
+    }
+    func doubles(_ key: ByteString) -> [Double] {
+      json["calibration"]?[key]?.array?.compactMap(\.double) ?? []
+    }
+    let map = IsotonicMap(
+      inputs: doubles("inputs"), outputs: doubles("outputs"),
+      outerSlope: json["calibration"]?["outer_slope"]?.double ?? 0)
+    self.init(
+      labelKind: try string("label_kind"), scoreUnit: try string("score_unit"),
+      modelSHA256: try string("model_sha256"), targetSHA256: try string("target_sha256"),
+      targetDescription: try string("target_description"), initialEncoder: try string("initial_encoder"),
+      maxTokens: try require("max_tokens", json["max_tokens"]?.int.flatMap { $0 > 2 ? $0 : nil }),
+      seed: try require("seed", json["seed"]?.string.flatMap { UInt64($0) }),
+      version: try string("alinfik_version"), calibration: try require("calibration", map),
+      domain: try require("out_of_domain", DomainStatistics(json: json["out_of_domain"])),
+      metrics: json["metrics"] ?? .null, rows: try require("rows", RowHashes(json: json["rows"])))
+  }
+}
