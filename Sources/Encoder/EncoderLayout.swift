@@ -121,6 +121,29 @@ private struct LayoutBuilder {
   }
 }
 
+/// Numbers laid out as an encoder's parameters, for gradients and moments; with or without the embedding tables,
+/// which are half of a small encoder and may be frozen.
+package struct ParameterBuffer: Sendable {
+  package let storage: FloatStorage
+  /// Where the first parameter lies that this buffer holds.
+  package let first: Int
+
+  package init(_ layout: EncoderLayout, withTables: Bool = true) {
+    first = withTables ? 0 : layout.embeddingNormWeight.offset
+    storage = FloatStorage(count: layout.count - first)
+  }
+
+  package var hasTables: Bool { first == 0 }
+
+  package func matrix(_ place: ParameterPlace) -> Matrix {
+    Matrix(storage: storage, offset: place.offset - first, rows: place.rows, columns: place.columns)
+  }
+
+  package func view(_ place: ParameterPlace) -> MatrixView { matrix(place).view }
+
+  package func clear() { storage.base.update(repeating: 0, count: storage.count) }
+}
+
 extension FloatStorage {
   /// The parameter at `place`, to be written.
   package func matrix(_ place: ParameterPlace) -> Matrix {

@@ -2,11 +2,10 @@ import Layers
 import TensorKernels
 
 extension EncoderModel {
-  /// Adds to `gradients` (laid out as the parameters) the gradient of `sum_s outputGradient_s output_s` for the batch
-  /// that `forward` ran last in this workspace. With `embeddings` false the three tables get none.
+  /// Adds to `gradients` the gradient of `sum_s outputGradient_s output_s` for the batch that `forward` ran last in
+  /// this workspace; the embedding tables are left out where `gradients` does not hold them.
   package func backward(
-    outputGradient: [Float], into gradients: FloatStorage, embeddings: Bool = true,
-    workspace: EncoderWorkspace
+    outputGradient: [Float], into gradients: ParameterBuffer, workspace: EncoderWorkspace
   ) {
     guard let kept = workspace.kept, kept.layers.count == configuration.layers else {
       preconditionFailure("EncoderModel: backward without forward")
@@ -31,13 +30,13 @@ extension EncoderModel {
       kept.embedded.view, statistics: kept.statistics.view, outputGradient: gradient.view, into: gradient,
       weightGradient: gradients.matrix(layout.embeddingNormWeight),
       biasGradient: gradients.matrix(layout.embeddingNormBias))
-    if embeddings { embeddingsBackward(kept, gradient.view, gradients: gradients) }
+    if gradients.hasTables { embeddingsBackward(kept, gradient.view, gradients: gradients) }
     workspace.kept = nil
   }
 
   /// Backward of head and pooling: `dx_t = (w_mean / n + w_root / sqrt(n)) dy` for every token of a text.
   private func poolBackward(
-    _ kept: EncoderActivations, _ outputGradient: [Float], into gradient: Matrix, gradients: FloatStorage,
+    _ kept: EncoderActivations, _ outputGradient: [Float], into gradient: Matrix, gradients: ParameterBuffer,
     arena: Arena
   ) {
     let h = configuration.hiddenSize
@@ -60,7 +59,7 @@ extension EncoderModel {
   /// Backward of one layer: `gradient` holds dy on entry and dx on return; `spare` is memory it may write.
   private func backward(
     _ layer: EncoderLayerLayout, _ kept: LayerActivations, offsets: [Int], gradient: Matrix,
-    spare: (attended: Matrix, queryKeyValue: Matrix, intermediate: Matrix), gradients: FloatStorage,
+    spare: (attended: Matrix, queryKeyValue: Matrix, intermediate: Matrix), gradients: ParameterBuffer,
     arena: Arena
   ) {
     let h = configuration.hiddenSize
@@ -102,7 +101,7 @@ extension EncoderModel {
   }
 
   private func embeddingsBackward(
-    _ kept: EncoderActivations, _ gradient: MatrixView, gradients: FloatStorage
+    _ kept: EncoderActivations, _ gradient: MatrixView, gradients: ParameterBuffer
   ) {
     Embedding.backward(
       kept.batch.ids, outputGradient: gradient, tableGradient: gradients.matrix(layout.wordEmbeddings))

@@ -72,22 +72,46 @@ extension EncoderModel {
   /// The head's output for each text. Batches are formed in input order by their tokens, so the same texts give the
   /// same bits whatever the number of workers.
   package func scores(_ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float] {
+    try map(texts, workers: workers, workspaces: workspaces) { batch, workspace in
+      scores(batch, workspace: workspace)
+    }
+  }
+
+  /// The pooled features of each text, one row a text (2 x hidden size columns).
+  package func features(
+    _ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces
+  ) throws -> Matrix {
+    let values = try map(texts, workers: workers, workspaces: workspaces) { batch, workspace in
+      pooledFeatures(batch, workspace: workspace).values
+    }
+    return Matrix(rows: texts.count, columns: 2 * configuration.hiddenSize, values: values)
+  }
+
+  private func map(
+    _ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces,
+    _ body: @escaping @Sendable (EncoderBatch, EncoderWorkspace) -> [Float]
+  ) throws -> [Float] {
+    let plan = Self.plan(texts)
+    let parts = Mutex([[Float]](repeating: [], count: plan.count))
+    try parallelForEach(count: plan.count, workers: workers) { worker, index in
+      let part = body(EncoderBatch(texts[plan[index]]), workspaces[worker])
+      parts.withLock { $0[index] = part }
+    }
+    return parts.withLock { $0.flatMap { $0 } }
+  }
+
+  /// Consecutive texts of at most `batchTokens` tokens, at least one a batch.
+  private static func plan(_ texts: [[Int]]) -> [Range<Int>] {
     var batches: [Range<Int>] = []
     var (start, tokens) = (0, 0)
     for (index, text) in texts.enumerated() {
-      if tokens > 0 && tokens + text.count > Self.batchTokens {
+      if tokens > 0 && tokens + text.count > batchTokens {
         batches.append(start..<index)
         (start, tokens) = (index, 0)
       }
       tokens += text.count
     }
     if start < texts.count { batches.append(start..<texts.count) }
-    let plan = batches
-    let parts = Mutex([[Float]](repeating: [], count: plan.count))
-    try parallelForEach(count: plan.count, workers: workers) { worker, index in
-      let part = scores(EncoderBatch(texts[plan[index]]), workspace: workspaces[worker])
-      parts.withLock { $0[index] = part }
-    }
-    return parts.withLock { $0.flatMap { $0 } }
+    return batches
   }
 }

@@ -1,0 +1,107 @@
+import Encoder
+import Formats
+import Foundation
+import RankStatistics
+import TensorKernels
+import Tokenization
+
+/// What happens while a valuator is trained.
+package enum TrainingProgress: Sendable {
+  case prepared(training: Int, validation: Int, calibration: Int, test: Int, truncated: Int)
+  /// The frozen encoder with the best ridge head.
+  case headFitted(validationSpearman: Double, seconds: Double)
+  case step(epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, secondsLeft: Double)
+  case validated(epoch: Int, loss: Double, validationSpearman: Double, isBest: Bool, seconds: Double)
+  case stoppedEarly(epoch: Int, bestEpoch: Int)
+}
+
+/// Trains an encoder on labels, calibrates it, and reads the test part once.
+package struct Trainer: Sendable {
+  package let configuration: TrainingConfiguration
+  package let dataset: DistillationDataset
+  /// Asked between steps; true ends the run with `DistillError.interrupted`.
+  package let isCancelled: @Sendable () -> Bool
+
+  package init(
+    configuration: TrainingConfiguration, dataset: DistillationDataset,
+    isCancelled: @escaping @Sendable () -> Bool = { false }
+  ) {
+    self.configuration = configuration
+    self.dataset = dataset
+    self.isCancelled = isCancelled
+  }
+
+  /// The valuator and what was measured of it. Nothing is written.
+  package func run(
+    version: String, progress: (TrainingProgress) -> Void = { _ in }
+  ) throws -> (valuator: Valuator, report: TrainingReport) {
+    let started = DispatchTime.now()
+    let (model, tokenizer, name) = try initialModel()
+    let material = try TrainingMaterial(dataset, tokenizer: tokenizer, model: model, configuration)
+    progress(material.summary)
+    var session = TrainingSession(
+      model: model, material: material, configuration: configuration, isCancelled: isCancelled)
+    let frozen = try session.fitHead(progress)
+    try session.fineTune(progress)
+    let outputs = try session.outputs()
+    let calibrated = material.parts.calibration
+    let calibrationOutputs = calibrated.map { outputs[$0] }
+    guard
+      let map = IsotonicMap.fit(
+        inputs: calibrationOutputs, outputs: calibrated.map { dataset.rows[$0].label })
+    else { throw DistillError.diverged(step: session.steps) }
+    let evaluation = TestEvaluation(dataset: dataset, material: material)
+    let report = TrainingReport(
+      rows: material.counts, epochs: session.epochsRun, bestEpoch: session.bestEpoch,
+      validationSpearman: session.bestSpearman,
+      methods: evaluation.methods(
+        valuator: outputs, frozen: frozen, seed: configuration.seed),
+      seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind)
+    let card = ValuatorCard(
+      labelKind: dataset.kind, scoreUnit: Self.unit(ofKind: dataset.kind),
+      modelSHA256: dataset.modelSHA256, targetSHA256: dataset.targetSHA256,
+      targetDescription: dataset.targetDescription, initialEncoder: name,
+      maxTokens: material.maxTokens, seed: configuration.seed, version: version, calibration: map,
+      domain: DomainStatistics(
+        scores: calibrationOutputs, tokens: calibrated.map { material.ids[$0].count }),
+      metrics: report.metrics, rows: material.hashes)
+    return (Valuator(model: model, tokenizer: tokenizer, card: card), report)
+  }
+
+  private func initialModel() throws -> (EncoderModel, Tokenizer, String) {
+    switch configuration.initialEncoder {
+    case .directory(let path):
+      let model = try EncoderModel.load(directory: path)
+      let tokenizer = try Tokenizer.load(path)
+      try model.requireVocabulary(of: tokenizer, directory: path)
+      return (model, tokenizer, URL(fileURLWithPath: path).lastPathComponent)
+    case .scratch(let size, let path):
+      let tokenizer = try Tokenizer.load(path)
+      guard size.heads > 0, size.layers > 0, size.hiddenSize > 0, size.hiddenSize % size.heads == 0 else {
+        throw DistillError.options(
+          "a hidden size of \(size.hiddenSize) does not divide into \(size.heads) heads")
+      }
+      let model = EncoderModel(
+        configuration: EncoderConfiguration(
+          vocabularySize: tokenizer.vocabularySize, hiddenSize: size.hiddenSize, layers: size.layers,
+          heads: size.heads, intermediateSize: 4 * size.hiddenSize,
+          maxPositions: max(512, configuration.maxTokens)))
+      model.initialise(seed: configuration.seed)
+      return (model, tokenizer, "scratch")
+    }
+  }
+
+  /// What one unit of a label of this kind is.
+  static func unit(ofKind kind: String) -> String {
+    switch kind {
+    case "dot": "decrease of the target's mean token loss (nats) per unit of learning rate, to first order"
+    case "cosine": "cosine between the text's gradient and the target's"
+    case "layer-cosine": "sum over layers of the cosine between the text's gradient and the target's"
+    default: "label of kind \(kind)"
+    }
+  }
+}
+
+func seconds(since start: DispatchTime) -> Double {
+  Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
+}

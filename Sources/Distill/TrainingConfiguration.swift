@@ -1,0 +1,61 @@
+/// What an encoder begins from.
+package enum InitialEncoder: Sendable {
+  /// A Hugging Face BERT directory, such as all-MiniLM-L6-v2.
+  case directory(String)
+  /// Random weights of this size, with the tokenizer of a directory or file.
+  case scratch(EncoderSize, tokenizer: String)
+}
+
+/// The size of an encoder that begins from random weights.
+package struct EncoderSize: Sendable, Equatable {
+  package var layers = 4
+  package var hiddenSize = 256
+  package var heads = 8
+
+  package init(layers: Int = 4, hiddenSize: Int = 256, heads: Int = 8) {
+    self.layers = layers
+    self.hiddenSize = hiddenSize
+    self.heads = heads
+  }
+}
+
+/// Every choice of a training; the defaults are what was best on validation rows of the instruct experiment.
+package struct TrainingConfiguration: Sendable {
+  package var initialEncoder: InitialEncoder
+  /// The most tokens of a text that are read.
+  package var maxTokens = 256
+  package var parts = DataParts.Sizes()
+  package var seed: UInt64 = 0
+  package var workers = 1
+  package var optimisation = Optimisation()
+
+  package init(initialEncoder: InitialEncoder) { self.initialEncoder = initialEncoder }
+}
+
+/// How the weights are fitted.
+package struct Optimisation: Sendable {
+  package var epochs = 6
+  /// Epochs without a better validation Spearman after which training stops.
+  package var patience = 3
+  package var batchRows = 16
+  /// Of the topmost layer; each layer below has `layerDecay` times that of the one above.
+  package var learningRate = 5e-5
+  package var layerDecay = 0.9
+  package var headLearningRate = 5e-5
+  /// The share of steps over which the rate rises; then it falls along half a cosine to zero.
+  package var warmUp = 0.1
+  package var weightDecay = 0.01
+  /// The gradient's norm is cut to this.
+  package var clipNorm = 1.0
+  package var trainsEmbeddingTables = false
+  /// Weight of the pairwise loss beside the squared error.
+  package var pairwise = 0.0
+  /// Extra weight of pairs from the same source in the pairwise loss.
+  package var withinSource = 0.0
+  /// Decay a step of the running mean of weights that is kept; 0 keeps the weights themselves.
+  package var averaging = 0.0
+  /// Begin the head from a ridge regression on the frozen encoder's features.
+  package var fitsHeadFirst = true
+
+  package init() {}
+}

@@ -1,0 +1,63 @@
+import Encoder
+import RankStatistics
+import Tokenization
+
+/// The data set as training reads it: token ids, parts, targets.
+struct TrainingMaterial: Sendable {
+  let parts: DataParts
+  let maxTokens: Int
+  /// Of every row.
+  let ids: [[Int]]
+  let truncated: Int
+  /// Of every row, as a number.
+  let sources: [Int]
+  /// Of the training rows, in the order of `parts.training`.
+  let trainingRows: [TrainingRow]
+  let labels: [Double]
+  let hashes: RowHashes
+
+  init(
+    _ dataset: DistillationDataset, tokenizer: Tokenizer, model: EncoderModel,
+    _ configuration: TrainingConfiguration
+  ) throws {
+    guard (4...model.configuration.maxPositions).contains(configuration.maxTokens) else {
+      throw DistillError.options(
+        "--max-tokens \(configuration.maxTokens): this encoder reads 4 to \(model.configuration.maxPositions)"
+      )
+    }
+    let hashes = dataset.rows.map(\.sha256)
+    let parts = try DataParts(hashes: hashes, sizes: configuration.parts)
+    let encoded = try TextEncoding(tokenizer: tokenizer, maxTokens: configuration.maxTokens)
+      .encodeAll(dataset.rows.map(\.text), workers: configuration.workers)
+    let names = Array(Set(dataset.rows.map(\.source))).sorted()
+    let numbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
+    let ids = encoded.map(\.ids)
+    let sources = dataset.rows.map { numbers[$0.source]! }
+    let targets = rankGaussianize(parts.training.map { dataset.rows[$0].label })
+    self.parts = parts
+    maxTokens = configuration.maxTokens
+    self.ids = ids
+    truncated = encoded.count { $0.isTruncated }
+    self.sources = sources
+    trainingRows = zip(parts.training, targets).map {
+      TrainingRow(ids: ids[$0], target: $1, source: sources[$0])
+    }
+    labels = dataset.rows.map(\.label)
+    func select(_ rows: [Int]) -> [String] { rows.map { hashes[$0] } }
+    self.hashes = RowHashes(
+      training: select(parts.training), validation: select(parts.validation),
+      calibration: select(parts.calibration), test: select(parts.test))
+  }
+
+  var counts: TrainingReport.Rows {
+    TrainingReport.Rows(
+      training: parts.training.count, validation: parts.validation.count,
+      calibration: parts.calibration.count, test: parts.test.count, truncated: truncated)
+  }
+
+  var summary: TrainingProgress {
+    .prepared(
+      training: parts.training.count, validation: parts.validation.count,
+      calibration: parts.calibration.count, test: parts.test.count, truncated: truncated)
+  }
+}

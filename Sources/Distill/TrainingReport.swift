@@ -1,0 +1,112 @@
+import Formats
+import Foundation
+import RankStatistics
+
+/// What was measured of a trained valuator on rows it never saw, beside simpler methods.
+package struct TrainingReport: Sendable {
+  package struct Rows: Sendable, Equatable {
+    package var training: Int
+    package var validation: Int
+    package var calibration: Int
+    package var test: Int
+    /// Of all rows: longer than the encoder reads.
+    package var truncated: Int
+  }
+
+  /// One way to rank the test rows.
+  package struct Method: Sendable {
+    package var name: String
+    package var spearman: Double?
+    package var interval: Interval?
+    package var withinSource: WithinGroupCorrelation
+    package var ndcg: Double?
+    package var recall: Double?
+  }
+
+  package var rows: Rows
+  package var epochs: Int
+  package var bestEpoch: Int
+  package var validationSpearman: Double
+  /// The valuator first.
+  package var methods: [Method]
+  package var seconds: Double
+  package var seed: UInt64
+  package var kind: String
+
+  /// For alinfik.json and the model card.
+  package var metrics: JSONValue {
+    guard let valuator = methods.first else { return .null }
+    func number(_ value: Double?) -> JSONValue { value.map { JSONValue($0) } ?? .null }
+    return [
+      "test_spearman": number(valuator.spearman),
+      "test_spearman_low": number(valuator.interval?.lower),
+      "test_spearman_high": number(valuator.interval?.upper),
+      "test_spearman_within_source": number(valuator.withinSource.mean),
+      "test_ndcg_at_10_percent": number(valuator.ndcg),
+      "test_recall_at_10_percent": number(valuator.recall),
+      "validation_spearman": number(validationSpearman),
+    ]
+  }
+
+  /// Everything, as the summary object that `--json` prints.
+  package var json: JSONValue {
+    func number(_ value: Double?) -> JSONValue { value.map { JSONValue($0) } ?? .null }
+    let methods = self.methods.map { method -> JSONValue in
+      let groups = method.withinSource.groups.map {
+        (key: ByteString($0.name), value: number($0.value))
+      }
+      return [
+        "name": JSONValue(method.name), "spearman": number(method.spearman),
+        "spearman_interval": method.interval.map { [JSONValue($0.lower), JSONValue($0.upper)] } ?? .null,
+        "spearman_within_source": number(method.withinSource.mean), "by_source": .object(groups),
+        "ndcg_at_10_percent": number(method.ndcg), "recall_at_10_percent": number(method.recall),
+      ]
+    }
+    return [
+      "kind": JSONValue(kind), "seed": JSONValue(String(seed)), "seconds": JSONValue(seconds),
+      "epochs": JSONValue(epochs), "best_epoch": JSONValue(bestEpoch),
+      "validation_spearman": JSONValue(validationSpearman),
+      "rows": [
+        "training": JSONValue(rows.training), "validation": JSONValue(rows.validation),
+        "calibration": JSONValue(rows.calibration), "test": JSONValue(rows.test),
+        "truncated": JSONValue(rows.truncated),
+      ],
+      "test": .array(methods),
+    ]
+  }
+
+  /// The table that `train` prints.
+  package var table: String {
+    let width = max(24, (methods.map(\.name.count).max() ?? 0) + 2)
+    func cell(_ value: Double?) -> String {
+      let text = value.map { String(format: "%.3f", $0) } ?? "-"
+      return String(repeating: " ", count: max(0, 15 - text.count)) + text
+    }
+    func head(_ text: String) -> String { String(repeating: " ", count: max(0, 15 - text.count)) + text }
+    var lines = [
+      "test: \(rows.test) rows, never used before, label '\(kind)'",
+      "".padded(width) + ["Spearman", "within source", "NDCG@10%", "recall@10%"].map(head).joined(),
+    ]
+    for method in methods {
+      let cells = [method.spearman, method.withinSource.mean, method.ndcg, method.recall].map(cell)
+      lines.append(method.name.padded(width) + cells.joined())
+    }
+    if let valuator = methods.first {
+      if let interval = valuator.interval {
+        let (lower, upper) = (cell(interval.lower), cell(interval.upper))
+        lines.append("95 % interval of Spearman".padded(width) + lower + upper)
+      }
+      let groups = valuator.withinSource.groups.map { group in
+        "\(group.name) \(group.value.map { String(format: "%.2f", $0) } ?? "-") (\(group.count))"
+      }
+      if !groups.isEmpty { lines.append("within each source: " + groups.joined(separator: ", ")) }
+    }
+    return lines.joined(separator: "\n")
+  }
+}
+
+extension String {
+  fileprivate func padded(_ width: Int) -> String {
+    self + String(repeating: " ", count: Swift.max(0, width - count))
+  }
+}

@@ -1,0 +1,145 @@
+import Encoder
+import Foundation
+import RankStatistics
+import TensorKernels
+
+/// One training under way: the weights move, the best ones are kept.
+struct TrainingSession {
+  private let model: EncoderModel
+  private let material: TrainingMaterial
+  private let configuration: TrainingConfiguration
+  private let isCancelled: @Sendable () -> Bool
+  private let workspaces: EncoderWorkspaces
+  private let best: FloatStorage
+
+  private(set) var bestSpearman = -Double.infinity
+  /// 0 where the frozen encoder was never beaten.
+  private(set) var bestEpoch = 0
+  private(set) var epochsRun = 0
+  private(set) var steps = 0
+
+  init(
+    model: EncoderModel, material: TrainingMaterial, configuration: TrainingConfiguration,
+    isCancelled: @escaping @Sendable () -> Bool
+  ) {
+    self.model = model
+    self.material = material
+    self.configuration = configuration
+    self.isCancelled = isCancelled
+    workspaces = EncoderWorkspaces(configuration.workers)
+    best = FloatStorage(count: model.layout.count)
+  }
+
+  private var settings: Optimisation { configuration.optimisation }
+
+  // MARK: The frozen encoder
+
+  /// Fits the head by ridge on the untouched encoder, the penalty chosen on the validation rows, and makes it the
+  /// head to begin from. Returns its predictions for every row.
+  mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> [Double] {
+    let started = DispatchTime.now()
+    let parts = material.parts
+    let features = try model.features(
+      material.ids, workers: configuration.workers, workspaces: workspaces)
+    let training = features.view.selecting(parts.training)
+    let targets = material.trainingRows.map(\.target)
+    var chosen: (spearman: Double, head: HeadRegression)?
+    for lambda in [0.03, 0.1, 0.3, 1, 3] {
+      guard let head = HeadRegression(features: training, targets: targets, lambda: lambda) else { continue }
+      let value = validationSpearman(head(features.view.selecting(parts.validation)))
+      if value > chosen?.spearman ?? -.infinity { chosen = (value, head) }
+    }
+    guard let chosen else { throw DistillError.diverged(step: 0) }
+    if settings.fitsHeadFirst {
+      let weight = model.parameters.matrix(model.layout.headWeight)
+      for (index, value) in chosen.head.weights.enumerated() { weight[0, index] = Float(value) }
+      model.parameters.matrix(model.layout.headBias)[0, 0] = Float(chosen.head.bias)
+      keepBest(chosen.spearman, epoch: 0)
+    }
+    progress(.headFitted(validationSpearman: chosen.spearman, seconds: seconds(since: started)))
+    return chosen.head(features.view)
+  }
+
+  // MARK: Fine-tuning
+
+  /// Trains until the epochs are over or validation no longer improves; the model ends with the best weights.
+  mutating func fineTune(_ progress: (TrainingProgress) -> Void) throws {
+    let optimiser = Optimiser(model: model, settings: settings, workers: configuration.workers)
+    var order = Array(material.trainingRows.indices)
+    var generator = SeededGenerator(seed: configuration.seed, stream: "training-order")
+    let perEpoch = (order.count + settings.batchRows - 1) / settings.batchRows
+    let total = settings.epochs * perEpoch
+    let started = DispatchTime.now()
+    for epoch in 1...max(settings.epochs, 1) where settings.epochs > 0 {
+      order.shuffle(using: &generator)
+      var loss = 0.0
+      for start in stride(from: 0, to: order.count, by: settings.batchRows) {
+        if isCancelled() { throw DistillError.interrupted }
+        let batch = order[start..<min(order.count, start + settings.batchRows)]
+          .map { material.trainingRows[$0] }
+        let value = try optimiser.step(batch, learningRate: learningRate(step: steps, of: total))
+        steps += 1
+        loss += value * Double(batch.count) / Double(order.count)
+        let left = seconds(since: started) / Double(steps) * Double(total - steps)
+        progress(
+          .step(
+            epoch: epoch, epochs: settings.epochs, step: steps, steps: total, loss: value,
+            secondsLeft: left))
+      }
+      epochsRun = epoch
+      let spearman = try validate()
+      let isBest = spearman > bestSpearman
+      progress(
+        .validated(
+          epoch: epoch, loss: loss, validationSpearman: spearman, isBest: isBest,
+          seconds: seconds(since: started)))
+      if isBest { keepBest(spearman, epoch: epoch) }
+      if epoch - bestEpoch >= settings.patience && epoch < settings.epochs {
+        progress(.stoppedEarly(epoch: epoch, bestEpoch: bestEpoch))
+        break
+      }
+    }
+    model.parameters.base.update(from: best.base, count: model.layout.count)
+  }
+
+  /// Rises over the warm-up, then falls along half a cosine to zero.
+  private func learningRate(step: Int, of total: Int) -> Double {
+    let warm = max(1, settings.warmUp * Double(total))
+    let position = Double(step) + 1
+    if position < warm { return settings.learningRate * position / warm }
+    let share = (position - warm) / max(1, Double(total) - warm + 1)
+    return settings.learningRate * 0.5 * (1 + cos(.pi * share))
+  }
+
+  private func validate() throws -> Double {
+    let outputs = try model.scores(
+      material.parts.validation.map { material.ids[$0] }, workers: configuration.workers,
+      workspaces: workspaces)
+    return validationSpearman(outputs.map(Double.init))
+  }
+
+  private func validationSpearman(_ outputs: [Double]) -> Double {
+    spearman(outputs, material.parts.validation.map { material.labels[$0] }) ?? -1
+  }
+
+  private mutating func keepBest(_ spearman: Double, epoch: Int) {
+    best.base.update(from: model.parameters.base, count: model.layout.count)
+    (bestSpearman, bestEpoch) = (spearman, epoch)
+  }
+
+  /// The head's output for every row.
+  func outputs() throws -> [Double] {
+    try model.scores(material.ids, workers: configuration.workers, workspaces: workspaces).map(Double.init)
+  }
+}
+
+extension MatrixView {
+  /// A copy of some rows.
+  func selecting(_ rows: [Int]) -> MatrixView {
+    let result = Matrix(rows: rows.count, columns: columns)
+    for (place, row) in rows.enumerated() {
+      result.rows(place..<place + 1).copy(self.rows(row..<row + 1))
+    }
+    return result.view
+  }
+}
