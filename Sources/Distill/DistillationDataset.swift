@@ -34,3 +34,30 @@ package struct DistillationDataset: Sendable {
     self.targetDescription = targetDescription
   }
 }
+
+extension DistillationDataset {
+  /// The rows of one or more label files, in order. Throws where they were not made with the same kind, model and
+  /// target, for then their numbers do not mean the same.
+  package init(labelFiles paths: [String]) throws {
+    let files = try paths.map { try LabelFile(path: $0) }
+    guard let first = files.first else { throw DistillError.options("no label file was given") }
+    for file in files.dropFirst() {
+      let (a, b) = (first.attributes, file.attributes)
+      for (what, one, other) in [
+        ("kind", a.kind, b.kind), ("model", a.modelSHA256, b.modelSHA256),
+        ("target", a.targetSHA256, b.targetSHA256),
+      ] where one != other {
+        throw DistillError.different(file: file.path, other: first.path, what: what)
+      }
+    }
+    let rows = files.flatMap { file in
+      file.labels.indices.map { row in
+        Row(
+          text: file.texts[row].bytes, label: Double(file.labels[row]), source: file.sources[row].string)
+      }
+    }
+    self.init(
+      rows: rows, kind: first.attributes.kind, modelSHA256: first.attributes.modelSHA256,
+      targetSHA256: first.attributes.targetSHA256, targetDescription: first.attributes.targetDescription)
+  }
+}

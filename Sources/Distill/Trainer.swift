@@ -5,16 +5,6 @@ import RankStatistics
 import TensorKernels
 import Tokenization
 
-/// What happens while a valuator is trained.
-package enum TrainingProgress: Sendable {
-  case prepared(training: Int, validation: Int, calibration: Int, test: Int, truncated: Int)
-  /// The frozen encoder with the best ridge head.
-  case headFitted(validationSpearman: Double, seconds: Double)
-  case step(epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, secondsLeft: Double)
-  case validated(epoch: Int, loss: Double, validationSpearman: Double, isBest: Bool, seconds: Double)
-  case stoppedEarly(epoch: Int, bestEpoch: Int)
-}
-
 /// Trains an encoder on labels, calibrates it, and reads the test part once.
 package struct Trainer: Sendable {
   package let configuration: TrainingConfiguration
@@ -66,6 +56,27 @@ package struct Trainer: Sendable {
         scores: calibrationOutputs, tokens: calibrated.map { material.ids[$0].count }),
       metrics: report.metrics, rows: material.hashes)
     return (Valuator(model: model, tokenizer: tokenizer, card: card), report)
+  }
+
+  /// What a run would do, in words: rows and parts, memory, and the arithmetic of the whole training.
+  package func plan() throws -> String {
+    let (model, tokenizer, _) = try initialModel()
+    let material = try TrainingMaterial(dataset, tokenizer: tokenizer, model: model, configuration)
+    let tables = model.layout.embeddingNormWeight.offset
+    let trained =
+      configuration.optimisation.trainsEmbeddingTables ? model.layout.count : model.layout.count - tables
+    let tokens = material.trainingRows.reduce(0) { $0 + $1.ids.count }
+    // 6 operations a weight and token: forward 2, backward 4.
+    let operations =
+      6 * Double(model.layout.count - tables) * Double(tokens * configuration.optimisation.epochs)
+    let floats = 2 * model.layout.count + (Optimiser.blocks + 2) * trained
+    return """
+      \(material.summary)
+      \(trained) of \(model.layout.count) weights are trained on \(tokens) tokens, at most \
+      \(configuration.optimisation.epochs) times: \(Int(operations / 1e9)) GFLOP
+      memory: \((4 * floats) >> 20) MiB for weights, gradients and moments, and activations of a batch
+      disk: \((4 * model.layout.count) >> 20) MiB
+      """
   }
 
   private func initialModel() throws -> (EncoderModel, Tokenizer, String) {

@@ -91,8 +91,9 @@ struct TrainingSession {
       let isBest = spearman > bestSpearman
       progress(
         .validated(
-          epoch: epoch, loss: loss, validationSpearman: spearman, isBest: isBest,
-          seconds: seconds(since: started)))
+          epoch: epoch, epochs: settings.epochs, loss: loss, validationSpearman: spearman, isBest: isBest,
+          seconds: seconds(since: started),
+          secondsLeft: seconds(since: started) / Double(steps) * Double(total - steps)))
       if isBest { keepBest(spearman, epoch: epoch) }
       if epoch - bestEpoch >= settings.patience && epoch < settings.epochs {
         progress(.stoppedEarly(epoch: epoch, bestEpoch: bestEpoch))

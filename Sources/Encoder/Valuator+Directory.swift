@@ -33,9 +33,16 @@ extension Valuator {
     return Valuator(model: model, tokenizer: tokenizer, card: card)
   }
 
+  /// Throws where something stands under this name that a valuator must not replace. Worth asking before training.
+  package static func refuseExisting(_ directory: String, force: Bool) throws {
+    try OutputDirectory(path: directory, marker: cardName, force: force).discard()
+  }
+
   /// Writes the directory beside its name and renames it when it is whole. It loads in sentence-transformers too:
   /// Transformer, Pooling (mean and mean_sqrt_len), Dense without an activation.
-  package func save(to directory: String, force: Bool = false) throws {
+  ///
+  /// - Parameter log: what becomes `training.jsonl`, a line each.
+  package func save(to directory: String, log: [JSONValue] = [], force: Bool = false) throws {
     let output = try OutputDirectory(path: directory, marker: Self.cardName, force: force)
     let folder = output.temporaryPath
     for part in ["1_Pooling", "2_Dense"] {
@@ -48,7 +55,8 @@ extension Valuator {
       to: folder + "/2_Dense/model.safetensors", tensors: model.headTensors,
       metadata: [(key: "format", value: "pt")])
     var names = ["model.safetensors", "2_Dense/model.safetensors"]
-    for (name, bytes) in try smallFiles() {
+    let logBytes = log.flatMap { $0.serialized() + [UInt8(ascii: "\n")] }
+    for (name, bytes) in try smallFiles() + (log.isEmpty ? [] : [("training.jsonl", logBytes)]) {
       try OutputFile.write(bytes, to: folder + "/" + name)
       names.append(name)
     }

@@ -1,0 +1,57 @@
+import Formats
+import Foundation
+
+/// What happens while a valuator is trained.
+package enum TrainingProgress: Sendable, CustomStringConvertible {
+  case prepared(training: Int, validation: Int, calibration: Int, test: Int, truncated: Int)
+  /// The frozen encoder with the best ridge head.
+  case headFitted(validationSpearman: Double, seconds: Double)
+  case step(epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, secondsLeft: Double)
+  case validated(
+    epoch: Int, epochs: Int, loss: Double, validationSpearman: Double, isBest: Bool, seconds: Double,
+    secondsLeft: Double)
+  case stoppedEarly(epoch: Int, bestEpoch: Int)
+
+  package var description: String {
+    switch self {
+    case .prepared(let training, let validation, let calibration, let test, let truncated):
+      """
+      rows: \(training) training, \(validation) validation, \(calibration) calibration, \(test) test; \
+      \(truncated) texts are longer than is read
+      """
+    case .headFitted(let spearman, let seconds):
+      String(format: "frozen encoder: validation Spearman %.3f (%.0f s)", spearman, seconds)
+    case .step(let epoch, let epochs, let step, let steps, let loss, let left):
+      String(
+        format: "epoch %d/%d, step %d/%d, loss %.3f, %.0f s left", epoch, epochs, step, steps, loss, left)
+    case .validated(let epoch, let epochs, let loss, let spearman, let isBest, let seconds, let left):
+      String(
+        format: "epoch %d/%d: loss %.3f, validation Spearman %.3f%@ (%.0f s, at most %.0f s left)", epoch,
+        epochs, loss, spearman, isBest ? ", the best" : "", seconds, left)
+    case .stoppedEarly(let epoch, let best):
+      "stopped after epoch \(epoch): validation was best after epoch \(best)"
+    }
+  }
+
+  /// The event as a line of the training log; times are left out, so that a repeated training repeats the log.
+  package var logLine: JSONValue? {
+    switch self {
+    case .prepared(let training, let validation, let calibration, let test, let truncated):
+      [
+        "event": "prepared", "training": JSONValue(training), "validation": JSONValue(validation),
+        "calibration": JSONValue(calibration), "test": JSONValue(test), "truncated": JSONValue(truncated),
+      ]
+    case .headFitted(let spearman, _):
+      ["event": "head_fitted", "validation_spearman": JSONValue(spearman)]
+    case .step(let epoch, _, let step, _, let loss, _):
+      ["event": "step", "epoch": JSONValue(epoch), "step": JSONValue(step), "loss": JSONValue(loss)]
+    case .validated(let epoch, _, let loss, let spearman, let isBest, _, _):
+      [
+        "event": "validated", "epoch": JSONValue(epoch), "loss": JSONValue(loss),
+        "validation_spearman": JSONValue(spearman), "is_best": JSONValue(isBest),
+      ]
+    case .stoppedEarly(let epoch, let best):
+      ["event": "stopped_early", "epoch": JSONValue(epoch), "best_epoch": JSONValue(best)]
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import Formats
+import Foundation
+import Records
+import Synchronization
+import TensorKernels
+
+/// What scoring was asked to do.
+package struct ScoringConfiguration: Sendable {
+  package enum OnError: String, Sendable, CaseIterable {
+    /// The first bad line ends the run.
+    case fail
+    /// A bad line comes out with `alinfik_error` and no score.
+    case mark
+  }
+
+  package var onError = OnError.fail
+  /// The head's own output instead of label units.
+  package var isRaw = false
+  package var records = RecordOptions()
+  package var workers = 1
+
+  package init() {}
+}
+
+/// What was scored.
+package struct ScoringSummary: Sendable, Equatable {
+  package var records = 0
+  package var scored = 0
+  package var badLines = 0
+  /// The first ten messages about bad lines.
+  package var messages: [String] = []
+  package var tokens = 0
+  package var truncated = 0
+  package var shapes: [RecordShape] = []
+
+  package init() {}
+
+  static let maximumMessages = 10
+}
+
+/// Adds a score to every record of a stream, in bounded memory and in order: one line out for one in, its other
+/// bytes as they were.
+package final class Scorer {
+  private let valuator: Valuator
+  private let configuration: ScoringConfiguration
+  private let parser: RecordParser
+  private let workspaces: EncoderWorkspaces
+  package private(set) var summary = ScoringSummary()
+
+  /// What `alinfik_` keys are ours; those that are not written anew are removed, for they were said of another score.
+  private static let ownKeys: [ByteString] = [
+    "alinfik_error", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens", "alinfik_truncated",
+  ]
+  /// Lines scored together, and their bytes: enough work for every worker, little memory.
+  private static let chunkLines = 256
+  private static let chunkBytes = 4 << 20
+
+  package init(valuator: Valuator, configuration: ScoringConfiguration) {
+    self.valuator = valuator
+    self.configuration = configuration
+    parser = RecordParser(configuration.records)
+    workspaces = EncoderWorkspaces(configuration.workers)
+  }
+
+  /// Scores every line of `input`. What was written before an error stays written.
+  ///
+  /// - Parameters:
+  ///   - progress: called after each chunk of lines, when they have been handed to the system.
+  ///   - isCancelled: asked after each chunk; true ends the run with `EncoderError.interrupted`.
+  package func score(
+    _ input: LineReader, into output: any LineOutput, progress: (ScoringSummary) -> Void = { _ in },
+    isCancelled: () -> Bool = { false }
+  ) throws {
+    while true {
+      let chunk = try nextChunk(input)
+      if chunk.isEmpty { return }
+      let parsed = try parse(chunk, of: input.name)
+      try write(chunk, parsed, to: output)
+      try output.flush()
+      progress(summary)
+      if isCancelled() { throw EncoderError.interrupted }
+    }
+  }
+
+  private func nextChunk(_ input: LineReader) throws -> [LineReader.Line] {
+    var lines: [LineReader.Line] = []
+    var bytes = 0
+    while lines.count < Self.chunkLines, bytes < Self.chunkBytes, let line = try input.next() {
+      lines.append(line)
+      bytes += line.bytes.count
+    }
+    return lines
+  }
+
+  /// A line's text, or what is wrong with it.
+  private typealias Parsed = Result<Record, RecordError>
+
+  private func parse(_ lines: [LineReader.Line], of file: String) throws -> [Parsed] {
+    let parser = parser
+    let share = 16
+    let parts = Mutex([[Parsed]](repeating: [], count: (lines.count + share - 1) / share))
+    let count = parts.withLock { $0.count }
+    try parallelForEach(count: count, workers: configuration.workers) { _, index in
+      let part = lines[index * share..<min(lines.count, (index + 1) * share)].map { line in
+        Result { () throws(RecordError) in try parser.parse(line.bytes, file: file, line: line.number) }
+      }
+      parts.withLock { $0[index] = part }
+    }
+    return parts.withLock { $0.flatMap { $0 } }
+  }
+
+  /// Scores and writes the lines; with `fail`, those before the first bad one.
+  private func write(_ lines: [LineReader.Line], _ parsed: [Parsed], to output: any LineOutput) throws {
+    var failure: RecordError?
+    var count = lines.count
+    if configuration.onError == .fail {
+      for (index, result) in parsed.enumerated() {
+        guard case .failure(let error) = result else { continue }
+        (failure, count) = (error, index)
+        break
+      }
+    }
+    let good = parsed[..<count].compactMap { try? $0.get() }
+    var scores = try valuator.scoreTexts(
+      good.map(\.text.bytes), workers: configuration.workers, workspaces: workspaces
+    ).makeIterator()
+    for (line, result) in zip(lines, parsed[..<count]) {
+      summary.records += 1
+      switch result {
+      case .success(let record): try output.write(try scored(line, record, scores.next()!))
+      case .failure(let error): try output.write(marked(line, error))
+      }
+    }
+    if let failure {
+      try output.flush()
+      throw failure
+    }
+  }
+
+  private func scored(_ line: LineReader.Line, _ record: Record, _ score: Valuator.Score) throws -> [UInt8] {
+    summary.scored += 1
+    summary.tokens += score.tokens
+    if score.isTruncated { summary.truncated += 1 }
+    if !summary.shapes.contains(record.shape) { summary.shapes.append(record.shape) }
+    let value = configuration.isRaw ? JSONValue(score.raw) : JSONValue(score.value)
+    var changes: [(key: ByteString, value: JSONValue?)] = [(key: "alinfik_score", value: value)]
+    changes += Self.ownKeys.map { (key: $0, value: nil) }
+    return try JSONObjectScanner(line.bytes).changing(changes) + [0x0A]
+  }
+
+  /// The record with `alinfik_error` in the place of a score. A line that is no JSON object comes out as one that
+  /// holds it as a string.
+  private func marked(_ line: LineReader.Line, _ error: RecordError) -> [UInt8] {
+    summary.badLines += 1
+    if summary.messages.count < ScoringSummary.maximumMessages { summary.messages.append("\(error)") }
+    let message = JSONValue("\(error)")
+    var changes: [(key: ByteString, value: JSONValue?)] = [(key: "alinfik_error", value: message)]
+    changes += (Self.ownKeys.dropFirst() + ["alinfik_score"]).map { (key: $0, value: nil) }
+    if let scanner = try? JSONObjectScanner(line.bytes) { return scanner.changing(changes) + [0x0A] }
+    let wrapped: JSONValue = ["alinfik_error": message, "alinfik_line": .string(ByteString(line.bytes))]
+    return wrapped.serialized() + [0x0A]
+  }
+}

@@ -1,0 +1,39 @@
+import Formats
+import Glibc
+
+/// Where scored lines go.
+package protocol LineOutput: AnyObject {
+  func write(_ bytes: [UInt8]) throws(FormatError)
+  /// Hands what is buffered to the system.
+  func flush() throws(FormatError)
+}
+
+extension OutputFile: LineOutput {}
+
+/// Standard output, whatever it is: a terminal, a pipe or a file.
+package final class StandardOutput: LineOutput {
+  private var buffer: [UInt8] = []
+
+  package init() {}
+
+  package func write(_ bytes: [UInt8]) throws(FormatError) {
+    buffer += bytes
+    if buffer.count >= 1 << 16 { try flush() }
+  }
+
+  package func flush() throws(FormatError) {
+    var written = 0
+    while written < buffer.count {
+      let count = buffer.withUnsafeBytes {
+        Glibc.write(STDOUT_FILENO, $0.baseAddress! + written, $0.count - written)
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .inputOutput(
+          path: "standard output", reason: "cannot write it: \(String(cString: strerror(errno)))")
+      }
+      written += count
+    }
+    buffer.removeAll(keepingCapacity: true)
+  }
+}

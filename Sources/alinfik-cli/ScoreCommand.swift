@@ -1,0 +1,149 @@
+import ArgumentParser
+import Encoder
+import Formats
+import Foundation
+
+struct ScoreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "score",
+    abstract: "Add a valuator's score to every record.",
+    discussion: """
+      Examples:
+        alinfik score valuator incoming.jsonl.gz --output scored.jsonl
+        alinfik score valuator a.jsonl b.jsonl.gz --output-dir scored
+        zcat incoming.jsonl.gz | alinfik score valuator | jq -c 'select(.alinfik_score > 0)'
+
+      Every line comes out once, in order, with alinfik_score added: positive means that training on the text lowers
+      the target's loss. The unit is in the valuator's alinfik.json.
+      """)
+
+  @Argument(help: "The valuator's directory.")
+  var valuator: String
+
+  @Argument(
+    help: ArgumentHelp("JSON Lines, plain, .gz or .zst (default: standard input).", valueName: "file"))
+  var files: [String] = []
+
+  @Option(name: .shortAndLong, help: "Where the records go (default: standard output).")
+  var output: String?
+
+  @Option(help: ArgumentHelp("A folder that gets one file for each input file.", valueName: "dir"))
+  var outputDir: String?
+
+  @Flag(help: "The head's own output instead of label units.")
+  var raw = false
+
+  @Option(help: "What to do with a bad line: fail, or mark (it comes out with alinfik_error).")
+  var onError: OnError = .fail
+
+  @OptionGroup var fields: FieldOptions
+  @OptionGroup var common: CommonOptions
+
+  enum OnError: String, ExpressibleByArgument, CaseIterable { case fail, mark }
+
+  func validate() throws {
+    if output != nil && outputDir != nil {
+      throw ValidationError("--output and --output-dir exclude each other")
+    }
+    if outputDir != nil && files.isEmpty { throw ValidationError("--output-dir wants input files") }
+  }
+
+  func run() throws {
+    let terminal = Terminal(isQuiet: common.quiet)
+    let loaded = try Valuator.load(directory: valuator)
+    let plan =
+      "\(loaded.card.labelKind) valuator, the first \(loaded.card.maxTokens) tokens, \(common.threads) workers"
+    terminal.say(plan)
+    if common.dryRun { return }
+    let started = Date()
+    let scorer = Scorer(valuator: loaded, configuration: scoringConfiguration)
+    if let outputDir {
+      try eachFile(into: outputDir, scorer, terminal)
+    } else {
+      try together(scorer, terminal)
+    }
+    finish(scorer.summary, seconds: Date().timeIntervalSince(started), terminal)
+  }
+
+  private var scoringConfiguration: ScoringConfiguration {
+    var configuration = ScoringConfiguration()
+    configuration.onError = onError == .fail ? .fail : .mark
+    configuration.isRaw = raw
+    configuration.records = fields.recordOptions
+    configuration.workers = common.threads
+    return configuration
+  }
+
+  /// All inputs into one file or standard output.
+  private func together(_ scorer: Scorer, _ terminal: Terminal) throws {
+    let file = try output.map { try OutputFile(path: $0, force: common.force) }
+    let sink: any LineOutput = file ?? StandardOutput()
+    for path in files.isEmpty ? ["-"] : files { try score(path, scorer, into: sink, terminal) }
+    try file?.commit()
+  }
+
+  /// Each input into a file of its name without `.gz` or `.zst`.
+  private func eachFile(into folder: String, _ scorer: Scorer, _ terminal: Terminal) throws {
+    let names = files.map { path -> String in
+      let name = URL(fileURLWithPath: path).lastPathComponent
+      return name.hasSuffix(".gz") || name.hasSuffix(".zst") ? (name as NSString).deletingPathExtension : name
+    }
+    guard Set(names).count == names.count else {
+      throw ValidationError("two of the files would be written under one name in \(folder)")
+    }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    for name in names { try OutputFile.refuseExisting("\(folder)/\(name)", force: common.force) }
+    for (path, name) in zip(files, names) {
+      let file = try OutputFile(path: "\(folder)/\(name)", force: common.force)
+      try score(path, scorer, into: file, terminal)
+      try file.commit()
+    }
+  }
+
+  private func score(_ path: String, _ scorer: Scorer, into sink: any LineOutput, _ terminal: Terminal) throws
+  {
+    let input = path == "-" ? LineReader(standardInputNamed: "standard input") : try LineReader(path: path)
+    let started = Date()
+    var announced = scorer.summary.shapes.count
+    try scorer.score(
+      input, into: sink,
+      progress: { summary in
+        for shape in summary.shapes.dropFirst(announced) { terminal.say("records of \(shape.rawValue)") }
+        announced = summary.shapes.count
+        var line = "\(input.name): \(summary.records) records"
+        if let size = input.fileSize, size > 0, input.bytesConsumed > 0 {
+          let share = Double(input.bytesConsumed) / Double(size)
+          line += ", \(durationText(Date().timeIntervalSince(started) * (1 / share - 1))) left"
+        }
+        terminal.progress(line)
+      }, isCancelled: { Interruption.signal != nil })
+  }
+
+  private func finish(_ summary: ScoringSummary, seconds: Double, _ terminal: Terminal) {
+    summary.messages.forEach(terminal.warn)
+    if summary.badLines > 0 { terminal.warn("\(summary.badLines) of \(summary.records) lines have no score") }
+    let rate = Double(summary.scored) / max(seconds, 1e-9)
+    terminal.say(
+      "\(summary.scored) scores, \(summary.tokens) tokens, \(summary.truncated) texts cut, "
+        + String(format: "%.1f s, %.1f records/s", seconds, rate))
+    guard common.json else { return }
+    let json: JSONValue = [
+      "records": JSONValue(summary.records), "scored": JSONValue(summary.scored),
+      "bad_lines": JSONValue(summary.badLines), "tokens": JSONValue(summary.tokens),
+      "truncated": JSONValue(summary.truncated), "seconds": JSONValue(seconds),
+    ]
+    // Standard output carries records unless they went to files.
+    let line = String(decoding: json.serialized(), as: UTF8.self)
+    if output == nil && outputDir == nil { Terminal.write(line + "\n") } else { print(line) }
+  }
+}
+
+extension EncoderError: ExitCoded {
+  var exitCode: Int32 {
+    switch self {
+    case .missing: Exit.missingInput
+    case .malformed, .unsupported, .tampered: Exit.badData
+    case .interrupted: 128 + (Interruption.signal ?? SIGINT)
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import Distill
+import Encoder
+import Formats
+import Foundation
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Teach a small encoder to predict labels from the text alone.",
+    discussion: """
+      Examples:
+        alinfik train labels.h5 --output valuator --init all-MiniLM-L6-v2
+        alinfik train a.h5 b.h5 --output valuator --init all-MiniLM-L6-v2 --test-rows 400 --seed 1
+        alinfik train labels.h5 --output valuator --tokenizer all-MiniLM-L6-v2 --layers 4 --hidden-size 256
+
+      Rows are split by the SHA-256 of their text into training, validation (which stops the training), calibration
+      (the map to label units) and test (read once, at the end). Label files must share kind, model and target.
+      """)
+
+  @Argument(help: "Label files of `alinfik label`.")
+  var labels: [String]
+
+  @Option(name: .shortAndLong, help: "The valuator's directory.")
+  var output: String
+
+  @Option(name: .customLong("init"), help: "A BERT encoder to start from, such as all-MiniLM-L6-v2.")
+  var initial: String?
+
+  @Option(help: "Without --init: whose tokenizer the new encoder uses.")
+  var tokenizer: String?
+
+  @Option(help: "Without --init: how many layers the encoder has.")
+  var layers: Int = EncoderSize().layers
+
+  @Option(help: "Without --init: how wide it is.")
+  var hiddenSize: Int = EncoderSize().hiddenSize
+
+  @Option(help: "Without --init: attention heads.")
+  var heads: Int = EncoderSize().heads
+
+  @Option(help: "Read the first N tokens of a text.")
+  var maxTokens: Int = 256
+
+  @Option(help: "Rows of the test part (default: 15 %).")
+  var testRows: Int?
+
+  @Option(help: "Passes over the training rows at most.")
+  var epochs: Int = Optimisation().epochs
+
+  @Option(help: "Epochs without progress on the validation rows before it stops.")
+  var patience: Int = Optimisation().patience
+
+  @Option(help: "Rows a step.")
+  var batchRows: Int = Optimisation().batchRows
+
+  @Option(help: "The highest learning rate, that of the topmost layer.")
+  var learningRate: Double = Optimisation().learningRate
+
+  @Flag(help: "Train the embedding tables too.")
+  var trainEmbeddings = false
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    if (initial == nil) == (tokenizer == nil) {
+      throw ValidationError("give either --init ENCODER or, to begin from random weights, --tokenizer PATH")
+    }
+    if epochs < 1 || patience < 1 || batchRows < 1 || learningRate <= 0 || (testRows ?? 0) < 0 {
+      throw ValidationError("--epochs, --patience, --batch-rows and --learning-rate are above zero")
+    }
+  }
+
+  func run() throws {
+    let terminal = Terminal(isQuiet: common.quiet)
+    if !common.dryRun { try Valuator.refuseExisting(output, force: common.force) }
+    let dataset = try DistillationDataset(labelFiles: labels)
+    terminal.say("\(dataset.rows.count) rows of kind \(dataset.kind)")
+    let trainer = Trainer(
+      configuration: trainingConfiguration, dataset: dataset, isCancelled: { Interruption.signal != nil })
+    if common.dryRun {
+      print(try trainer.plan())
+      return
+    }
+    let log = TrainingLog(terminal: terminal)
+    let (valuator, report) = try trainer.run(version: alinfikVersion) { log.show($0) }
+    try valuator.save(to: output, log: log.lines, force: common.force)
+    terminal.say(report.table)
+    terminal.say("\(output): written, \(durationText(report.seconds))")
+    if common.json { print(String(decoding: report.json.serialized(), as: UTF8.self)) }
+  }
+
+  private var trainingConfiguration: TrainingConfiguration {
+    let size = EncoderSize(layers: layers, hiddenSize: hiddenSize, heads: heads)
+    let start = initial.map { InitialEncoder.directory($0) } ?? .scratch(size, tokenizer: tokenizer ?? "")
+    var configuration = TrainingConfiguration(initialEncoder: start)
+    configuration.maxTokens = maxTokens
+    configuration.parts.testRows = testRows
+    configuration.seed = common.seed
+    configuration.workers = common.threads
+    configuration.optimisation.epochs = epochs
+    configuration.optimisation.patience = patience
+    configuration.optimisation.batchRows = batchRows
+    configuration.optimisation.learningRate = learningRate
+    configuration.optimisation.trainsEmbeddingTables = trainEmbeddings
+    return configuration
+  }
+}
+
+/// Shows a training and keeps what will be `training.jsonl` in the valuator.
+private final class TrainingLog {
+  private let terminal: Terminal
+  private(set) var lines: [JSONValue] = []
+
+  init(terminal: Terminal) { self.terminal = terminal }
+
+  func show(_ progress: TrainingProgress) {
+    if let line = progress.logLine { lines.append(line) }
+    if case .step = progress { terminal.progress("\(progress)") } else { terminal.say("\(progress)") }
+  }
+}
+
+extension DistillError: ExitCoded {
+  var exitCode: Int32 {
+    switch self {
+    case .different, .options: Exit.usage
+    case .badLabels, .tooFewRows, .diverged: Exit.badData
+    case .interrupted: 128 + (Interruption.signal ?? SIGINT)
+    }
+  }
+}
