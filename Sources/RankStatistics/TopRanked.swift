@@ -3,10 +3,8 @@ import Foundation
 /// The rows with the `count` largest values, largest first; equal values in row order.
 package func topIndices(_ values: [Double], count: Int) -> [Int] {
   precondition(!values.contains { $0.isNaN }, "topIndices: a NaN has no place in an order")
-  let order = values.indices.sorted {
-    values[$0] != values[$1] ? values[$0] > values[$1] : $0 < $1
-  }
-  return Array(order.prefix(count))
+  let sorted = zip(values, values.indices).sorted { $0.0 != $1.0 ? $0.0 > $1.0 : $0.1 < $1.1 }
+  return sorted.prefix(count).map { $0.1 }
 }
 
 /// How many rows "the top `fraction`" of `count` rows is: rounded to nearest, at least one.

@@ -61,8 +61,9 @@ extension ComparisonReport {
       return "On \(NumberText.count(rows.count)) rows\(seen), \(valuator.name) orders rows \(chance):"
         + " its Spearman correlation with \(reference.name) is \(text(fidelity.spearman))."
     }
-    return "On \(NumberText.count(rows.count)) rows\(seen), \(valuator.name) orders rows like"
-      + " \(reference.name) with a Spearman correlation of \(text(fidelity.spearman))."
+    let closeness = value >= 0.8 ? "much" : value >= 0.5 ? "roughly" : "only loosely"
+    return "On \(NumberText.count(rows.count)) rows\(seen), \(valuator.name) orders rows \(closeness) like"
+      + " \(reference.name), with a Spearman correlation of \(text(fidelity.spearman))."
   }
 
   /// Won, lost or even, by the interval of the difference on the same resampled rows.
@@ -93,24 +94,19 @@ extension ComparisonReport {
     guard hasSources, let value = fidelity.withinSource.value else { return nil }
     let within = text(fidelity.withinSource)
     if let interval = fidelity.withinSource.interval, interval.lower <= 0 {
+      let overall = (fidelity.spearman.interval?.lower ?? 0) > 0
       return "Within a source it is not shown to rank better than chance: \(within) on average."
-        + " What it knows is mostly which source a row comes from."
+        + (overall ? " What it knows is mostly which source a row comes from." : "")
     }
     guard let best = bestBaselineWithin, let theirs = best.withinSource.value else {
       return "Within a single source the correlation is \(within) on average."
     }
     let lead = headToHead.first { $0.baseline == best.method }?.withinSource.interval
-    let name = reading(best.method, isReversed: theirs < 0)
-    let verdict =
-      if let lead, lead.upper < 0 {
-        "less than the baseline"
-      } else if let lead, lead.lower <= 0 {
-        "no clear lead over the baseline"
-      } else {
-        "more than the best baseline,"
-      }
-    return "Within a single source the correlation is \(within) on average,"
-      + " \(verdict) \(name) (\(NumberText.correlation(abs(theirs)))): \(meaning(of: value))"
+    let rival = "\(reading(best.method, isReversed: theirs < 0)) (\(NumberText.correlation(abs(theirs))))"
+    let opening = "Within a single source the correlation is \(within) on average"
+    if let lead, lead.upper < 0 { return "\(opening), less than that of the baseline \(rival)." }
+    if let lead, lead.lower <= 0 { return "\(opening), no clear lead over the baseline \(rival)." }
+    return "\(opening), more than the best baseline, \(rival): \(meaning(of: value))"
   }
 
   private func meaning(of withinSource: Double) -> String {
@@ -194,9 +190,12 @@ extension ComparisonReport {
       "Scores do not add up. A sum over rows ignores that rows repeat each other and counts copies twice, so"
         + " the top rows together may be worth less than their scores promise.",
       "Agreement with a label says how well a method imitates the label, not how much better a model becomes.",
-      "BM25 stands beside every number because keyword search is hard to beat: on Bergson's public leaderboard"
-        + " (GPT-2, WikiText) it scores 0.220 in LDS where plain gradient products score 0.156.",
     ]
+    if methods.contains(where: { $0.name == "BM25" && $0.isDrawn }) {
+      sentences.append(
+        "BM25 stands beside every number because keyword search is hard to beat: on Bergson's public leaderboard"
+          + " (GPT-2, WikiText) it scores 0.220 in LDS where plain gradient products score 0.156.")
+    }
     let baselines = Set(methods.filter { $0.role == .baseline }.map(\.name))
     if fidelity.contains(where: { baselines.contains($0.method) && ($0.spearman.value ?? 0) < 0 }) {
       sentences.append(

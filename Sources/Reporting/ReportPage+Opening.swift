@@ -4,7 +4,8 @@ extension ReportPage {
 
   private var target: String {
     let described = report.facts.targetDescription
-    return described.isEmpty ? "the target" : described
+    if described.isEmpty { return "the target" }
+    return described.count <= 90 ? described : described.prefix(89) + "…"
   }
 
   func header() -> Markup {

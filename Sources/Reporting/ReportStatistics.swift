@@ -16,6 +16,12 @@ struct ReportStatistics {
     var sources: [String]
 
     var count: Int { sources.count }
+
+    /// The sources numbered from zero in the order of their names.
+    var sourceNumbers: [Int] {
+      let names = Dictionary(uniqueKeysWithValues: Set(sources).sorted().enumerated().map { ($1, $0) })
+      return sources.map { names[$0]! }
+    }
   }
 
   /// A method against the truth.
@@ -27,7 +33,7 @@ struct ReportStatistics {
       method: method.name,
       spearman: estimate(rows) { columns, _ in spearman(columns[0], columns[1]) },
       withinSource: estimate(inLargeSources(rows)) { columns, sources in
-        spearmanWithin(columns[0], columns[1], groups: sources, minimumCount: 3).mean
+        meanSpearmanWithin(columns[0], columns[1], groups: sources, minimumCount: 3)
       },
       sources: within,
       ndcg: estimate(rows) { [topFraction] columns, _ in
@@ -48,10 +54,10 @@ struct ReportStatistics {
       guard let ours = spearman(columns[0], columns[2]) else { return nil }
       return ours - sign * (spearman(columns[1], columns[2]) ?? 0)
     }
-    func within(_ column: Int, _ columns: [[Double]], _ sources: [String]) -> Double? {
-      spearmanWithin(columns[column], columns[2], groups: sources, minimumCount: 3).mean
+    func within(_ column: Int, _ columns: [[Double]], _ sources: [Int]) -> Double? {
+      meanSpearmanWithin(columns[column], columns[2], groups: sources, minimumCount: 3)
     }
-    let withinSign = (within(1, large.columns, large.sources) ?? 0) < 0 ? -1.0 : 1.0
+    let withinSign = (within(1, large.columns, large.sourceNumbers) ?? 0) < 0 ? -1.0 : 1.0
     let withinLead = estimate(large) { columns, sources in
       within(0, columns, sources).map { $0 - withinSign * (within(1, columns, sources) ?? 0) }
     }
@@ -123,12 +129,13 @@ struct ReportStatistics {
 
   /// A statistic with its bootstrap interval over rows.
   private func estimate(
-    _ rows: Complete, _ statistic: ([[Double]], [String]) -> Double?
+    _ rows: Complete, _ statistic: ([[Double]], [Int]) -> Double?
   ) -> Estimate {
-    let value = statistic(rows.columns, rows.sources)
+    let sources = rows.sourceNumbers
+    let value = statistic(rows.columns, sources)
     guard value != nil else { return Estimate(value: nil, interval: nil) }
     let interval = bootstrapInterval(seed: seed, count: rows.count, resamples: resamples) { drawn in
-      statistic(rows.columns.map { column in drawn.map { column[$0] } }, drawn.map { rows.sources[$0] })
+      statistic(rows.columns.map { column in drawn.map { column[$0] } }, drawn.map { sources[$0] })
     }
     return Estimate(value: value, interval: interval)
   }

@@ -48,8 +48,8 @@ enum ReportStyle {
     .key dd { margin: 0; font-size: 1.75rem; line-height: 1.2; font-weight: 600; letter-spacing: -.01em;
       font-variant-numeric: tabular-nums; }
     .key .ours dd { color: var(--valuator); }
-    .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21.5rem), 1fr));
-      gap: 2rem 3rem; margin: 1.4rem 0 1.8rem; align-items: start; }
+    .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20.5rem), 1fr));
+      gap: 2rem 2.5rem; margin: 1.4rem 0 1.8rem; align-items: start; }
     figure { margin: 0; min-width: 0; max-width: 31rem; }
     figcaption, caption { font: .8438rem/1.45 var(--sans); color: var(--quiet); }
     figcaption { margin-top: .55rem; }
@@ -129,13 +129,17 @@ enum ReportStyle {
     body { font-size: 10.5pt; background: none; }
     .page { max-width: none; padding: 0; }
     h2 { margin-top: 1.6rem; break-after: avoid; }
-    figure, tr, .key { break-inside: avoid; }
+    figure, .figures, tr, .key { break-inside: avoid; }
+    p, li { break-inside: avoid; }
+    h2 + p, p:has(+ .figures), summary, caption { break-after: avoid; }
     .scroll { overflow: visible; }
     .figures { grid-template-columns: 1fr 1fr; gap: 1.2rem 1.6rem; }
+    .key { grid-template-columns: repeat(5, 1fr); gap: 1rem; }
+    .key dd { font-size: 1.4rem; }
     table { font-size: 8.5pt; }
     th, td { padding-right: .6rem; }
     td.row, td.formula { min-width: 0; }
-    details::details-content { content-visibility: visible; height: auto; display: block; }
+    details:not([open]) { display: none; }
     * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
     }
     """

@@ -67,5 +67,10 @@ struct CorrelationTests {
     #expect(mixed.groups.map { $0.value } == [-1, 1])
     #expect(mixed.mean == 0)
     #expect(spearmanWithin(truth, truth, groups: groups, minimumCount: 2).groups.count == 3)
+
+    let numbers = groups.map { ["b": 0, "a": 1, "small": 2][$0]! }
+    #expect(meanSpearmanWithin(flipped, truth, groups: numbers) == 0)
+    #expect(meanSpearmanWithin(sorter, truth, groups: numbers) == nil)
+    #expect(meanSpearmanWithin([], [], groups: []) == nil)
   }
 }
