@@ -1,6 +1,7 @@
 import Foundation
 import LanguageModels
 import LinFiK
+import Records
 import TensorKernels
 
 /// Arithmetic rate of labelling, as a share of the best square product of the same run.
@@ -15,15 +16,16 @@ struct LabelBenchmark {
     guard let path = options["model"] else { throw LabelError.options("--model is missing") }
     let model = try ModelLoader.load(path: path)
     let watched = try WatchedLayers(of: model)
-    print("\(model.summary); \(threads) workers, OpenBLAS kernel \(BLAS.coreName), loops \(vectorInstructionSet)")
+    print(
+      "\(model.summary); \(threads) workers, OpenBLAS kernel \(BLAS.coreName), loops \(vectorInstructionSet)")
     let peak = try [2048, 3072, 4096].map { try squareProductRate(size: $0, threads: threads) }.max()!
     print("best square product: \(format(peak)) GFLOP/s")
 
     var generator = SeededGenerator(seed: 1)
     let rows = (0..<options.integer("rows", default: 24)).map { _ in
-      TokenSequence(
+      TokenizedSample(
         tokens: (0..<length).map { _ in Int32(generator.next() % UInt64(model.vocabularySize)) },
-        isScored: [false] + Array(repeating: true, count: length - 1))
+        scored: [false] + Array(repeating: true, count: length - 1), truncated: false)
     }
     let operations = Operations(of: rows, model: model, watched: watched)
     let plan = BatchPlan(rows, batchTokens: LabelDefaults.batchTokens)
@@ -35,7 +37,9 @@ struct LabelBenchmark {
           + "\(format(100 * rate / peak)) % of the square product")
     }
     try report("forward", operations.forward) {
-      _ = try plan.map(workers: threads) { _, batch, workspace in model.losses(of: batch, workspace: workspace) }
+      _ = try plan.map(workers: threads) { _, batch, workspace in
+        model.losses(of: batch, workspace: workspace)
+      }
     }
     var target: MeanGradient?
     try report("target gradient", operations.exactLabels) {
@@ -53,7 +57,9 @@ struct LabelBenchmark {
       projection: LoGraProjection(watched: watched, rank: rank, seed: 1), kind: .dot, gradientNorm: false,
       perTarget: false, keepsGradients: false, workers: threads, batchTokens: LabelDefaults.batchTokens)
     try report("LoGra rank \(rank)", operations.projectedLabels(rank: rank)) {
-      _ = try plan.map(workers: threads) { _, batch, workspace in projected.measure(batch, workspace: workspace) }
+      _ = try plan.map(workers: threads) { _, batch, workspace in
+        projected.measure(batch, workspace: workspace)
+      }
     }
   }
 

@@ -40,6 +40,8 @@ package protocol CausalLanguageModel: Sendable {
   var headParameters: Int { get }
   /// Query widths summed over the blocks: multiply-adds for each pair of positions in scores, and again in values.
   var attentionWidth: Int { get }
+  /// Memory of one worker's activations for a batch of one sequence of so many tokens.
+  func activationBytes(tokens: Int) -> Int
 
   /// Each sequence's mean loss over its scored tokens: `-1/n sum_t log p(token_t | tokens before)`.
   func losses(of batch: TokenBatch, workspace: Workspace) -> [Double]

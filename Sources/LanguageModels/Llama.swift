@@ -104,6 +104,10 @@ package struct Llama: CausalLanguageModel {
   package var headParameters: Int { head.rows * head.columns }
   package var attentionWidth: Int { configuration.layers * configuration.attention.queryWidth }
 
+  package func activationBytes(tokens: Int) -> Int {
+    MemoryLayout<Float>.stride * arenaSize(tokens: tokens, longest: tokens, keepsActivations: true)
+  }
+
   package func linearWeight(_ layer: Int) -> MatrixView {
     blocks[layer / Part.allCases.count].linears[layer % Part.allCases.count]
   }
@@ -159,14 +163,17 @@ extension Llama {
 
   /// Floats of arena a batch needs, its activations kept for backward or not.
   private func arenaSize(_ batch: TokenBatch, keepsActivations: Bool) -> Int {
+    arenaSize(tokens: batch.tokenCount, longest: batch.longest, keepsActivations: keepsActivations)
+  }
+
+  private func arenaSize(tokens: Int, longest: Int, keepsActivations: Bool) -> Int {
     let c = configuration
-    let tokens = batch.tokenCount
     let hidden = c.hiddenSize
     let saved = Saved.size(tokens, c) * (keepsActivations ? c.layers : 1)
     let scratch =
       tokens
       * (6 * hidden + 2 * c.attention.queryWidth + 2 * c.attention.keyValueWidth + 3 * c.intermediateSize)
-    return saved + scratch + c.attention.backwardScratch(length: batch.longest)
+    return saved + scratch + c.attention.backwardScratch(length: longest)
       + headCrossEntropyScratch(width: hidden, vocabulary: c.vocabularySize) + 32 * 16
   }
 

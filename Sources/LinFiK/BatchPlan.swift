@@ -1,31 +1,21 @@
 import LanguageModels
+import Records
 import Synchronization
 import TensorKernels
-
-/// A row as the model sees it: its tokens, and which of them are predicted in the loss.
-package struct TokenSequence: Sendable {
-  package let tokens: [Int32]
-  package let isScored: [Bool]
-
-  package init(tokens: [Int32], isScored: [Bool]) {
-    self.tokens = tokens
-    self.isScored = isScored
-  }
-}
 
 /// Rows grouped into packed batches in input order. The grouping depends on the rows alone, never on the workers, so
 /// that the results' bits do not either.
 package struct BatchPlan: Sendable {
   package let ranges: [Range<Int>]
-  private let rows: [TokenSequence]
+  private let rows: [TokenizedSample]
 
-  package init(_ rows: [TokenSequence], batchTokens: Int) {
+  package init(_ rows: [TokenizedSample], batchTokens: Int) {
     self.rows = rows
     ranges = TokenBatch.plan(lengths: rows.map(\.tokens.count), tokenBudget: batchTokens)
   }
 
   package func batch(_ index: Int) -> TokenBatch {
-    TokenBatch(rows[ranges[index]].map { ($0.tokens, $0.isScored) })
+    TokenBatch(rows[ranges[index]].map { ($0.tokens, $0.scored) })
   }
 
   /// Calls `body` for each batch index in `indices` on `workers` threads, each with a workspace of its own.

@@ -1,5 +1,6 @@
 import Foundation
 import LanguageModels
+import Records
 import TensorKernels
 
 /// The mean gradient of the target examples, `G_l = mean_q sum_t d_t x_t^T`, one matrix a watched layer
@@ -14,7 +15,7 @@ package struct MeanGradient: Sendable {
   /// One forward and backward pass over the targets. There is one G whatever the number of workers, and it has the
   /// same bits: each layer takes the batches' parts in input order.
   package init(
-    of targets: [TokenSequence], model: any CausalLanguageModel, watched: WatchedLayers, workers: Int,
+    of targets: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers, workers: Int,
     batchTokens: Int, progress: @escaping @Sendable (_ done: Int) -> Void = { _ in }
   ) throws {
     let sums = watched.layers.map { Matrix(rows: $0.outputWidth, columns: $0.inputWidth) }

@@ -1,4 +1,5 @@
 import LanguageModels
+import Records
 import Synchronization
 import TensorKernels
 
@@ -33,7 +34,7 @@ package struct OneStepOracle: Sendable {
   /// The measured value of each sample for the mean loss of `targets`, one sample after the other, the targets spread
   /// over the workers.
   package func values(
-    of samples: [TokenSequence], targets: [TokenSequence], workers: Int, batchTokens: Int,
+    of samples: [TokenizedSample], targets: [TokenizedSample], workers: Int, batchTokens: Int,
     progress: (_ done: Int) throws -> Void = { _ in }
   ) throws -> [Double] {
     let plan = BatchPlan(targets, batchTokens: batchTokens)
@@ -43,7 +44,7 @@ package struct OneStepOracle: Sendable {
     var values: [Double] = []
     for sample in samples {
       gradient.forEach { $0.fill(0) }
-      let batch = TokenBatch([(sample.tokens, sample.isScored)])
+      let batch = TokenBatch([(sample.tokens, sample.scored)])
       _ = model.losses(
         of: batch, workspace: Workspace(), observer: WholeGradient(watched: watched, gradient: gradient))
       let after = try loss(step: -learningRate, gradient, stepped, plan, workers)

@@ -1,4 +1,5 @@
 import LanguageModels
+import Records
 
 /// Floating-point operations that a formula needs for some rows: no recomputation, no padding, only predicted
 /// positions in the head, only the causal half of attention.
@@ -9,9 +10,9 @@ package struct Operations: Sendable {
   private let tokens: Double
   private let watched: WatchedLayers
 
-  package init(of rows: [TokenSequence], model: any CausalLanguageModel, watched: WatchedLayers) {
+  package init(of rows: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers) {
     tokens = Double(rows.reduce(0) { $0 + $1.tokens.count })
-    let predicted = Double(rows.reduce(0) { $0 + $1.isScored.lazy.filter { $0 }.count })
+    let predicted = Double(rows.reduce(0) { $0 + $1.scored.lazy.filter { $0 }.count })
     let pairs = rows.reduce(0.0) { $0 + Double($1.tokens.count * ($1.tokens.count + 1) / 2) }
     linear = 2 * tokens * Double(model.linearLayers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth })
     head = 2 * predicted * Double(model.headParameters)

@@ -1,4 +1,5 @@
 import LanguageModels
+import Records
 import TensorKernels
 
 /// Labels from LoGra-projected gradients: estimates of the exact ones that also know each pair of sample and target.
@@ -21,7 +22,7 @@ package struct ProjectedInfluence: InfluenceMeasure {
 
   /// One forward and backward pass over the targets.
   package init(
-    of targets: [TokenSequence], model: any CausalLanguageModel, watched: WatchedLayers,
+    of targets: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers,
     projection: LoGraProjection, kind: LabelKind, gradientNorm: Bool, perTarget: Bool, keepsGradients: Bool,
     workers: Int, batchTokens: Int, progress: @escaping @Sendable (_ done: Int) -> Void = { _ in }
   ) throws {

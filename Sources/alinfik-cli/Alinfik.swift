@@ -1,4 +1,5 @@
 import ArgumentParser
+import Formats
 import Foundation
 
 @main
@@ -15,7 +16,7 @@ struct Alinfik: ParsableCommand {
                         --labels labels.h5 --valuator valuator --output report
       """,
     version: alinfikVersion,
-    subcommands: [])
+    subcommands: [LabelCommand.self, TrainCommand.self, ScoreCommand.self, CompareCommand.self])
 
   static func main() {
     Interruption.install()
@@ -27,5 +28,3 @@ struct Alinfik: ParsableCommand {
     }
   }
 }
-
-let alinfikVersion = "0.1.0"

@@ -3,6 +3,8 @@ import Formats
 import Foundation
 import LanguageModels
 import LinFiK
+import Records
+import Tokenization
 
 /// Exit codes of the contract (sysexits.h).
 enum Exit {
@@ -24,7 +26,7 @@ extension FormatError: ExitCoded {
     case .missing: Exit.missingInput
     case .malformed: Exit.badData
     case .inputOutput: Exit.inputOutput
-    case .exists, .differentConfiguration: Exit.usage
+    case .exists, .differentConfiguration, .unfinished: Exit.usage
     }
   }
 }
@@ -44,6 +46,14 @@ extension LabelError: ExitCoded {
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }
+}
+
+extension RecordError: ExitCoded {
+  var exitCode: Int32 { Exit.badData }
+}
+
+extension JSONError: ExitCoded {
+  var exitCode: Int32 { Exit.badData }
 }
 
 /// One message for an error, and the exit code it ends the process with.

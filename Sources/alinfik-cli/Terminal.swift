@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Progress, counts and warnings: standard error only, standard output carries data.
 struct Terminal: Sendable {
@@ -21,4 +22,23 @@ struct Terminal: Sendable {
   }
 
   static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+}
+
+/// Whether a tenth of the work has been finished since last asked.
+final class ProgressMilestones: Sendable {
+  private let tenths = Atomic<Int>(0)
+
+  func passes(done: Int, of total: Int) -> Bool {
+    let tenth = total > 0 ? 10 * done / total : 10
+    return tenths.exchange(max(tenth, tenths.load(ordering: .relaxed)), ordering: .relaxed) < tenth
+  }
+}
+
+/// `45 s`, `3 min 20 s`, `2 h 5 min`
+func durationText(_ seconds: Double) -> String {
+  guard seconds.isFinite else { return "?" }
+  let whole = Int(seconds.rounded())
+  if whole < 60 { return "\(whole) s" }
+  if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+  return "\(whole / 3600) h \(whole % 3600 / 60) min"
 }

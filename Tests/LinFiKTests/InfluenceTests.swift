@@ -1,11 +1,11 @@
 import Formats
 import LanguageModels
+import LinFiK
 import RankStatistics
+import Records
 import TensorKernels
 import TestSupport
 import Testing
-
-import LinFiK
 
 /// Labels against PyTorch in float64, and the properties every label has.
 @Suite struct InfluenceTests {
@@ -13,14 +13,16 @@ import LinFiK
     let golden: GoldenLlama
     let model: any CausalLanguageModel
     let watched: WatchedLayers
-    let samples: [TokenSequence]
-    var targets: [TokenSequence] { golden.targets.map { samples[$0] } }
+    let samples: [TokenizedSample]
+    var targets: [TokenizedSample] { golden.targets.map { samples[$0] } }
 
     init(_ name: String) throws {
       golden = try GoldenLlama(name)
       model = try ModelLoader.load(path: golden.modelPath)
       watched = try WatchedLayers(of: model)
-      samples = golden.samples.map { TokenSequence(tokens: $0.tokens, isScored: $0.isScored) }
+      samples = golden.samples.map {
+        TokenizedSample(tokens: $0.tokens, scored: $0.isScored, truncated: false)
+      }
     }
 
     func exact(_ kind: LabelKind, workers: Int = 2, batchTokens: Int = 16) throws -> ExactInfluence {
@@ -31,7 +33,9 @@ import LinFiK
         kind: kind, gradientNorm: true)
     }
 
-    func rows(_ measure: some InfluenceMeasure, workers: Int = 2, batchTokens: Int = 16) throws -> [InfluenceRow] {
+    func rows(_ measure: some InfluenceMeasure, workers: Int = 2, batchTokens: Int = 16) throws
+      -> [InfluenceRow]
+    {
       try BatchPlan(samples, batchTokens: batchTokens).map(workers: workers) { _, batch, workspace in
         measure.measure(batch, workspace: workspace)
       }
@@ -50,7 +54,8 @@ import LinFiK
     try compare(Setting(name), kind)
   }
 
-  @Test(.enabled(if: TestData.isAvailable, "wants stories260k in ALINFIK_DATA"), arguments: LabelKind.allCases)
+  @Test(
+    .enabled(if: TestData.isAvailable, "wants stories260k in ALINFIK_DATA"), arguments: LabelKind.allCases)
   func labelsOfStories260kEqualPyTorch(_ kind: LabelKind) throws {
     try compare(Setting("stories260k"), kind)
   }
@@ -64,7 +69,9 @@ import LinFiK
         case .cosine: sample.cosine
         case .layerCosine: sample.layerCosine
         }
-      #expect(abs(row.label - expected) < 1e-4 * max(abs(expected), 1e-2), "\(sample.id): \(row.label), PyTorch \(expected)")
+      #expect(
+        abs(row.label - expected) < 1e-4 * max(abs(expected), 1e-2),
+        "\(sample.id): \(row.label), PyTorch \(expected)")
       #expect(abs(row.gradientNorm - sample.gradientNorm) < 1e-4 * sample.gradientNorm)
       #expect(abs(row.loss - sample.loss) < 1e-5)
     }
@@ -114,7 +121,9 @@ import LinFiK
       let variance = values[index].reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(draws - 1)
       let standardError = (variance / Double(draws)).squareRoot()
       #expect(variance > 0, "rank 4 must lose something, or nothing is tested")
-      #expect(abs(mean - sample.dot) < 4 * standardError, "\(sample.id): \(mean) +- \(standardError), exact \(sample.dot)")
+      #expect(
+        abs(mean - sample.dot) < 4 * standardError,
+        "\(sample.id): \(mean) +- \(standardError), exact \(sample.dot)")
     }
   }
 
@@ -133,7 +142,8 @@ import LinFiK
     let gradients = Matrix(
       rows: rows.count, columns: measure.projection.width, values: rows.flatMap(\.projectedGradient))
     let values = try lograInfluence(
-      gradients: gradients.view, meanTarget: measure.meanTarget, projection: measure.projection, dampingFactor: 0.1,
+      gradients: gradients.view, meanTarget: measure.meanTarget, projection: measure.projection,
+      dampingFactor: 0.1,
       workers: 2)
     for (sample, value) in values.enumerated() {
       let expected = measure.projection.layers.reduce(0.0) { sum, layer in
@@ -150,7 +160,10 @@ import LinFiK
         for i in 0..<k { fisher[i * k + i] += lambda }
         var solution = (0..<k).map { Double(a[sample, $0]) }
         #expect(solvePositiveDefinite(&fisher, &solution, rightHandSides: 1))
-        return sum + (0..<k).reduce(0.0) { $0 + solution[$1] * Double(measure.meanTarget[0, layer.range.lowerBound + $1]) }
+        return sum
+          + (0..<k).reduce(0.0) {
+            $0 + solution[$1] * Double(measure.meanTarget[0, layer.range.lowerBound + $1])
+          }
       }
       #expect(abs(value - expected) < 1e-4 * max(1, abs(expected)), "\(value) against \(expected)")
     }
@@ -164,12 +177,14 @@ import LinFiK
     var generator = SeededGenerator(seed: 7)
     let rows = (0..<24).map { _ in
       let tokens = [1] + (0..<24).map { _ in Int32(3 + generator.next() % 509) }
-      return TokenSequence(tokens: tokens, isScored: [false] + Array(repeating: true, count: 24))
+      return TokenizedSample(
+        tokens: tokens, scored: [false] + Array(repeating: true, count: 24), truncated: false)
     }
     let targets = Array(rows.prefix(4))
     let measure = ExactInfluence(
       model: model, watched: watched,
-      target: try MeanGradient(of: targets, model: model, watched: watched, workers: 2, batchTokens: 100), kind: .dot,
+      target: try MeanGradient(of: targets, model: model, watched: watched, workers: 2, batchTokens: 100),
+      kind: .dot,
       gradientNorm: false)
     let labels = try BatchPlan(rows, batchTokens: 100).map(workers: 2) { _, batch, workspace in
       measure.measure(batch, workspace: workspace)

@@ -1,0 +1,65 @@
+import Formats
+import Foundation
+import LanguageModels
+import LinFiK
+import Reporting
+import TensorKernels
+
+/// The valuator, and what it must beat.
+extension ComparisonRun {
+  /// The valuator's scores. Its preparation is what its labels and its training took.
+  func alinfik(labelSecondsPerRow: Double?) throws -> ComparedMethod {
+    guard let valuator else { preconditionFailure("no valuator to run") }
+    let scores = try measured {
+      try valuator.scoreTexts(samples.records.map(\.text.bytes), workers: configuration.workers)
+    }
+    let rows = valuator.card.rows
+    let labelled = rows.training.count + rows.validation.count + rows.calibration.count
+    let training = valuator.card.metrics["training_seconds"]?.double
+    return ComparedMethod(
+      name: "ALinFiK", formula: "the trained valuator: an encoder that predicts the label from the text",
+      role: .valuator, needs: .text, values: scores.value.map(\.value),
+      cost: Cost(
+        seconds: scores.seconds, rows: samples.count,
+        preparationSeconds: training.flatMap { seconds in
+          labelSecondsPerRow.map { seconds + $0 * Double(labelled) }
+        },
+        peakMemoryBytes: scores.peakBytes, note: "preparation: labelling \(labelled) rows, and training"))
+  }
+
+  func bm25() -> ComparedMethod {
+    baseline("BM25", "mean over q of BM25(q, z), k1 = 1.2, b = 0.75", .text) {
+      BM25().values(rows: samples.records.map(\.text.string), targets: targets.records.map(\.text.string))
+    }
+  }
+
+  func length() -> ComparedMethod {
+    baseline("Length", "bytes of text", .text) { samples.records.map { Double($0.text.count) } }
+  }
+
+  /// The model's own loss on the row, forward only.
+  func modelLoss() throws -> ComparedMethod {
+    let model = model.model
+    return try baseline("Model loss", "mean token loss of z", .model) {
+      try plan.map(workers: configuration.workers) { _, batch, workspace in
+        model.losses(of: batch, workspace: workspace)
+      }
+    }
+  }
+
+  func random() -> ComparedMethod {
+    baseline("Random", "a uniform random number", .nothing) {
+      var generator = SeededGenerator(seed: configuration.seed, stream: "random")
+      return samples.records.map { _ in generator.uniform() }
+    }
+  }
+
+  private func baseline(
+    _ name: String, _ formula: String, _ needs: ComparedMethod.Need, _ body: () throws -> [Double]
+  ) rethrows -> ComparedMethod {
+    let run = try measured(body)
+    return ComparedMethod(
+      name: name, formula: formula, role: .baseline, needs: needs, values: run.value,
+      cost: Cost(seconds: run.seconds, rows: samples.count, peakMemoryBytes: run.peakBytes))
+  }
+}

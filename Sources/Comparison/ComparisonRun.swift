@@ -1,0 +1,216 @@
+import Encoder
+import Formats
+import Foundation
+import LanguageModels
+import LinFiK
+import Records
+import Reporting
+import TensorKernels
+
+/// Everything `compare` is told beside its rows.
+package struct ComparisonConfiguration: Sendable {
+  /// A model of TracIn's sum, and the learning rate it was reached with.
+  package struct Checkpoint: Sendable {
+    package var path: String
+    package var learningRate: Double
+
+    package init(path: String, learningRate: Double) {
+      self.path = path
+      self.learningRate = learningRate
+    }
+  }
+
+  package var layers = "*"
+  /// A side of LoGra's projection.
+  package var rank = 16
+  package var dampingFactor = LabelDefaults.dampingFactor
+  package var checkpoints: [Checkpoint] = []
+  /// Rows that the model is really stepped on; 0 leaves the oracle out.
+  package var oracleRows = 32
+  /// Target examples whose loss the oracle watches; all of them would take far longer and say the same.
+  package var oracleTargets = 8
+  package var oracleStep = 1e-4
+  package var seed: UInt64 = 0
+  package var maximumTokens: Int?
+  package var targetDescription = ""
+  package var command = ""
+  package var showsTexts = true
+  package var workers = 1
+
+  package init() {}
+}
+
+/// What a comparison says while it works: the method under way.
+package struct ComparisonProgress: Sendable {
+  package let method: String
+  package let done: Int
+  package let total: Int
+}
+
+/// Why methods cannot be compared.
+package enum ComparisonError: Error, CustomStringConvertible {
+  /// Labels or a valuator that were made for something else: the file, what differs.
+  case mismatch(path: String, what: String)
+  case tooFewRows(left: Int, of: Int)
+
+  package var description: String {
+    switch self {
+    case .mismatch(let path, let what): "\(path): \(what)"
+    case .tooFewRows(let left, let all):
+      "only \(left) of \(all) samples are new to the valuator; at least \(ComparisonRun.fewestRows) are needed: give more --sample files"
+    }
+  }
+}
+
+/// Values the same rows by every method, and times each.
+///
+/// The rows are those the valuator has not seen. Labels are taken from a label file where it has the row, else computed.
+package struct ComparisonRun {
+  static let fewestRows = 20
+
+  let model: LoadedModel
+  let watched: WatchedLayers
+  let targets: PreparedRows
+  let samples: PreparedRows
+  let labels: LabelFile?
+  let valuator: Valuator?
+  let configuration: ComparisonConfiguration
+  let progress: (ComparisonProgress) throws -> Void
+  private let sampleCount: Int
+  private let methodCount = 8
+
+  /// Throws `ComparisonError` where labels or valuator do not belong to this model and target, or too few rows are left.
+  package init(
+    model: LoadedModel, targets: PreparedRows, samples: PreparedRows, labels: LabelFile?, valuator: Valuator?,
+    valuatorPath: String?, configuration: ComparisonConfiguration,
+    progress: @escaping (ComparisonProgress) throws -> Void
+  ) throws {
+    self.model = model
+    self.targets = targets
+    self.labels = labels
+    self.valuator = valuator
+    self.configuration = configuration
+    self.progress = progress
+    guard !targets.records.isEmpty else { throw LabelError.emptyTarget }
+    watched = try WatchedLayers(of: model.model, matching: configuration.layers)
+    sampleCount = samples.count
+    let seen = valuator?.card.rows.seen ?? []
+    let unseen = samples.records.indices.filter {
+      !seen.contains(FileHash.sha256(samples.records[$0].text.bytes))
+    }
+    guard unseen.count >= Self.fewestRows else {
+      throw ComparisonError.tooFewRows(left: unseen.count, of: samples.count)
+    }
+    self.samples = samples.selecting(unseen)
+    if let labels { try check(labels) }
+    if let card = valuator?.card, let path = valuatorPath {
+      try check(path, "model", card.modelSHA256, model.sha256)
+      try check(path, "target", card.targetSHA256, targets.sha256)
+    }
+  }
+
+  private func check(_ labels: LabelFile) throws {
+    let attributes = labels.attributes
+    try check(labels.path, "model", attributes.modelSHA256, model.sha256)
+    try check(labels.path, "target", attributes.targetSHA256, targets.sha256)
+    guard attributes.kind == LabelKind.dot.rawValue, attributes.projection == "none" else {
+      throw ComparisonError.mismatch(
+        path: labels.path,
+        what:
+          "holds '\(attributes.kind)' labels (projection \(attributes.projection)); exact 'dot' labels are wanted"
+      )
+    }
+    guard attributes.maxTokens == configuration.maximumTokens else {
+      throw ComparisonError.mismatch(
+        path: labels.path,
+        what:
+          "was made with --max-tokens \(attributes.maxTokens.map(String.init) ?? "(none)"); give compare the same"
+      )
+    }
+  }
+
+  private func check(_ path: String, _ what: String, _ theirs: String, _ ours: String) throws {
+    guard theirs == ours else {
+      throw ComparisonError.mismatch(
+        path: path,
+        what: "was made with another \(what) (SHA-256 \(theirs.prefix(12))..., here \(ours.prefix(12))...)")
+    }
+  }
+
+  /// Runs every method and computes the report.
+  package func run() throws -> ComparisonReport {
+    let oracle = try oracle()
+    var methods: [ComparedMethod] = []
+    func add(_ method: () throws -> ComparedMethod) throws {
+      let made = try method()
+      methods.append(made)
+      try progress(ComparisonProgress(method: made.name, done: methods.count, total: methodCount))
+    }
+    try add { try linfik(oracle) }
+    try add { try logra() }
+    try add { try tracin(linfik: methods[0]) }
+    if valuator != nil { try add { try alinfik(labelSecondsPerRow: methods[0].cost?.secondsPerRow) } }
+    try add { bm25() }
+    try add { length() }
+    try add { try modelLoss() }
+    try add { random() }
+    return ComparisonReport.make(
+      rows: samples.records.map(comparedRow), methods: methods, oracle: oracle?.measured, facts: facts)
+  }
+
+  private func comparedRow(_ record: Record) -> ComparedRow {
+    let text = record.text.string
+    return ComparedRow(
+      id: record.id.string, source: record.source?.string ?? "",
+      excerpt: configuration.showsTexts ? String(text.prefix(240)) : nil)
+  }
+
+  private var facts: RunFacts {
+    RunFacts(
+      model: model.model.summary, modelSHA256: model.sha256,
+      targetDescription: configuration.targetDescription,
+      targetSHA256: targets.sha256, targetCount: targets.count, sampleCount: sampleCount,
+      seenCount: sampleCount - samples.count, seed: configuration.seed,
+      maxTokens: configuration.maximumTokens,
+      threads: configuration.workers, blasKernel: BLAS.coreName,
+      versions: [.init(name: "alinfik", version: alinfikVersion)], command: configuration.command)
+  }
+
+  var plan: BatchPlan { BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens) }
+}
+
+extension ComparisonRun {
+  /// The plan in a line, for `--dry-run`.
+  package var planDescription: String {
+    let operations = Operations(of: samples.sequences, model: model.model, watched: watched)
+    let watching = Operations(
+      of: Array(targets.sequences.prefix(configuration.oracleTargets)), model: model.model, watched: watched)
+    let oracleRows = min(configuration.oracleRows, samples.count)
+    let total =
+      (labels == nil ? operations.exactLabels : 0) + operations.projectedLabels(rank: configuration.rank)
+      + operations.forward + 2 * Double(oracleRows) * watching.forward
+    return String(
+      format: "%d rows to compare (%d left out as seen), %d really stepped on, %.1f TFLOP", samples.count,
+      sampleCount - samples.count, oracleRows, total / 1e12)
+  }
+}
+
+extension ComparisonReport {
+  /// Each method's fidelity in one JSON object.
+  package func briefJSON(output: String) -> String {
+    let methods = fidelity.map { found -> (key: ByteString, value: JSONValue) in
+      func number(_ estimate: Estimate) -> JSONValue { estimate.value.map { JSONValue($0) } ?? .null }
+      return (
+        ByteString(found.method),
+        [
+          "spearman": number(found.spearman), "within_source": number(found.withinSource),
+          "ndcg": number(found.ndcg), "recall": number(found.recall),
+        ]
+      )
+    }
+    let object: JSONValue = [
+      "output": JSONValue(output), "rows": JSONValue(rows.count), "fidelity": .object(methods),
+    ]
+    return String(decoding: object.serialized(), as: UTF8.self)
+  }
+}

@@ -1,0 +1,164 @@
+import Foundation
+import LanguageModels
+import LinFiK
+import Records
+import Reporting
+import TensorKernels
+
+/// The methods that take the model's gradients.
+extension ComparisonRun {
+  /// The one-step oracle's rows, what it measured, and what measuring LinFiK on those rows took.
+  struct OracleResult {
+    let measured: Oracle
+    let labelSeconds: Double
+    let labelPeakBytes: Int?
+    let rows: Int
+  }
+
+  /// Really steps the model on some rows chosen by the seed, and holds LinFiK's prediction for the same targets
+  /// beside what happened. Nil where no oracle is asked for.
+  func oracle() throws -> OracleResult? {
+    let count = min(configuration.oracleRows, samples.count)
+    guard count > 0 else { return nil }
+    var generator = SeededGenerator(seed: configuration.seed, stream: "oracle rows")
+    let chosen = Array(samples.sequences.indices).shuffled(using: &generator).prefix(count).sorted()
+    let rows = chosen.map { samples.sequences[$0] }
+    let watching = Array(targets.sequences.prefix(configuration.oracleTargets))
+    let target = try MeanGradient(
+      of: watching, model: model.model, watched: watched, workers: configuration.workers,
+      batchTokens: LabelDefaults.batchTokens)
+    let labels = try measured { try exactLabels(rows, target) }
+    let steps = OneStepOracle(
+      model: model.model, watched: watched, learningRate: configuration.oracleStep, difference: .central)
+    let changes = try steps.values(
+      of: rows, targets: watching, workers: configuration.workers, batchTokens: LabelDefaults.batchTokens
+    ) { done in try progress(ComparisonProgress(method: "one-step oracle", done: done, total: count)) }
+    return OracleResult(
+      measured: Oracle(
+        rows: chosen, actual: changes.map { $0 * configuration.oracleStep },
+        predicted: labels.value.map { $0 * configuration.oracleStep }, stepSize: configuration.oracleStep),
+      labelSeconds: labels.seconds, labelPeakBytes: labels.peakBytes, rows: count)
+  }
+
+  private func exactLabels(_ rows: [TokenizedSample], _ target: MeanGradient) throws -> [Double] {
+    try exactLabels(rows, target, model: model.model)
+  }
+
+  private func exactLabels(
+    _ rows: [TokenizedSample], _ target: MeanGradient, model: any CausalLanguageModel
+  ) throws -> [Double] {
+    let measure = ExactInfluence(
+      model: model, watched: watched, target: target, kind: .dot, gradientNorm: false)
+    return try BatchPlan(rows, batchTokens: LabelDefaults.batchTokens)
+      .map(workers: configuration.workers) { _, batch, workspace in
+        measure.measure(batch, workspace: workspace)
+      }
+      .map(\.label)
+  }
+
+  private static let linfikFormula =
+    "⟨mean over q of g(q), g(z)⟩, exact: the first-order change of the target loss"
+
+  /// The reference: from the label file where it has every row, else computed here.
+  func linfik(_ oracle: OracleResult?) throws -> ComparedMethod {
+    if let values = labelledValues() {
+      return ComparedMethod(
+        name: "LinFiK", formula: Self.linfikFormula, role: .reference, needs: .gradients, values: values,
+        cost: oracle.map {
+          Cost(
+            seconds: $0.labelSeconds, rows: $0.rows, peakMemoryBytes: $0.labelPeakBytes,
+            note: "values from the label file; time and memory measured on \($0.rows) rows here")
+        })
+    }
+    let target = try measured {
+      try MeanGradient(
+        of: targets.sequences, model: model.model, watched: watched, workers: configuration.workers,
+        batchTokens: LabelDefaults.batchTokens)
+    }
+    let labels = try measured { try exactLabels(samples.sequences, target.value) }
+    return ComparedMethod(
+      name: "LinFiK", formula: Self.linfikFormula, role: .reference, needs: .gradients, values: labels.value,
+      cost: Cost(
+        seconds: labels.seconds, rows: samples.count, preparationSeconds: target.seconds,
+        peakMemoryBytes: labels.peakBytes))
+  }
+
+  /// The labels of the compared rows, if the label file has them all.
+  private func labelledValues() -> [Double]? {
+    guard let labels else { return nil }
+    let known = Dictionary(
+      zip(labels.ids, zip(labels.labels, labels.texts)), uniquingKeysWith: { first, _ in first })
+    let values = samples.records.compactMap { record -> Double? in
+      guard let (label, text) = known[record.id], text == record.text else { return nil }
+      return Double(label)
+    }
+    return values.count == samples.count ? values : nil
+  }
+
+  /// LoGra influence with curvature from the compared rows.
+  func logra() throws -> ComparedMethod {
+    let projection = LoGraProjection(watched: watched, rank: configuration.rank, seed: configuration.seed)
+    let prepared = try measured {
+      try ProjectedInfluence(
+        of: targets.sequences, model: model.model, watched: watched, projection: projection, kind: .dot,
+        gradientNorm: false, perTarget: false, keepsGradients: true, workers: configuration.workers,
+        batchTokens: LabelDefaults.batchTokens)
+    }
+    let influence = try measured {
+      let gradients = Matrix(rows: samples.count, columns: projection.width)
+      let rows = try plan.map(workers: configuration.workers) { _, batch, workspace in
+        prepared.value.measure(batch, workspace: workspace)
+      }
+      for (index, row) in rows.enumerated() {
+        gradients.rows(index..<index + 1).copy(
+          Matrix(rows: 1, columns: projection.width, values: row.projectedGradient).view)
+      }
+      return try lograInfluence(
+        gradients: gradients.view, meanTarget: prepared.value.meanTarget, projection: projection,
+        dampingFactor: configuration.dampingFactor, workers: configuration.workers)
+    }
+    return ComparedMethod(
+      name: "LoGra influence",
+      formula:
+        "projected gradients (rank \(configuration.rank) a side), inverse of the compared rows' Fisher matrix, "
+        + "damping \(configuration.dampingFactor) × mean eigenvalue a layer",
+      role: .influence, needs: .gradients, values: influence.value,
+      cost: Cost(
+        seconds: influence.seconds, rows: samples.count, preparationSeconds: prepared.seconds,
+        peakMemoryBytes: influence.peakBytes, diskBytes: 4 * projection.width * samples.count,
+        note: "disk: the projected gradients, if they were kept"))
+  }
+
+  private static let tracinFormula = "sum over checkpoints c of η_c ⟨g_c(q), g_c(z)⟩"
+
+  /// TracIn over the given checkpoints; with fewer than two it is LinFiK, and not drawn.
+  func tracin(linfik: ComparedMethod) throws -> ComparedMethod {
+    guard configuration.checkpoints.count > 1 else {
+      return ComparedMethod(
+        name: "TracIn", formula: Self.tracinFormula, role: .influence, needs: .gradients,
+        notDrawn: "with one checkpoint TracIn is LinFiK by definition, up to the learning rate")
+    }
+    let run = try measured {
+      var sums = [Double](repeating: 0, count: samples.count)
+      for checkpoint in configuration.checkpoints {
+        let model = try ModelLoader.load(path: checkpoint.path)
+        guard model.linearLayers == self.model.model.linearLayers,
+          model.vocabularySize == self.model.model.vocabularySize
+        else {
+          throw ComparisonError.mismatch(
+            path: checkpoint.path, what: "this checkpoint has other layers than --model")
+        }
+        let target = try MeanGradient(
+          of: targets.sequences, model: model, watched: watched, workers: configuration.workers,
+          batchTokens: LabelDefaults.batchTokens)
+        for (index, value) in try exactLabels(samples.sequences, target, model: model).enumerated() {
+          sums[index] += checkpoint.learningRate * value
+        }
+      }
+      return sums
+    }
+    return ComparedMethod(
+      name: "TracIn", formula: Self.tracinFormula, role: .influence, needs: .gradients, values: run.value,
+      cost: Cost(seconds: run.seconds, rows: samples.count, peakMemoryBytes: run.peakBytes))
+  }
+}

@@ -1,0 +1,207 @@
+import Formats
+import LanguageModels
+import Records
+
+/// Everything `label` is told; it is kept in the label file, so that a run can be repeated from it.
+package struct LabelConfiguration: Sendable {
+  package var kind = LabelKind.dot
+  package var layers = "*"
+  /// A side of LoGra's random projection, nil for none.
+  package var rank: Int?
+  package var gradientNorm = false
+  package var perTarget = false
+  package var storesGradients = false
+  package var seed: UInt64 = 0
+  package var maximumTokens: Int?
+  package var targetDescription = ""
+  /// The command line, file names without folders.
+  package var command = ""
+
+  package init() {}
+
+  /// Throws `LabelError.options` for options that contradict each other.
+  package func validate() throws {
+    if rank == nil, perTarget || storesGradients {
+      throw LabelError.options(
+        "\(perTarget ? "--per-target" : "--store-gradients") wants --projection random: whole gradients of every target "
+          + "are too large to keep")
+    }
+    if let rank, rank < 1 { throw LabelError.options("--rank \(rank): at least 1") }
+  }
+}
+
+/// What a label run says while it works.
+package enum LabelProgress: Sendable {
+  case targets(done: Int, of: Int)
+  /// Samples done, those found in the journal among them, and seconds left.
+  case samples(done: Int, of: Int, secondsLeft: Double)
+  case writing
+}
+
+/// What a label run did.
+package struct LabelSummary: Sendable {
+  package let samples: Int
+  package let resumed: Int
+  package let tokens: Int
+  package let seconds: Double
+}
+
+/// Labels samples with real gradients: a journal row a sample as it is done, and the label file when all are.
+///
+/// Samples are independent of each other, so an interrupted run goes on where its journal ends, with the same bits.
+package struct LabelRun: Sendable {
+  package let model: LoadedModel
+  package let watched: WatchedLayers
+  package let targets: PreparedRows
+  package let samples: PreparedRows
+  package let configuration: LabelConfiguration
+
+  package init(
+    model: LoadedModel, targets: PreparedRows, samples: PreparedRows, configuration: LabelConfiguration
+  ) throws {
+    try configuration.validate()
+    guard !targets.records.isEmpty else { throw LabelError.emptyTarget }
+    guard !samples.records.isEmpty else { throw LabelError.noSample }
+    self.model = model
+    self.targets = targets
+    self.samples = samples
+    self.configuration = configuration
+    watched = try WatchedLayers(of: model.model, matching: configuration.layers)
+  }
+
+  /// Labels every sample that is not in the journal yet, then writes `path`.
+  ///
+  /// - Parameters:
+  ///   - resumes: goes on with the journal `path`.partial if it is there; without it a journal is an error, unless
+  ///     `force` begins anew.
+  ///   - isCancelled: asked between batches; when true, what is done is made safe and `LabelError.interrupted` thrown.
+  package func run(
+    output path: String, resumes: Bool, force: Bool, workers: Int,
+    progress: @escaping @Sendable (LabelProgress) -> Void, isCancelled: @escaping @Sendable () -> Bool
+  ) throws -> LabelSummary {
+    try OutputFile.refuseExisting(path, force: force)
+    let columns = LabelTexts(
+      ids: samples.records.map(\.id), sources: samples.records.map { $0.source ?? "" },
+      texts: samples.records.map(\.text))
+    try columns.check()
+    let journal = try LabelJournal(
+      path: path + ".partial", configuration: journalConfiguration, shape: shape, resume: resumes,
+      force: force)
+    let resumed = journal.count
+    let begin = ContinuousClock.now
+    if !journal.isComplete {
+      let measure = try influenceMeasure(workers: workers) { done in
+        progress(.targets(done: done, of: targets.count))
+      }
+      try labelMissing(journal, measure, workers: workers, progress: progress, isCancelled: isCancelled)
+    }
+    let seconds = begin.duration(to: .now) / .seconds(1)
+    progress(.writing)
+    try LabelFile.write(to: path, attributes: attributes, columns: columns, journal: journal, force: force)
+    journal.remove()
+    return LabelSummary(
+      samples: samples.count, resumed: resumed, tokens: samples.tokenCount, seconds: seconds)
+  }
+
+  /// The measure that the configuration asks for, made ready by one pass over the targets.
+  package func influenceMeasure(
+    workers: Int, progress: @escaping @Sendable (_ targetsDone: Int) -> Void = { _ in }
+  ) throws -> any InfluenceMeasure {
+    guard let rank = configuration.rank else {
+      let target = try MeanGradient(
+        of: targets.sequences, model: model.model, watched: watched, workers: workers,
+        batchTokens: LabelDefaults.batchTokens, progress: progress)
+      return ExactInfluence(
+        model: model.model, watched: watched, target: target, kind: configuration.kind,
+        gradientNorm: configuration.gradientNorm)
+    }
+    return try ProjectedInfluence(
+      of: targets.sequences, model: model.model, watched: watched,
+      projection: LoGraProjection(watched: watched, rank: rank, seed: configuration.seed),
+      kind: configuration.kind, gradientNorm: configuration.gradientNorm, perTarget: configuration.perTarget,
+      keepsGradients: configuration.storesGradients, workers: workers, batchTokens: LabelDefaults.batchTokens,
+      progress: progress)
+  }
+
+  /// Labels whole batches, formed over all samples whether done or not, so that a resumed run has the same batches.
+  private func labelMissing(
+    _ journal: LabelJournal, _ measure: any InfluenceMeasure, workers: Int,
+    progress: @escaping @Sendable (LabelProgress) -> Void, isCancelled: @escaping @Sendable () -> Bool
+  ) throws {
+    let plan = BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens)
+    let open = plan.ranges.indices.filter { !plan.ranges[$0].allSatisfy(journal.contains) }
+    let total = samples.count
+    let before = journal.count
+    let begin = ContinuousClock.now
+    do {
+      try plan.forEach(open, workers: workers) { index, batch, workspace in
+        if isCancelled() { throw LabelError.interrupted(done: journal.count, total: total) }
+        let rows = measure.measure(batch, workspace: workspace)
+        for (position, row) in zip(plan.ranges[index], rows) where !journal.contains(position) {
+          try journal.append(try journalRow(position, row))
+        }
+        let seconds = begin.duration(to: .now) / .seconds(1)
+        let done = journal.count
+        progress(
+          .samples(done: done, of: total, secondsLeft: seconds / Double(done - before) * Double(total - done))
+        )
+      }
+    } catch {
+      try journal.sync()
+      if case LabelError.interrupted = error {
+        throw LabelError.interrupted(done: journal.count, total: total)
+      }
+      throw error
+    }
+    try journal.sync()
+  }
+
+  private func journalRow(_ position: Int, _ row: InfluenceRow) throws -> LabelRow {
+    guard row.label.isFinite, row.loss.isFinite else {
+      let record = samples.records[position]
+      throw LabelError.notFinite("\(record.file):\(record.line): the label or loss of '\(record.id)'")
+    }
+    return LabelRow(
+      index: position, label: Float(row.label), loss: Float(row.loss), gradientNorm: Float(row.gradientNorm),
+      tokenCount: samples.sequences[position].tokens.count, truncated: samples.sequences[position].truncated,
+      labelsPerTarget: row.perTarget, projectedGradient: row.projectedGradient.map(HalfPrecision.f16))
+  }
+}
+
+// MARK: - What stands in the files
+
+extension LabelRun {
+  /// Rows and widths of the datasets.
+  package var shape: LabelShape {
+    let width = configuration.rank.map { rank in
+      watched.layers.reduce(0) { $0 + min(rank, $1.inputWidth) * min(rank, $1.outputWidth) }
+    }
+    return LabelShape(
+      rows: samples.count, targets: configuration.perTarget ? targets.count : 0,
+      projected: configuration.storesGradients ? width ?? 0 : 0)
+  }
+
+  /// Everything that decides the rows; a journal made with anything else is refused.
+  private var journalConfiguration: JSONValue {
+    [
+      "alinfik_version": JSONValue(alinfikVersion), "model": JSONValue(model.sha256),
+      "target": JSONValue(targets.sha256), "sample": JSONValue(samples.sha256),
+      "kind": JSONValue(configuration.kind.rawValue), "layers": JSONValue(configuration.layers),
+      "rank": JSONValue(configuration.rank ?? 0), "gradient_norm": JSONValue(configuration.gradientNorm),
+      "per_target": JSONValue(configuration.perTarget),
+      "store_gradients": JSONValue(configuration.storesGradients),
+      "max_tokens": JSONValue(configuration.maximumTokens ?? 0), "seed": JSONValue(configuration.seed),
+      "target_description": JSONValue(configuration.targetDescription),
+    ]
+  }
+
+  /// Equal for an interrupted and an uninterrupted run but for `command`.
+  private var attributes: LabelAttributes {
+    LabelAttributes(
+      alinfikVersion: alinfikVersion, kind: configuration.kind.rawValue, modelSHA256: model.sha256,
+      targetSHA256: targets.sha256, targetDescription: configuration.targetDescription,
+      projection: configuration.rank == nil ? "none" : "random", rank: configuration.rank ?? 0,
+      seed: configuration.seed, maxTokens: configuration.maximumTokens, command: configuration.command,
+      extra: ["layers": configuration.layers, "sample_sha256": samples.sha256])
+  }
+}

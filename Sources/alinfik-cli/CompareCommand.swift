@@ -1,0 +1,128 @@
+import ArgumentParser
+import Comparison
+import Encoder
+import Formats
+import Foundation
+import LinFiK
+
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract:
+      "Hold a valuator against influence methods and plain baselines, and say how true and how cheap each is.",
+    discussion: """
+      Examples:
+        alinfik compare --model MODEL --target target.jsonl --sample sample.jsonl \\
+                        --labels labels.h5 --valuator valuator --output report
+        alinfik compare --model MODEL --target target.jsonl --sample sample.jsonl --output report \\
+                        --checkpoint step-1000:2e-5 --checkpoint step-2000:1e-5
+
+      Rows that the valuator has seen are left out. Writes report.html and report.json.
+      """)
+
+  @OptionGroup var input: InputOptions
+
+  @Option(help: "Labels of the samples, as alinfik label makes them; without it they are computed.")
+  var labels: String?
+
+  @Option(help: "The valuator on trial.")
+  var valuator: String?
+
+  @Option(name: .shortAndLong, help: "The folder for report.html and report.json.")
+  var output: String
+
+  @Option(
+    help: ArgumentHelp(
+      "A checkpoint for TracIn and its learning rate; give at least two.", valueName: "path:rate"))
+  var checkpoint: [Checkpoint] = []
+
+  @Option(help: ArgumentHelp("Which linear layers count, by weight name.", valueName: "glob"))
+  var layers: String = "*"
+
+  @Option(help: "A side of LoGra's projection.")
+  var rank: Int = 16
+
+  @Option(help: "LoGra's damping, as a share of a layer's mean eigenvalue.")
+  var damping: Double = LabelDefaults.dampingFactor
+
+  @Option(help: "Rows on which the model is really stepped (0: none).")
+  var oracleRows: Int = 32
+
+  @Option(help: "Targets whose loss the real steps are measured on.")
+  var oracleTargets: Int = 8
+
+  @Flag(help: "Leave texts out of the report.")
+  var withoutTexts = false
+
+  @OptionGroup var common: CommonOptions
+
+  struct Checkpoint: ExpressibleByArgument {
+    let value: ComparisonConfiguration.Checkpoint
+
+    init?(argument: String) {
+      guard let colon = argument.lastIndex(of: ":"),
+        let rate = Double(argument[argument.index(after: colon)...]), rate > 0
+      else { return nil }
+      value = .init(path: String(argument[..<colon]), learningRate: rate)
+    }
+  }
+
+  func validate() throws {
+    guard rank >= 1, damping > 0, oracleRows >= 0, oracleTargets >= 1 else {
+      throw ValidationError(
+        "--rank and --oracle-targets want at least 1, --damping more than 0, --oracle-rows at least 0")
+    }
+  }
+
+  func run() throws {
+    let terminal = Terminal(isQuiet: common.quiet)
+    let folder =
+      common.dryRun ? nil : try OutputDirectory(path: output, marker: "report.json", force: common.force)
+    let valuatorLoaded = try valuator.map { try Valuator.load(directory: $0) }
+    let labelFile = try labels.map { try LabelFile(path: $0) }
+    let (model, targets, samples) = try input.load(terminal, force: common.force)
+    let comparison = try ComparisonRun(
+      model: model, targets: targets, samples: samples, labels: labelFile, valuator: valuatorLoaded,
+      valuatorPath: valuator, configuration: comparisonConfiguration
+    ) { step in
+      if let signal = Interruption.signal { throw Interrupted(signal: signal) }
+      let line = "\(step.method): \(step.done)/\(step.total)"
+      step.method == "one-step oracle" && step.done < step.total
+        ? terminal.progress(line) : terminal.say(line)
+    }
+    guard let folder else {
+      print(comparison.planDescription)
+      return
+    }
+    let report = try comparison.run()
+    try report.write(to: folder.temporaryPath)
+    try folder.commit()
+    report.summary.forEach(terminal.say)
+    terminal.say("report: \(output)/report.html")
+    if common.json { print(report.briefJSON(output: output)) }
+  }
+
+  private var comparisonConfiguration: ComparisonConfiguration {
+    var configuration = ComparisonConfiguration()
+    configuration.layers = layers
+    configuration.rank = rank
+    configuration.dampingFactor = damping
+    configuration.checkpoints = checkpoint.map(\.value)
+    configuration.oracleRows = oracleRows
+    configuration.oracleTargets = oracleTargets
+    configuration.seed = common.seed
+    configuration.maximumTokens = input.maxTokens
+    configuration.targetDescription = input.targetDescription
+    configuration.command = commandLineWithoutFolders()
+    configuration.showsTexts = !withoutTexts
+    configuration.workers = common.threads
+    return configuration
+  }
+}
+
+/// A command that was asked to stop where it has nothing to keep.
+struct Interrupted: ExitCoded, CustomStringConvertible {
+  let signal: Int32
+  var exitCode: Int32 { 128 + signal }
+  var description: String { "interrupted" }
+}

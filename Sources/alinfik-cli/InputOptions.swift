@@ -1,0 +1,95 @@
+import ArgumentParser
+import Formats
+import LinFiK
+import Records
+
+/// The model, the target and the samples: what `label` and `compare` read.
+struct InputOptions: ParsableArguments {
+  @Option(help: "The language model: a Hugging Face directory or a GGUF file.")
+  var model: String
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("The examples whose loss should fall, as JSON Lines.", valueName: "file"))
+  var target: [String]
+
+  @Option(
+    parsing: .upToNextOption, help: ArgumentHelp("The texts to value, as JSON Lines.", valueName: "file"))
+  var sample: [String]
+
+  @Option(help: "Keep the first N tokens of a row (default: a row longer than the context is an error).")
+  var maxTokens: Int?
+
+  @Option(help: "The target in words, for people who meet the labels later.")
+  var targetDescription: String = ""
+
+  @Option(help: "What to do with a bad line: fail, skip, or quarantine.")
+  var onError: OnError = .fail
+
+  @Option(help: ArgumentHelp("Where bad lines go with --on-error quarantine.", valueName: "file"))
+  var quarantine: String?
+
+  @OptionGroup var fields: FieldOptions
+
+  enum OnError: String, ExpressibleByArgument, CaseIterable {
+    case fail, skip, quarantine
+  }
+
+  func validate() throws {
+    if let maxTokens, maxTokens < 2 {
+      throw ValidationError("--max-tokens \(maxTokens): at least 2, or nothing is predicted")
+    }
+    if onError == .quarantine, quarantine == nil {
+      throw ValidationError("--on-error quarantine wants --quarantine FILE")
+    }
+    if target.isEmpty || sample.isEmpty {
+      throw ValidationError("--target and --sample want at least one file")
+    }
+  }
+
+  /// Loads the model and both sets of rows, saying once what was found.
+  func load(_ terminal: Terminal, force: Bool) throws -> (
+    model: LoadedModel, targets: PreparedRows, samples: PreparedRows
+  ) {
+    let loaded = try LoadedModel(path: model)
+    terminal.say("model: \(loaded.model.summary)")
+    var targetOptions = fields.recordOptions
+    targetOptions.onError = .fail
+    let targets = try rows(target, targetOptions, loaded, "target", terminal)
+    var sampleOptions = fields.recordOptions
+    sampleOptions.onError =
+      switch onError {
+      case .fail: .fail
+      case .skip: .skip
+      case .quarantine: .quarantine(path: quarantine ?? "", force: force)
+      }
+    let samples = try rows(sample, sampleOptions, loaded, "sample", terminal)
+    return (loaded, targets, samples)
+  }
+
+  private func rows(
+    _ paths: [String], _ options: RecordOptions, _ loaded: LoadedModel, _ name: String, _ terminal: Terminal
+  ) throws -> PreparedRows {
+    let rows = try PreparedRows(
+      paths: paths, options: options, encoder: loaded.sampleEncoder(maximumTokens: maxTokens)
+    ) { shape, place in terminal.say("\(name): records of \(shape.rawValue) (\(place))") }
+    let cut = rows.truncatedCount > 0 ? ", \(rows.truncatedCount) cut to \(maxTokens ?? 0)" : ""
+    terminal.say("\(name): \(rows.count) rows, \(rows.tokenCount) tokens\(cut)")
+    if rows.summary.badLines > 0 {
+      rows.summary.messages.forEach(terminal.warn)
+      terminal.warn("\(name): \(rows.summary.badLines) bad lines left out")
+    }
+    return rows
+  }
+}
+
+extension FieldOptions {
+  /// Where the fields are, as the record reader wants it.
+  var recordOptions: RecordOptions {
+    var options = RecordOptions()
+    options.textField = textField
+    if let idField { options.idField = idField }
+    if let sourceField { options.sourceField = sourceField }
+    return options
+  }
+}

@@ -1,0 +1,130 @@
+import ArgumentParser
+import Formats
+import Foundation
+import LinFiK
+
+struct LabelCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "label",
+    abstract: "Measure with real gradients what each sample is worth to the target.",
+    discussion: """
+      Examples:
+        alinfik label --model SmolLM2-135M --target target.jsonl --sample sample.jsonl --output labels.h5
+        alinfik label --model model.gguf --target t.jsonl --sample a.jsonl b.jsonl.gz --output labels.h5 \\
+                      --max-tokens 512 --resume
+        alinfik label --model model.gguf --target t.jsonl --sample s.jsonl --output labels.h5 \\
+                      --projection random --rank 32 --per-target --store-gradients
+
+      While it runs, finished rows are kept in OUTPUT.partial; --resume goes on from there.
+      A positive label means that training on the sample lowers the target's loss.
+      """)
+
+  @OptionGroup var input: InputOptions
+
+  @Option(name: .shortAndLong, help: "The label file to write (HDF5).")
+  var output: String
+
+  @Option(help: "What a label is: \(LabelKind.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var kind: LabelKind = .dot
+
+  @Option(help: ArgumentHelp("Which linear layers count, by weight name.", valueName: "glob"))
+  var layers: String = "*"
+
+  @Option(help: "Project gradients (LoGra): none or random.")
+  var projection: Projection = .none
+
+  @Option(help: "A side of the projection (with --projection random).")
+  var rank: Int?
+
+  @Option(help: "The arithmetic of the model: f32.")
+  var precision: Precision = .f32
+
+  @Flag(help: "Keep each sample's gradient norm.")
+  var gradientNorm = false
+
+  @Flag(help: "Keep the label against each target alone (wants a projection).")
+  var perTarget = false
+
+  @Flag(help: "Keep each sample's projected gradient, as f16 (wants a projection).")
+  var storeGradients = false
+
+  @Flag(help: "Go on from OUTPUT.partial if it is there.")
+  var resume = false
+
+  @OptionGroup var common: CommonOptions
+
+  enum Projection: String, ExpressibleByArgument, CaseIterable { case none, random }
+  enum Precision: String, ExpressibleByArgument, CaseIterable { case f32 }
+
+  func validate() throws {
+    if projection == .none, rank != nil { throw ValidationError("--rank wants --projection random") }
+  }
+
+  func run() throws {
+    let terminal = Terminal(isQuiet: common.quiet)
+    if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
+    let (model, targets, samples) = try input.load(terminal, force: common.force)
+    let labels = try LabelRun(
+      model: model, targets: targets, samples: samples, configuration: labelConfiguration)
+    let plan = try LabelPlan(labels, workers: common.threads)
+    if common.dryRun {
+      print(common.json ? plan.json : plan.description)
+      return
+    }
+    terminal.say("plan: \(plan.description)")
+    let progress = LabelProgressLine(terminal: terminal)
+    let summary = try labels.run(
+      output: output, resumes: resume, force: common.force, workers: common.threads,
+      progress: { progress.show($0) }, isCancelled: { Interruption.signal != nil })
+    terminal.say(
+      "\(output): \(summary.samples) labels (\(labels.configuration.kind.rawValue)), \(summary.resumed) of them from the journal, "
+        + String(format: "%.1f s", summary.seconds))
+    if common.json { print(summary.json(output: output)) }
+  }
+
+  private var labelConfiguration: LabelConfiguration {
+    var configuration = LabelConfiguration()
+    configuration.kind = kind
+    configuration.layers = layers
+    configuration.rank = projection == .random ? rank ?? LabelDefaults.rank : nil
+    configuration.gradientNorm = gradientNorm
+    configuration.perTarget = perTarget
+    configuration.storesGradients = storeGradients
+    configuration.seed = common.seed
+    configuration.maximumTokens = input.maxTokens
+    configuration.targetDescription = input.targetDescription
+    configuration.command = commandLineWithoutFolders()
+    return configuration
+  }
+}
+
+extension LabelKind: ExpressibleByArgument {}
+
+/// The command as typed, file names without folders: it may be published with the labels.
+func commandLineWithoutFolders() -> String {
+  (["alinfik"]
+    + CommandLine.arguments.dropFirst().map { $0.contains("/") ? ($0 as NSString).lastPathComponent : $0 })
+    .joined(separator: " ")
+}
+
+/// One line that follows a label run; without a terminal, a line every tenth of the way.
+private final class LabelProgressLine: Sendable {
+  private let terminal: Terminal
+  private let milestones = ProgressMilestones()
+
+  init(terminal: Terminal) { self.terminal = terminal }
+
+  func show(_ progress: LabelProgress) {
+    switch progress {
+    case .targets(let done, let total):
+      terminal.progress("target gradients: \(done)/\(total)")
+      if done == total { terminal.say("target gradients: \(done)/\(total)") }
+    case .samples(let done, let total, let secondsLeft):
+      let line = "labels: \(done)/\(total), \(durationText(secondsLeft)) left"
+      terminal.progress(line)
+      if milestones.passes(done: done, of: total) { terminal.say(line) }
+    case .writing:
+      terminal.progress("writing")
+    }
+  }
+}

@@ -1,0 +1,219 @@
+import Formats
+import Foundation
+import TestSupport
+import Testing
+
+/// `alinfik label` as a whole command.
+@Suite struct LabelCommandTests {
+  private let folder: TemporaryFolder
+  private let model: String
+  private let target: String
+  private let sample: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    model = try folder.tinyModel()
+    target = try folder.file(
+      "target.jsonl", #"{"text": "the cat sat on the mat."}"# + "\n" + #"{"text": "a dog ran."}"# + "\n")
+    let words = ["cat", "dog", "mat", "sun", "moon", "tree", "house", "river"]
+    let rows = (0..<120).map { i in
+      #"{"id": "row-\#(i)", "source": "s\#(i % 3)", "text": "\#(words[i % 8]) and \#(words[i / 8 % 8]) by the \#(words[i % 5])\#(i)."}"#
+    }
+    sample = try folder.file("sample.jsonl", rows.joined(separator: "\n") + "\n")
+  }
+
+  private func label(_ output: String, _ more: String..., interrupt: (file: String, bytes: Int)? = nil) throws
+    -> Command.Result
+  {
+    try Command.run(
+      arguments: ["label", "--model", model, "--target", target, "--sample", sample, "--output", output]
+        + more,
+      interrupt: interrupt)
+  }
+
+  @Test func labelsStandInTheFileInInputOrder() throws {
+    let output = folder.path("labels.h5")
+    let result = try label(output, "--gradient-norm", "--max-tokens", "40", "--target-description", "cats")
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.output.isEmpty, "standard output carries data only")
+    let file = try LabelFile(path: output)
+    #expect(file.count == 120)
+    #expect(file.ids.first == "row-0" && file.ids.last == "row-119")
+    #expect(file.sources[1] == "s1")
+    #expect(file.attributes.kind == "dot" && file.attributes.projection == "none")
+    #expect(file.attributes.maxTokens == 40 && file.attributes.targetDescription == "cats")
+    #expect(!file.attributes.command.contains("/"), "\(file.attributes.command)")
+    #expect(file.gradientNorms.allSatisfy { $0 > 0 })
+    #expect(Set(file.labels).count > 60, "labels differ from row to row")
+    #expect(!FileManager.default.fileExists(atPath: output + ".partial"))
+  }
+
+  @Test func workersDoNotChangeABit() throws {
+    let (one, two) = (folder.path("one.h5"), folder.path("two.h5"))
+    #expect(try label(one, "--threads", "1").status == 0)
+    #expect(try label(two, "--threads", "2").status == 0)
+    let (a, b) = (try LabelFile(path: one), try LabelFile(path: two))
+    #expect(a.labels == b.labels && a.losses == b.losses)
+  }
+
+  @Test func resumedRunEqualsAnUninterruptedOne() throws {
+    let options = [
+      "--projection", "random", "--rank", "3", "--per-target", "--store-gradients", "--kind", "cosine",
+    ]
+    let (whole, resumed) = (folder.path("whole.h5"), folder.path("resumed.h5"))
+    func run(_ output: String, _ more: [String], _ interrupt: (file: String, bytes: Int)? = nil) throws
+      -> Command.Result
+    {
+      try Command.run(
+        arguments: ["label", "--model", model, "--target", target, "--sample", sample, "--output", output]
+          + options + more,
+        interrupt: interrupt)
+    }
+    #expect(try run(whole, []).status == 0)
+    let first = try run(resumed, ["--threads", "1"], (resumed + ".partial", 8000))
+    if first.status == 0 { return }  // It was faster than the signal.
+    #expect(first.status == 130, "\(first.errors)")
+    #expect(!FileManager.default.fileExists(atPath: resumed))
+    let refused = try run(resumed, [])
+    #expect(refused.status == 64 && refused.errors.contains("--resume"), "\(refused.errors)")
+    let second = try run(resumed, ["--resume"])
+    #expect(second.status == 0, "\(second.errors)")
+    let (a, b) = (try LabelFile(path: whole), try LabelFile(path: resumed))
+    #expect(a.labels == b.labels && a.losses == b.losses && a.gradientNorms == b.gradientNorms)
+    #expect(a.columns == b.columns && a.shape == b.shape && a.shape.targets == 2)
+    #expect(try a.labelsPerTarget(rows: 0..<120) == b.labelsPerTarget(rows: 0..<120))
+    #expect(try a.projectedGradients(rows: 0..<120) == b.projectedGradients(rows: 0..<120))
+    var attributes = b.attributes
+    attributes.command = a.attributes.command
+    #expect(a.attributes == attributes)
+  }
+
+  @Test func anotherJournalIsRefused() throws {
+    let output = folder.path("labels.h5")
+    let first = try label(output, "--threads", "1", interrupt: (output + ".partial", 600))
+    if first.status == 0 { return }
+    let other = try label(output, "--resume", "--kind", "cosine")
+    #expect(other.status == 64)
+    #expect(other.errors.contains("kind"), "\(other.errors)")
+  }
+
+  @Test func anExistingOutputIsNotReplaced() throws {
+    let output = try folder.file("labels.h5", "precious")
+    let result = try label(output)
+    #expect(result.status == 64)
+    #expect(result.errors.contains("--force"))
+    #expect(try String(contentsOfFile: output, encoding: .utf8) == "precious")
+    #expect(try label(output, "--force").status == 0)
+    #expect(try LabelFile(path: output).count == 120)
+  }
+
+  @Test func dryRunWritesNothing() throws {
+    let result = try label(folder.path("labels.h5"), "--dry-run", "--json")
+    #expect(result.status == 0, "\(result.errors)")
+    let plan = try JSONValue.parse(Array(result.output.utf8))
+    #expect((plan["tokens"]?.int ?? 0) > 1000)
+    #expect(!FileManager.default.fileExists(atPath: folder.path("labels.h5")))
+    #expect(!FileManager.default.fileExists(atPath: folder.path("labels.h5.partial")))
+  }
+
+  @Test func perTargetWantsAProjection() throws {
+    let result = try label(folder.path("labels.h5"), "--per-target")
+    #expect(result.status == 64)
+    #expect(result.errors.contains("--projection random"))
+  }
+}
+
+/// Inputs that cannot be used: one message, the right exit code, nothing left behind.
+@Suite struct BadInputTests {
+  private let folder: TemporaryFolder
+  private let model: String
+  private let good: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    model = try folder.tinyModel()
+    good = try folder.file("good.jsonl", #"{"text": "the cat sat."}"# + "\n")
+  }
+
+  private func expect(
+    _ status: Int32, _ words: [String], model: String? = nil, target: String? = nil, sample: String? = nil,
+    _ more: String..., location: SourceLocation = #_sourceLocation
+  ) throws {
+    let output = folder.path("labels.h5")
+    let result = try Command.run(
+      arguments: [
+        "label", "--model", model ?? self.model, "--target", target ?? good, "--sample", sample ?? good,
+        "--output", output,
+      ] + more)
+    #expect(result.status == status, "\(result.errors)", sourceLocation: location)
+    for word in words {
+      #expect(result.errors.contains(word), "\(word) in: \(result.errors)", sourceLocation: location)
+    }
+    #expect(!FileManager.default.fileExists(atPath: output), sourceLocation: location)
+  }
+
+  @Test func missingFiles() throws {
+    try expect(66, ["nowhere.jsonl"], sample: folder.path("nowhere.jsonl"))
+    try expect(66, ["nowhere"], model: folder.path("nowhere"))
+    try FileManager.default.createDirectory(atPath: folder.path("empty"), withIntermediateDirectories: true)
+    try expect(66, ["config.json"], model: folder.path("empty"))
+    try FileManager.default.removeItem(atPath: model + "/tokenizer.json")
+    try expect(66, ["tokenizer"])
+  }
+
+  @Test func unusableModels() throws {
+    let config = model + "/config.json"
+    let text = try String(contentsOfFile: config, encoding: .utf8)
+    try text.replacingOccurrences(of: "\"llama\"", with: "\"mamba\"").write(
+      toFile: config, atomically: true, encoding: .utf8)
+    try expect(65, ["mamba", "llama"])
+    let wider = try JSONValue.parse(Array(text.utf8))["intermediate_size"]!.int!
+    try text.replacingOccurrences(
+      of: "\"intermediate_size\": \(wider)", with: "\"intermediate_size\": \(wider + 1)"
+    )
+    .write(toFile: config, atomically: true, encoding: .utf8)
+    try expect(65, ["gate_proj", "\(wider)", "\(wider + 1)"])
+    try text.write(toFile: config, atomically: true, encoding: .utf8)
+    let weights = try Data(contentsOf: URL(fileURLWithPath: model + "/model.safetensors"))
+    try weights.prefix(weights.count / 2).write(to: URL(fileURLWithPath: model + "/model.safetensors"))
+    try expect(65, ["model.safetensors"])
+    var broken = weights
+    broken.replaceSubrange(broken.count - 4..<broken.count, with: [0, 0, 0xC0, 0x7F])
+    try broken.write(to: URL(fileURLWithPath: model + "/model.safetensors"))
+    try expect(65, ["NaN"])
+  }
+
+  @Test func unusableRows() throws {
+    try expect(65, ["bad.jsonl:2"], sample: folder.file("bad.jsonl", "{\"text\": \"a b\"}\n{\"text\": \n"))
+    try expect(
+      65, ["twice.jsonl:2", "'x'"],
+      sample: folder.file(
+        "twice.jsonl", "{\"id\": \"x\", \"text\": \"a b\"}\n{\"id\": \"x\", \"text\": \"c d\"}\n"))
+    try expect(65, ["short.jsonl:1", "scored"], sample: folder.file("short.jsonl", "{\"text\": \"a\"}\n"))
+    try expect(65, ["empty"], sample: folder.file("none.jsonl", "{\"text\": \"\"}\n"))
+    try expect(65, ["target"], target: folder.file("notarget.jsonl", ""))
+    let invalid = folder.path("latin1.jsonl")
+    try (Data("{\"text\": \"caf".utf8) + Data([0xE9]) + Data("\"}\n".utf8)).write(
+      to: URL(fileURLWithPath: invalid))
+    try expect(65, ["latin1.jsonl:1", "UTF-8"], sample: invalid)
+  }
+
+  @Test func badLinesMayBeSkipped() throws {
+    let sample = try folder.file("mixed.jsonl", "{\"text\": \"a b\"}\nnonsense\n{\"text\": \"c d e\"}\n")
+    let output = folder.path("labels.h5")
+    let result = try Command.run(
+      "label", "--model", model, "--target", good, "--sample", sample, "--output", output, "--on-error",
+      "skip")
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.errors.contains("mixed.jsonl:2"))
+    #expect(try LabelFile(path: output).count == 2)
+  }
+
+  @Test func usage() throws {
+    #expect(try Command.run("label", "--model", model).status == 64)
+    #expect(try Command.run("nonsense").status == 64)
+    try expect(64, ["--layers"], "--layers", "nothing*")
+    let help = try Command.run("label", "--help")
+    #expect(help.status == 0 && help.output.contains("Examples:"))
+  }
+}
