@@ -42,7 +42,8 @@ import LanguageModels
     let observer = Reconstruction(model: model, samples: batch.count)
     let losses = model.losses(of: batch, workspace: Workspace(), observer: observer)
     for (sample, loss) in zip(golden.samples, losses) {
-      #expect(abs(loss - sample.loss) < 1e-5, "\(golden.name) \(sample.id): loss \(loss), PyTorch \(sample.loss)")
+      #expect(
+        abs(loss - sample.loss) < 1e-5, "\(golden.name) \(sample.id): loss \(loss), PyTorch \(sample.loss)")
     }
     let file = try SafetensorsFile(path: golden.gradientsPath)
     let weights = try SafetensorsWeights(path: golden.gradientsPath)
@@ -62,14 +63,16 @@ import LanguageModels
     let model = try ModelLoader.load(path: golden.modelPath)
     let together = Reconstruction(model: model, samples: golden.samples.count)
     let losses = model.losses(
-      of: TokenBatch(golden.samples.map { ($0.tokens, $0.isScored) }), workspace: Workspace(), observer: together)
+      of: TokenBatch(golden.samples.map { ($0.tokens, $0.isScored) }), workspace: Workspace(),
+      observer: together)
     for (index, sample) in golden.samples.enumerated() {
       let alone = Reconstruction(model: model, samples: 1)
       let loss = model.losses(
         of: TokenBatch([(sample.tokens, sample.isScored)]), workspace: Workspace(), observer: alone)
       #expect(abs(loss[0] - losses[index]) < 1e-5)
       for (name, gradient) in alone.gradients[0] {
-        #expect(relativeError(together.gradients[index][name]!.view, gradient.view) < 1e-5, "\(sample.id) \(name)")
+        #expect(
+          relativeError(together.gradients[index][name]!.view, gradient.view) < 1e-5, "\(sample.id) \(name)")
       }
     }
   }
@@ -96,7 +99,8 @@ import LanguageModels
       }
       let difference = (losses[0] - losses[1]) / Double(2 * step)
       let entry = Double(gradient[row, column])
-      #expect(abs(difference - entry) < 2e-2 * abs(entry) + 1e-4, "\(layer.name): \(difference) against \(entry)")
+      #expect(
+        abs(difference - entry) < 2e-2 * abs(entry) + 1e-4, "\(layer.name): \(difference) against \(entry)")
     }
   }
 
