@@ -9,6 +9,6 @@ once "$runs/labels.h5" "$alinfik" label --model "$model" --target "$runs/target.
   --sample "$runs/sample.jsonl" --max-tokens 192 --seed 1 --output "$runs/labels.h5"
 once "$runs/report/report.json" "$alinfik" compare --model "$model" --target "$runs/target.jsonl" \
   --sample "$runs/sample.jsonl" --labels "$runs/labels.h5" --max-tokens 192 --seed 1 \
-  --oracle-rows 65 --oracle-targets 16 --force --output "$runs/report"
+  --oracle-rows 65 --oracle-targets 8 --force --output "$runs/report"
 python3 "$experiment/summary.py" "$runs/report/report.json" > "$experiment/results.json"
 cat "$experiment/results.json"

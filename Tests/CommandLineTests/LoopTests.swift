@@ -1,0 +1,123 @@
+import Formats
+import Foundation
+import TestSupport
+import Testing
+
+/// The whole loop with a tiny model: label, train, score, compare.
+@Suite struct LoopTests {
+  private let folder: TemporaryFolder
+  private let model: String
+  private let target: String
+  private let sample: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    model = try folder.tinyModel()
+    target = try folder.file("target.jsonl", #"{"text": "the cat sat on the mat."}"# + "\n")
+    let words = ["cat", "dog", "mat", "sun", "moon", "tree", "house", "river"]
+    let rows = (0..<120).map { i in
+      let text = "\(words[i % 8]) and \(words[i / 8 % 8]) by the \(words[i * 7 % 5]), \(words[i / 3 % 8])."
+      return #"{"id": "row-\#(i)", "source": "s\#(i % 2)", "text": "\#(text)"}"#
+    }
+    sample = try folder.file("sample.jsonl", rows.joined(separator: "\n") + "\n")
+  }
+
+  private func succeed(_ arguments: String..., input: String? = nil) throws -> Command.Result {
+    let result = try Command.run(arguments: arguments, input: input)
+    try #require(result.status == 0, "alinfik \(arguments.joined(separator: " ")): \(result.errors)")
+    return result
+  }
+
+  @Test func labelTrainScoreCompare() throws {
+    let (labels, valuator, report) = (
+      folder.path("labels.h5"), folder.path("valuator"), folder.path("report")
+    )
+    _ = try succeed("label", "--model", model, "--target", target, "--sample", sample, "--output", labels)
+    let trained = try succeed(
+      "train", labels, "--output", valuator, "--tokenizer", model, "--layers", "1", "--hidden-size", "16",
+      "--heads",
+      "2", "--epochs", "2", "--test-rows", "40", "--json")
+    #expect(trained.output.contains("spearman"), "\(trained.output)")
+    try expectSound(valuator: valuator)
+    try expectSound(scores: valuator)
+    _ = try succeed(
+      "compare", "--model", model, "--target", target, "--sample", sample, "--labels", labels, "--valuator",
+      valuator,
+      "--output", report, "--rank", "4", "--oracle-rows", "8")
+    try expectSound(report: report)
+    let again = try Command.run(
+      "compare", "--model", model, "--target", target, "--sample", sample, "--output", report)
+    #expect(again.status == 64 && again.errors.contains("--force"), "\(again.errors)")
+  }
+
+  private func expectSound(valuator: String) throws {
+    let card = try JSONValue.read(path: valuator + "/alinfik.json")
+    #expect(card["sign"]?.string == "positive lowers target loss")
+    #expect(card["rows"]?["test"]?.array?.count == 40)
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: valuator + "/alinfik.json"))
+    #expect(bytes.range(of: Data("river".utf8)) == nil, "no text of the samples is carried away")
+    #expect(!FileManager.default.fileExists(atPath: valuator + ".tmp"))
+  }
+
+  private func expectSound(scores valuator: String) throws {
+    let input = """
+      {"note": {"kept":  [1, 2.50]}, "text": "a cat by the moon.", "alinfik_score": 99}
+      {"text": "\\u0063at", "id": 12345678901234567890}
+      nonsense
+      {"prompt": "who", "completion": "the dog"}
+
+      """
+    let scored = try succeed("score", valuator, "--on-error", "mark", input: input)
+    let lines = scored.output.split(separator: "\n").map(String.init)
+    #expect(lines.count == 4, "\(scored.output)")
+    #expect(lines[0].contains(#""note": {"kept":  [1, 2.50]}"#) && !lines[0].contains("99}"))
+    #expect(lines[1].contains(#""text": "\u0063at", "id": 12345678901234567890"#))
+    #expect(lines[2].contains("alinfik_error") && !lines[2].contains("alinfik_score"))
+    for line in [lines[0], lines[1], lines[3]] {
+      let score = try JSONValue.parse(Array(line.utf8))["alinfik_score"]?.double
+      #expect(score?.isFinite == true, "\(line)")
+    }
+    let one = try succeed("score", valuator, "--on-error", "mark", "--threads", "1", input: input)
+    #expect(one.output == scored.output, "workers do not change a byte")
+    let failed = try Command.run("score", valuator, input: input)
+    #expect(failed.status == 65 && failed.errors.contains(":3"), "\(failed.errors)")
+  }
+
+  private func expectSound(report: String) throws {
+    let json = try JSONValue.read(path: report + "/report.json")
+    let methods = json["methods"]?.array?.compactMap { $0["name"]?.string } ?? []
+    for name in ["LinFiK", "LoGra influence", "TracIn", "ALinFiK", "BM25", "Length", "Model loss", "Random"] {
+      #expect(methods.contains(name), "\(methods)")
+    }
+    #expect(json["rows"]?.array?.count == 40, "only rows that the valuator has not seen are compared")
+    let html = try String(contentsOfFile: report + "/report.html", encoding: .utf8)
+    #expect(html.contains("<svg") && html.contains("ALinFiK") && !html.contains("src=\"http"))
+    let tracin = json["methods"]?.array?.first { $0["name"]?.string == "TracIn" }
+    #expect(tracin?["not_drawn"]?.string?.contains("by definition") == true)
+  }
+
+  @Test func changedValuatorIsRefused() throws {
+    let (labels, valuator) = (folder.path("labels.h5"), folder.path("valuator"))
+    _ = try succeed("label", "--model", model, "--target", target, "--sample", sample, "--output", labels)
+    _ = try succeed(
+      "train", labels, "--output", valuator, "--tokenizer", model, "--layers", "1", "--hidden-size", "16",
+      "--heads",
+      "2", "--epochs", "1")
+    let weights = URL(fileURLWithPath: valuator + "/model.safetensors")
+    var bytes = try Data(contentsOf: weights)
+    bytes[bytes.count - 1] ^= 1
+    try bytes.write(to: weights)
+    let result = try Command.run("score", valuator, input: #"{"text": "a cat."}"#)
+    #expect(result.status == 65 && result.errors.contains("model.safetensors"), "\(result.errors)")
+    #expect(result.output.isEmpty)
+  }
+
+  @Test func missingPartsAreNamed() throws {
+    let nowhere = try Command.run("score", folder.path("nowhere"), input: "{}")
+    #expect(nowhere.status == 66 && nowhere.errors.contains("nowhere"), "\(nowhere.errors)")
+    let notLabels = try folder.file("labels.h5", "this is no HDF5 file")
+    let train = try Command.run("train", notLabels, "--output", folder.path("v"), "--tokenizer", model)
+    #expect(train.status == 65 && train.errors.contains("labels.h5"), "\(train.errors)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path("v")))
+  }
+}
