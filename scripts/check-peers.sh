@@ -33,9 +33,6 @@ if ! "$python" -c "import importlib.util as u, sys; sys.exit(any(u.find_spec(m) 
     echo "check-peers: python3 cannot make environments (Debian: apt-get install python3-venv)." >&2
     exit 69
   }
-  # The CPU build of torch is a fifth of the size; where that index is out of reach, PyPI's own does as well.
-  "$python" -m pip install --quiet --disable-pip-version-check torch --index-url https://download.pytorch.org/whl/cpu ||
-    true
   "$python" -m pip install --quiet --disable-pip-version-check "${packages[@]}"
 fi
 
