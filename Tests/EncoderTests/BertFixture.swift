@@ -38,9 +38,9 @@ struct BertFixture {
 }
 
 /// A model of random weights, biases included, so that every parameter matters.
-func randomModel(seed: UInt64 = 3) -> EncoderModel {
+func randomModel(seed: UInt64 = 3, vocabulary: Int = 40) -> EncoderModel {
   let configuration = EncoderConfiguration(
-    vocabularySize: 40, hiddenSize: 16, layers: 2, heads: 4, intermediateSize: 24, maxPositions: 48)
+    vocabularySize: vocabulary, hiddenSize: 16, layers: 2, heads: 4, intermediateSize: 24, maxPositions: 48)
   let model = EncoderModel(configuration: configuration)
   var generator = SeededGenerator(seed: seed)
   for place in model.layout.places {

@@ -1,0 +1,140 @@
+import Distill
+import Encoder
+import Formats
+import Foundation
+import TensorKernels
+import Testing
+
+@Suite struct TrainerTests {
+  /// Texts whose label is the share of the letter `a`, with a little noise.
+  private func dataset(_ count: Int = 240) -> DistillationDataset {
+    var generator = SeededGenerator(seed: 9)
+    let rows = (0..<count).map { index -> DistillationDataset.Row in
+      let share = generator.uniform()
+      let letters = (0..<12).map { _ in
+        generator.uniform() < share ? "a" : String(UnicodeScalar(UInt8(98 + generator.next() % 20)))
+      }
+      let label = Double(letters.count { $0 == "a" }) + 0.1 * generator.normal() + 5
+      return .init(
+        text: Array((letters + ["\(index)"]).joined(separator: " ").utf8), label: label,
+        source: index % 2 == 0 ? "even" : "odd")
+    }
+    return DistillationDataset(rows: rows, kind: "dot", modelSHA256: "m", targetSHA256: "t")
+  }
+
+  private func configuration(_ tokenizer: String) -> TrainingConfiguration {
+    var configuration = TrainingConfiguration(
+      initialEncoder: .scratch(EncoderSize(layers: 1, hiddenSize: 32, heads: 2), tokenizer: tokenizer))
+    configuration.maxTokens = 24
+    configuration.optimisation.epochs = 8
+    configuration.optimisation.learningRate = 2e-3
+    configuration.optimisation.headLearningRate = 2e-3
+    configuration.optimisation.trainsEmbeddingTables = true
+    return configuration
+  }
+
+  @Test func learnsWhatTheTextShows() throws {
+    let folder = try TrainerFolder()
+    let dataset = dataset()
+    let (valuator, report) = try Trainer(configuration: configuration(folder.tokenizer), dataset: dataset)
+      .run(version: "test")
+    let method = try #require(report.methods.first)
+    #expect(try #require(method.spearman) > 0.85)
+    #expect(try #require(method.withinSource.mean) > 0.8)
+    #expect(method.withinSource.groups.map(\.name) == ["even", "odd"])
+    // Calibrated to label units: near the labels themselves.
+    let test = try DataParts(hashes: dataset.rows.map(\.sha256), sizes: .init()).test
+    let scores = try valuator.scoreTexts(test.map { dataset.rows[$0].text })
+    let errors = zip(scores, test).map { abs($0.value - dataset.rows[$1].label) }
+    #expect(errors.reduce(0, +) / Double(errors.count) < 1.5)
+    #expect(valuator.card.rows.test == test.map { dataset.rows[$0].sha256 })
+    #expect(report.metrics["test_spearman"]?.double == method.spearman)
+  }
+
+  @Test func sameBitsWhateverTheWorkers() throws {
+    let folder = try TrainerFolder()
+    let dataset = dataset(80)
+    var one = configuration(folder.tokenizer)
+    one.optimisation.epochs = 2
+    var three = one
+    three.workers = 3
+    let models = try [one, three].map {
+      try Trainer(configuration: $0, dataset: dataset).run(version: "test").valuator.model
+    }
+    #expect(models[0].everyParameter == models[1].everyParameter)
+    var other = one
+    other.seed = 1
+    let different = try Trainer(configuration: other, dataset: dataset).run(version: "test").valuator.model
+    #expect(different.everyParameter != models[0].everyParameter)
+  }
+
+  @Test func testRowsDoNotReachTheWeights() throws {
+    let folder = try TrainerFolder()
+    var dataset = dataset(80)
+    var configuration = configuration(folder.tokenizer)
+    configuration.optimisation.epochs = 2
+    let before = try Trainer(configuration: configuration, dataset: dataset).run(version: "test").valuator
+    for row in try DataParts(hashes: dataset.rows.map(\.sha256), sizes: .init()).test {
+      dataset.rows[row].label = -100
+    }
+    let after = try Trainer(configuration: configuration, dataset: dataset).run(version: "test").valuator
+    #expect(before.model.everyParameter == after.model.everyParameter)
+    #expect(before.card.calibration == after.card.calibration)
+  }
+
+  @Test func cancellingEndsTheRun() throws {
+    let folder = try TrainerFolder()
+    #expect(throws: DistillError.interrupted) {
+      try Trainer(configuration: configuration(folder.tokenizer), dataset: dataset(80), isCancelled: { true })
+        .run(version: "test")
+    }
+  }
+
+  @Test func frozenTablesStay() throws {
+    let folder = try TrainerFolder()
+    var configuration = configuration(folder.tokenizer)
+    configuration.optimisation.trainsEmbeddingTables = false
+    configuration.optimisation.epochs = 1
+    let model = try Trainer(configuration: configuration, dataset: dataset(80)).run(version: "test").valuator
+      .model
+    let fresh = EncoderModel(configuration: model.configuration)
+    fresh.initialise(seed: configuration.seed)
+    let words = model.layout.wordEmbeddings
+    #expect(model.parameters.view(words).values == fresh.parameters.view(words).values)
+  }
+
+  @Test func maxTokensBeyondThePositionsAreRefused() throws {
+    let folder = try TrainerFolder()
+    var configuration = configuration(folder.tokenizer)
+    configuration.maxTokens = 2
+    #expect(throws: DistillError.self) {
+      try Trainer(configuration: configuration, dataset: dataset(80)).run(version: "test")
+    }
+  }
+}
+
+extension EncoderModel {
+  fileprivate var everyParameter: [Float] { layout.places.flatMap { parameters.view($0).values } }
+}
+
+/// A folder with a WordPiece tokenizer of single letters.
+private final class TrainerFolder {
+  let tokenizer: String
+
+  init() throws {
+    tokenizer =
+      FileManager.default.temporaryDirectory.appendingPathComponent("alinfik-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: tokenizer, withIntermediateDirectories: true)
+    let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"] + "abcdefghijklmnopqrstuvwxyz".map { "\($0)" }
+    let vocabulary = words.enumerated().map { "\"\($1)\": \($0)" }.joined(separator: ", ")
+    let json = """
+      {"version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": {"type": "BertPreTokenizer"},
+       "post_processor": null, "decoder": null,
+       "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+         "max_input_chars_per_word": 100, "vocab": {\(vocabulary)}}}
+      """
+    try Data(json.utf8).write(to: URL(fileURLWithPath: tokenizer + "/tokenizer.json"))
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: tokenizer) }
+}

@@ -1,0 +1,110 @@
+import Encoder
+import Formats
+import Records
+import Testing
+
+private final class Collected: LineOutput {
+  var bytes: [UInt8] = []
+  func write(_ bytes: [UInt8]) throws(FormatError) { self.bytes += bytes }
+  func flush() throws(FormatError) {}
+  var lines: [String] {
+    String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false).map {
+      String($0)
+    }
+    .dropLast()
+  }
+}
+
+@Suite struct ScorerTests {
+  private func run(
+    _ text: String, _ change: (inout ScoringConfiguration) -> Void = { _ in }
+  ) throws -> (lines: [String], summary: ScoringSummary) {
+    let folder = try TemporaryFolder()
+    let valuator = try tinyValuator(in: folder)
+    var configuration = ScoringConfiguration()
+    change(&configuration)
+    let scorer = Scorer(valuator: valuator, configuration: configuration)
+    let output = Collected()
+    defer { withExtendedLifetime(folder) {} }
+    try scorer.score(LineReader(path: try folder.file("in.jsonl", text)), into: output)
+    return (output.lines, scorer.summary)
+  }
+
+  @Test func recordsComeBackWithAScore() throws {
+    let input = """
+      {"text": "a b", "n": 1.50, "e": "\\u00e9"}
+      {"prompt":"c","completion":"d","alinfik_score":9,"alinfik_low":1}
+      """
+    let (lines, summary) = try run(input)
+    #expect(lines.count == 2)
+    #expect(lines[0].hasPrefix("{\"text\": \"a b\", \"n\": 1.50, \"e\": \"\\u00e9\", \"alinfik_score\": "))
+    #expect(lines[1].hasPrefix("{\"prompt\":\"c\",\"completion\":\"d\",\"alinfik_score\":"))
+    #expect(!lines[1].contains("alinfik_low"))
+    for line in lines {
+      let score = try JSONValue.parse(Array(line.utf8))["alinfik_score"]?.double
+      #expect(try #require(score).isFinite)
+    }
+    #expect(summary.records == 2 && summary.scored == 2 && summary.badLines == 0)
+    #expect(summary.shapes == [.text, .exchange])
+  }
+
+  @Test func scoreIsThatOfTheText() throws {
+    let folder = try TemporaryFolder()
+    let valuator = try tinyValuator(in: folder)
+    let expected = try valuator.scoreTexts([Array("c\nd".utf8)])[0]
+    let line = "{\"prompt\": \"c\", \"completion\": \"d\"}"
+    let value = try JSONValue.parse(Array(try run(line).lines[0].utf8))["alinfik_score"]?.double
+    #expect(value == expected.value)
+    let raw = try JSONValue.parse(Array(try run(line) { $0.isRaw = true }.lines[0].utf8))["alinfik_score"]?
+      .double
+    #expect(abs(try #require(raw) - Double(expected.raw)) < 1e-6)
+  }
+
+  @Test func badLineEndsTheRunAfterWhatCameBefore() throws {
+    let folder = try TemporaryFolder()
+    let scorer = Scorer(valuator: try tinyValuator(in: folder), configuration: ScoringConfiguration())
+    let output = Collected()
+    let path = try folder.file("in.jsonl", "{\"text\": \"a\"}\n{\"text\": \"\"}\n{\"text\": \"b\"}\n")
+    let error = #expect(throws: RecordError.self) { try scorer.score(LineReader(path: path), into: output) }
+    #expect("\(try #require(error))".contains("in.jsonl:2"))
+    #expect(output.lines.count == 1)
+  }
+
+  @Test func markedLinesKeepTheirPlace() throws {
+    let input = """
+      {"text": "a"}
+      {"text": "", "id": 4, "alinfik_score": 3}
+      not json
+      {"text": "b", "alinfik_error": "old"}
+
+      {"text": "c"}
+      """
+    let (lines, summary) = try run(input) { $0.onError = .mark }
+    let values = try lines.map { try JSONValue.parse(Array($0.utf8)) }
+    #expect(values.count == 6)
+    #expect(values.map { $0["alinfik_score"] != nil } == [true, false, false, true, false, true])
+    #expect(values.map { $0["alinfik_error"] != nil } == [false, true, true, false, true, false])
+    #expect(values[1]["id"]?.int == 4)
+    #expect(values[2]["alinfik_line"]?.string == "not json")
+    #expect(summary.badLines == 3 && summary.messages.count == 3)
+  }
+
+  @Test func manyLinesStayInOrderWhateverTheWorkers() throws {
+    let input = (0..<700).map {
+      "{\"id\": \($0), \"text\": \"\(String(repeating: "ab ", count: $0 % 7 + 1))\"}"
+    }
+    let one = try run(input.joined(separator: "\n"))
+    let three = try run(input.joined(separator: "\n")) { $0.workers = 3 }
+    #expect(one.lines == three.lines)
+    #expect(try one.lines.map { try JSONValue.parse(Array($0.utf8))["id"]?.int } == (0..<700).map { $0 })
+  }
+
+  @Test func cancellingEndsTheRun() throws {
+    let folder = try TemporaryFolder()
+    let scorer = Scorer(valuator: try tinyValuator(in: folder), configuration: ScoringConfiguration())
+    let path = try folder.file("in.jsonl", "{\"text\": \"a\"}\n")
+    #expect(throws: EncoderError.interrupted) {
+      try scorer.score(LineReader(path: path), into: Collected(), isCancelled: { true })
+    }
+  }
+}

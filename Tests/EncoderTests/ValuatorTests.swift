@@ -1,0 +1,124 @@
+import Encoder
+import Formats
+import Foundation
+import Testing
+
+@Suite struct ValuatorTests {
+  private let texts = ["a b c", "hello world", "zz", "x y z x y z x y z x y z x y z"].map { Array($0.utf8) }
+
+  @Test func directoryRoundTrips() throws {
+    let folder = try TemporaryFolder()
+    let valuator = try tinyValuator(in: folder)
+    let directory = folder.path + "/valuator"
+    try valuator.save(to: directory, log: [["event": "prepared"]])
+    let loaded = try Valuator.load(directory: directory)
+    let before = try valuator.scoreTexts(texts)
+    let after = try loaded.scoreTexts(texts)
+    #expect(before.map(\.raw) == after.map(\.raw))
+    #expect(before.map(\.value) == after.map(\.value))
+    #expect(loaded.card.rows == valuator.card.rows)
+    #expect(loaded.card.domain == valuator.card.domain)
+    #expect(loaded.card.calibration == valuator.card.calibration)
+    #expect(loaded.card.seed == 7)
+    #expect(loaded.card.metrics["test_spearman"]?.double == 0.5)
+    #expect(!FileManager.default.fileExists(atPath: directory + ".tmp"))
+  }
+
+  @Test func directoryIsWhatSentenceTransformersReads() throws {
+    let folder = try TemporaryFolder()
+    let directory = folder.path + "/valuator"
+    try tinyValuator(in: folder).save(to: directory)
+    func json(_ name: String) throws -> JSONValue { try JSONValue.read(path: directory + "/" + name) }
+    let modules = try #require(try json("modules.json").array)
+    #expect(
+      modules.map { $0["type"]?.string?.split(separator: ".").last } == ["Transformer", "Pooling", "Dense"])
+    let pooling = try json("1_Pooling/config.json")
+    #expect(pooling["pooling_mode_mean_tokens"]?.bool == true)
+    #expect(pooling["pooling_mode_mean_sqrt_len_tokens"]?.bool == true)
+    #expect(pooling["pooling_mode_cls_token"]?.bool == false)
+    let dense = try json("2_Dense/config.json")
+    #expect(dense["in_features"]?.int == 32)
+    #expect(dense["activation_function"]?.string == "torch.nn.modules.linear.Identity")
+    #expect(try json("sentence_bert_config.json")["max_seq_length"]?.int == 12)
+    #expect(try json("tokenizer_config.json")["model_max_length"]?.int == 12)
+    #expect(try json("tokenizer.json")["truncation"]?.isNull == true)
+    let head = try SafetensorsFile(path: directory + "/2_Dense/model.safetensors")
+    #expect(head.tensor(named: "linear.weight")?.shape == [1, 32])
+    #expect(head.tensor(named: "linear.bias")?.shape == [1])
+  }
+
+  @Test func everyFileIsInTheHashes() throws {
+    let folder = try TemporaryFolder()
+    let directory = folder.path + "/valuator"
+    try tinyValuator(in: folder).save(to: directory)
+    let card = try JSONValue.read(path: directory + "/alinfik.json")
+    let named = Set((card["files"]?.members ?? []).map(\.key.string) + ["alinfik.json"])
+    let found = try FileManager.default.subpathsOfDirectory(atPath: directory).filter {
+      var isDirectory: ObjCBool = false
+      return FileManager.default.fileExists(atPath: directory + "/" + $0, isDirectory: &isDirectory)
+        && !isDirectory.boolValue
+    }
+    #expect(named == Set(found))
+  }
+
+  @Test(arguments: ["config.json", "2_Dense/model.safetensors", "README.md"])
+  func changedFileIsNamed(name: String) throws {
+    let folder = try TemporaryFolder()
+    let directory = folder.path + "/valuator"
+    try tinyValuator(in: folder).save(to: directory)
+    let path = URL(fileURLWithPath: directory + "/" + name)
+    try (Data(contentsOf: path) + Data([0x20])).write(to: path)
+    #expect(throws: EncoderError.tampered(directory: directory, file: name)) {
+      try Valuator.load(directory: directory)
+    }
+  }
+
+  @Test func folderThatIsNoValuatorIsRefused() throws {
+    let folder = try TemporaryFolder()
+    #expect(throws: EncoderError.self) { try Valuator.load(directory: folder.path) }
+    #expect(throws: (any Error).self) { try Valuator.load(directory: folder.path + "/absent") }
+  }
+
+  @Test func existingFolderIsKeptWithoutForce() throws {
+    let folder = try TemporaryFolder()
+    let directory = folder.path + "/valuator"
+    let valuator = try tinyValuator(in: folder)
+    try valuator.save(to: directory)
+    #expect(throws: FormatError.exists(path: directory)) { try valuator.save(to: directory) }
+    try valuator.save(to: directory, force: true)
+    _ = try Valuator.load(directory: directory)
+  }
+
+  @Test func longTextKeepsItsClosingToken() throws {
+    let folder = try TemporaryFolder()
+    let encoding = try tinyValuator(in: folder).encoding
+    let long = encoding.encode(Array("a b c d e f g h i j k l m n".utf8))
+    let whole = encoding.tokenizer.encode("a b c d e f g h i j k l m n", addSpecialTokens: true).map {
+      Int($0)
+    }
+    #expect(long.isTruncated)
+    #expect(long.ids == whole.prefix(11) + [3])
+    let short = encoding.encode(Array("a b".utf8))
+    #expect(!short.isTruncated)
+    #expect(short.ids.first == 2 && short.ids.last == 3 && short.ids.count == 4)
+  }
+
+  @Test func scoresDoNotDependOnWorkersOrOrderIsKept() throws {
+    let folder = try TemporaryFolder()
+    let valuator = try tinyValuator(in: folder)
+    let many = (0..<200).map { Array(String(repeating: "ab ", count: $0 % 9 + 1).utf8) }
+    let one = try valuator.scoreTexts(many, workers: 1)
+    let three = try valuator.scoreTexts(many, workers: 3)
+    #expect(one.map(\.raw) == three.map(\.raw))
+    #expect(Set(one.map(\.raw)).count > 5)
+    #expect(zip(one, many).allSatisfy { $0.tokens == min(12, 2 * ($1.count / 3) + 2) })
+  }
+
+  @Test func valueIsTheCalibratedOutput() throws {
+    let folder = try TemporaryFolder()
+    let valuator = try tinyValuator(in: folder)
+    for score in try valuator.scoreTexts(texts) {
+      #expect(score.value == valuator.card.calibration(Double(score.raw)))
+    }
+  }
+}
