@@ -6,5 +6,5 @@ import sys
 
 with open(sys.argv[1], encoding="utf-8") as file:
     oracle = json.load(file)["oracle"]
-oracle["rows"] = len(oracle["rows"]) if isinstance(oracle["rows"], list) else oracle["rows"]
-print(json.dumps({key: value for key, value in oracle.items() if key != "changes"}, indent=2))
+oracle["rows"] = len(oracle["rows"])
+print(json.dumps({key: oracle[key] for key in ("rows", "step_size", "correlations")}, indent=2))
