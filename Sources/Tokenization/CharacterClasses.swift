@@ -27,7 +27,7 @@ package struct CharacterClass: OptionSet, Sendable {
   package static let word = CharacterClass(rawValue: 128)
   /// General category N, Unicode 17: what `Digits` splits.
   package static let digit = CharacterClass(rawValue: 256)
-  /// Assigned after Unicode 12.0, whose tables the normal forms follow: such a scalar stays as it is.
+  /// Assigned after Unicode 9, whose tables the normal forms follow: such a scalar stays as it is.
   package static let unnormalized = CharacterClass(rawValue: 512)
 }
 
@@ -59,7 +59,7 @@ package struct CharacterClasses: Sendable {
     if category.isLetter && age <= 16 { result.insert(.letter) }
     if category.isNumber && age <= 16 { result.insert(.number) }
     if category.isNumber { result.insert(.digit) }
-    if let age = properties.age, (age.major, age.minor) > (12, 0) { result.insert(.unnormalized) }
+    if age > 9 { result.insert(.unnormalized) }
     if isWord(properties, category) && age <= 16 { result.insert(.word) }
     if isPunctuation(value, category, age) { result.insert(.punctuation) }
     if isRemoved(value, category, age) { result.insert(.removed) }

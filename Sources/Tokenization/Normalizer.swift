@@ -38,7 +38,7 @@ indirect enum Normalizer: Sendable {
 
   // MARK: The stages
 
-  /// Unicode normalisation (UAX 15) as of Unicode 12: later scalars stay, and nothing moves across them. ASCII is its
+  /// Unicode normalisation (UAX 15) as of Unicode 9: later scalars stay, and nothing moves across them. ASCII is its
   /// own normal form in all four.
   static func compose(_ text: inout [UInt8], _ form: UnicodeForm) {
     if UTF8Text.isASCII(text) { return }
