@@ -11,10 +11,19 @@ unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 mkdir -p "$runs"
 "$repository/scripts/fetch-models" smollm2 minilm
 
-# rows FILE PER_SOURCE SEED OUTPUT: equal quotas a source, by a committed seed
+# rows FILE PER_SOURCE SEED OUTPUT: equal quotas a source, by a committed seed, of the rows that keep a scored token
+# within 192 tokens (the others are bad data at that length; alinfik puts them aside)
 rows() {
-  "$repository/scripts/subsample.py" "$1" --per-source "$2" --seed "$3" > "$4.partial"
+  [ -e "$4" ] && return
+  head -n 4 "$data/instruct/target.jsonl" > "$runs/any-target.jsonl"
+  rm -f "$4.bad"
+  "$alinfik" label --model "$model" --target "$runs/any-target.jsonl" --sample "$1" --max-tokens 192 --dry-run \
+    --on-error quarantine --quarantine "$4.bad" --output "$runs/none.h5" > /dev/null
+  touch "$4.bad"
+  grep -vxFf "$4.bad" "$1" > "$4.usable"
+  "$repository/scripts/subsample.py" "$4.usable" --per-source "$2" --seed "$3" > "$4.partial"
   mv "$4.partial" "$4"
+  rm "$4.usable"
 }
 
 # once RESULT COMMAND...: runs COMMAND unless RESULT is there

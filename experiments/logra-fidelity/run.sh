@@ -12,11 +12,9 @@ label() {
     --max-tokens 192 --seed 1 --output "$output" "$@"
 }
 label "$runs/dot.h5" --kind dot
-for setting in "random 16" "random 24" "random 32"; do
-  read -r projection rank <<< "$setting"
-  label "$runs/$projection-$rank.h5" --kind dot --projection "$projection" --rank "$rank"
-  "$python" "$repository/experiments/agreement.py" "$runs/dot.h5" "$runs/$projection-$rank.h5" \
-    > "$runs/$projection-$rank.json"
+for rank in 16 34; do
+  label "$runs/random-$rank.h5" --kind dot --projection random --rank "$rank"
+  "$python" "$repository/experiments/agreement.py" "$runs/dot.h5" "$runs/random-$rank.h5" > "$runs/random-$rank.json"
 done
 "$python" - "$runs" > "$experiment/results.json" <<'END'
 import json, pathlib, sys
