@@ -67,7 +67,7 @@ extension ComparisonRun {
         cost: oracle.map {
           Cost(
             seconds: $0.labelSeconds, rows: $0.rows, peakMemoryBytes: $0.labelPeakBytes,
-            note: "values from the label file; time and memory measured on \($0.rows) rows here")
+            note: "measured on \($0.rows) rows")
         })
     }
     let target = try measured {
@@ -124,7 +124,7 @@ extension ComparisonRun {
         + "damping \(configuration.dampingFactor) × mean eigenvalue a layer",
       role: .influence, needs: .gradients, values: influence.value,
       cost: Cost(
-        seconds: influence.seconds, rows: samples.count, preparationSeconds: prepared.seconds,
+        seconds: prepared.seconds + influence.seconds, rows: samples.count,
         peakMemoryBytes: influence.peakBytes, diskBytes: 4 * projection.width * samples.count,
         note: "disk: the projected gradients, if they were kept"))
   }

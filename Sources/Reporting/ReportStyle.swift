@@ -70,6 +70,7 @@ enum ReportStyle {
     tbody:last-child tr:last-child > * { border-bottom: 1px solid var(--line); }
     th.n, td.n { text-align: right; }
     td.n { white-space: nowrap; }
+    td.n small { display: block; white-space: normal; max-width: 16em; margin-left: auto; }
     td.quiet { color: var(--quiet); }
     td small { color: var(--quiet); font-size: .8125rem; display: block; }
     tr.ours th { color: var(--valuator); font-weight: 700; }
