@@ -2,11 +2,11 @@
 import Foundation
 
 /// What every use of the HDF5 C library here shares: one lock, quiet errors, identifiers that are closed.
-enum HDF5 {
+package enum HDF5 {
   private static let lock = NSLock()
 
   /// Runs `body` while no other thread is in the library, which is not thread-safe.
-  static func locked<Value>(_ body: () throws(FormatError) -> Value) throws(FormatError) -> Value {
+  package static func locked<Value>(_ body: () throws(FormatError) -> Value) throws(FormatError) -> Value {
     lock.lock()
     defer { lock.unlock() }
     // At the end of the process the library would try to flush files again that could not be closed, for ever.
@@ -220,18 +220,23 @@ final class HDF5File {
 
   /// The names of the attributes that are strings.
   func stringAttributeNames() throws(FormatError) -> [String] {
+    var all: [String] = []
+    let code = withUnsafeMutablePointer(to: &all) { pointer in
+      H5Aiterate2(
+        id, H5_INDEX_NAME, H5_ITER_INC, nil,
+        { _, name, _, context in
+          let names = context?.assumingMemoryBound(to: [String].self)
+          if let name { names?.pointee.append(String(cString: name)) }
+          return 0
+        }, pointer)
+    }
+    try check(code, "list the attributes")
     var names: [String] = []
-    for index in 0..<max(0, H5Aget_num_attrs(id)) {
-      let attribute = HDF5Handle(
-        H5Aopen_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, hsize_t(index), 0, 0), H5Aclose)
-      guard attribute.id >= 0 else { throw failure("list the attributes") }
+    for name in all {
+      let attribute = HDF5Handle(H5Aopen(id, name, 0), H5Aclose)
+      guard attribute.id >= 0 else { throw failure("open the attribute '\(name)'") }
       let type = HDF5Handle(H5Aget_type(attribute.id), H5Tclose)
-      guard H5Tget_class(type.id) == H5T_STRING else { continue }
-      var name = [CChar](repeating: 0, count: 1024)
-      guard H5Aget_name(attribute.id, name.count - 1, &name) >= 0 else {
-        throw failure("list the attributes")
-      }
-      names.append(String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+      if H5Tget_class(type.id) == H5T_STRING { names.append(name) }
     }
     return names
   }

@@ -132,7 +132,7 @@ import Testing
     let folder = try TemporaryFolder()
     let path = try folder.write("{\n\"a\": 1,\n\"b\": x}\n", to: "bad.json")
     let error = #expect(throws: FormatError.self) { try JSONValue.read(path: path) }
-    #expect("\(error!)".contains("bad.json:3: "))
+    #expect(message(error).contains("bad.json:3: "))
     #expect(throws: FormatError.missing(path: "/nonexistent/x.json")) {
       try JSONValue.read(path: "/nonexistent/x.json")
     }

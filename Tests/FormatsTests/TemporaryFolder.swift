@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 
 /// A new folder that goes when the object goes.
@@ -58,3 +59,6 @@ extension [UInt8] {
     return result
   }
 }
+
+/// The text of an error that was expected, empty where none was thrown.
+func message(_ error: FormatError?) -> String { error?.description ?? "" }
