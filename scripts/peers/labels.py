@@ -186,7 +186,8 @@ def main():
                 close(file["gradient_norm"][:] / expected["gradient_norm"], np.ones(len(SAMPLES)),
                       LABEL_TOLERANCE, 1, f"{kind}: gradient_norm")
                 check_identity(file, rows, options.model)
-        projected = ("--projection", "random", "--rank", "8", "--per-target", "--store-gradients")
+        projected = ("--projection", "random", "--rank", "8", "--per-target", "--gradient-norm",
+                     "--store-gradients")
         with label(options, folder, "projected", *projected) as file:
             check_layout(file, "dot", "random")
             check_projection(file, rank=8)
