@@ -44,8 +44,7 @@ struct Command {
     process.arguments = arguments
     let folder = try TemporaryFolder()
     let (out, err) = (folder.path("out"), folder.path("err"))
-    FileManager.default.createFile(atPath: out, contents: nil)
-    FileManager.default.createFile(atPath: err, contents: nil)
+    for path in [out, err] { try Data().write(to: URL(fileURLWithPath: path)) }
     process.standardOutput = FileHandle(forWritingAtPath: out)
     process.standardError = FileHandle(forWritingAtPath: err)
     if let input {
