@@ -4,6 +4,7 @@ import Encoder
 import Formats
 import Foundation
 import LinFiK
+import Reporting
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -117,6 +118,24 @@ struct CompareCommand: ParsableCommand {
     configuration.showsTexts = !withoutTexts
     configuration.workers = common.threads
     return configuration
+  }
+}
+
+extension ComparisonError: ExitCoded {
+  var exitCode: Int32 {
+    switch self {
+    case .mismatch: Exit.usage
+    case .tooFewRows: Exit.badData
+    }
+  }
+}
+
+extension ReportingError: ExitCoded {
+  var exitCode: Int32 {
+    switch self {
+    case .cannotWrite: Exit.inputOutput
+    case .cannotRead: Exit.badData
+    }
   }
 }
 

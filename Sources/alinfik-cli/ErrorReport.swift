@@ -52,6 +52,13 @@ extension RecordError: ExitCoded {
   var exitCode: Int32 { Exit.badData }
 }
 
+extension TokenizerError: ExitCoded {
+  var exitCode: Int32 {
+    if case .missing = self { return Exit.missingInput }
+    return Exit.badData
+  }
+}
+
 extension JSONError: ExitCoded {
   var exitCode: Int32 { Exit.badData }
 }
