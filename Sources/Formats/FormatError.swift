@@ -34,6 +34,12 @@ package enum FormatError: Error, Equatable, CustomStringConvertible {
   /// The error for a system call that has just failed on `path`, from `errno`.
   static func system(_ path: String, _ doing: String, code: Int32 = errno) -> FormatError {
     if code == ENOENT || code == ENOTDIR { return .missing(path: path) }
-    return .inputOutput(path: path, reason: "cannot \(doing): \(String(cString: strerror(code)))")
+    return output(path, doing, code: code)
+  }
+
+  /// The same for a file that is written: a folder that is not there is no missing input.
+  static func output(_ path: String, _ doing: String, code: Int32 = errno) -> FormatError {
+    let reason = code == ENOENT ? "its folder does not exist" : String(cString: strerror(code))
+    return .inputOutput(path: path, reason: "cannot \(doing): \(reason)")
   }
 }

@@ -330,11 +330,11 @@ struct JSONParser {
     result.reserveCapacity(content.count)
     var index = 0
     while index < content.count {
-      guard content[index] == UInt8(ascii: "\\") else {
-        result.append(content[index])
-        index += 1
-        continue
-      }
+      let rest = UnsafeBufferPointer(rebasing: content[index...])
+      let plain = rest.firstIndex(of: UInt8(ascii: "\\")) ?? rest.count
+      result.append(contentsOf: UnsafeBufferPointer(rebasing: rest[..<plain]))
+      index += plain
+      if index == content.count { break }
       let kind = content[index + 1]
       index += 2
       switch kind {

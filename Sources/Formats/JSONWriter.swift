@@ -54,11 +54,19 @@ package struct JSONWriter {
   package mutating func write(_ text: ByteString) {
     bytes.append(UInt8(ascii: "\""))
     let content = text.isValidUTF8 ? text.bytes : Array(text.string.utf8)
-    for byte in content { appendEscaped(byte) }
+    content.withUnsafeBufferPointer { content in
+      var start = 0
+      for (index, byte) in content.enumerated() where byte < 0x20 || byte == 0x22 || byte == 0x5C {
+        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: content[start..<index]))
+        appendEscape(byte)
+        start = index + 1
+      }
+      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: content[start...]))
+    }
     bytes.append(UInt8(ascii: "\""))
   }
 
-  private mutating func appendEscaped(_ byte: UInt8) {
+  private mutating func appendEscape(_ byte: UInt8) {
     switch byte {
     case 0x22: append("\\\"")
     case 0x5C: append("\\\\")
@@ -67,10 +75,9 @@ package struct JSONWriter {
     case 0x0A: append("\\n")
     case 0x0C: append("\\f")
     case 0x0D: append("\\r")
-    case 0x00..<0x20:
+    default:
       append(byte < 0x10 ? "\\u000" : "\\u001")
       bytes.append(Array("0123456789abcdef".utf8)[Int(byte & 0xF)])
-    default: bytes.append(byte)
     }
   }
 }

@@ -94,7 +94,7 @@ package final class LabelJournal: Sendable {
     headerBytes = header.count
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     state = Mutex(State(places: [Int32](repeating: -1, count: shape.rows)))
-    if descriptor < 0 { throw .system(path, "create it") }
+    if descriptor < 0 { throw .output(path, "create it") }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       if errno == EWOULDBLOCK { throw .inputOutput(path: path, reason: "another process is writing it") }
       throw .system(path, "lock it")

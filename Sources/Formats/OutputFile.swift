@@ -24,7 +24,7 @@ package final class OutputFile {
     temporaryPath = isDirect ? path : path + ".tmp"
     if !isDirect { try Self.refuseExisting(path, force: force) }
     descriptor = isDirect ? open(path, O_WRONLY | O_CLOEXEC) : try Self.openLocked(temporaryPath)
-    if descriptor < 0 { throw .system(path, "open it for writing") }
+    if descriptor < 0 { throw .output(path, "open it for writing") }
     buffer.reserveCapacity(Self.bufferSize)
   }
 
@@ -52,7 +52,7 @@ package final class OutputFile {
   private static func openLocked(_ path: String) throws(FormatError) -> Int32 {
     while true {
       let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-      if descriptor < 0 { throw .system(path, "create it") }
+      if descriptor < 0 { throw .output(path, "create it") }
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         let code = errno
         close(descriptor)
@@ -137,7 +137,7 @@ package final class OutputFile {
   /// Renames a whole file to its final name and makes the folder's entry safe too.
   static func rename(_ temporary: String, to path: String, force: Bool) throws(FormatError) {
     try refuseExisting(path, force: force)
-    guard Glibc.rename(temporary, path) == 0 else { throw .system(path, "give it its name") }
+    guard Glibc.rename(temporary, path) == 0 else { throw .output(path, "give it its name") }
     let folder = open(URL(fileURLWithPath: path).deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
     guard folder >= 0 else { return }
     fsync(folder)
@@ -178,7 +178,7 @@ package final class OutputDirectory {
         try manager.removeItem(atPath: temporaryPath)
       }
     }
-    guard mkdir(temporaryPath, 0o777) == 0 else { throw .system(temporaryPath, "create it") }
+    guard mkdir(temporaryPath, 0o777) == 0 else { throw .output(temporaryPath, "create it") }
     try OutputFile.write([], to: temporaryPath + "/" + Self.unfinished)
   }
 
@@ -215,7 +215,7 @@ package final class OutputDirectory {
       }
     }
     guard rename(temporaryPath, path) == 0 else {
-      let error = FormatError.system(path, "give it its name")
+      let error = FormatError.output(path, "give it its name")
       if hasOld { rename(replaced, path) }
       throw error
     }

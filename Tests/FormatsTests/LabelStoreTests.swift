@@ -152,7 +152,10 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
     let path = try folder.write(String(repeating: "no journal ", count: 50), to: "other")
     #expect(throws: FormatError.self) { try open(path) }
     #expect(try folder.read("other").count == 550)
-    #expect(throws: FormatError.missing(path: "/nonexistent/j")) { try open("/nonexistent/j") }
+    let reason = "cannot create it: its folder does not exist"
+    #expect(throws: FormatError.inputOutput(path: "/nonexistent/j", reason: reason)) {
+      try open("/nonexistent/j")
+    }
   }
 
   @Test func numbersThatAreNotFiniteAreRefused() throws {

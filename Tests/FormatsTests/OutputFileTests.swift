@@ -64,7 +64,8 @@ import Testing
       return
     }
     try OutputFile.write([1, 2, 3], to: "/dev/null")
-    #expect(throws: FormatError.missing(path: "/nonexistent/out.tmp")) {
+    let reason = "cannot create it: its folder does not exist"
+    #expect(throws: FormatError.inputOutput(path: "/nonexistent/out.tmp", reason: reason)) {
       try OutputFile.write([1], to: "/nonexistent/out")
     }
   }
