@@ -10,11 +10,17 @@ struct HeadRegression: Sendable {
   init?(features: MatrixView, targets: [Double], lambda: Double) {
     let (n, width) = (features.rows, features.columns)
     precondition(n == targets.count && n > 0, "HeadRegression: \(n) rows, \(targets.count) targets")
-    let moments = (0..<width).map { column -> (mean: Double, deviation: Double) in
+    var moments = (0..<width).map { column -> (mean: Double, deviation: Double) in
       let values = (0..<n).map { Double(features[$0, column]) }
       let mean = values.reduce(0, +) / Double(n)
       let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(n)
-      return (mean, max(variance.squareRoot(), 1e-6))
+      return (mean, variance.squareRoot())
+    }
+    // Trained encoders have features that hardly vary; blown up to unit size they would get weights so large that
+    // the first step of fine-tuning ruins everything. Means and scaled sums have sizes of their own.
+    for half in [0..<width / 2, width / 2..<width] {
+      let typical = half.reduce(0) { $0 + moments[$1].deviation } / Double(half.count)
+      for column in half { moments[column].deviation = max(moments[column].deviation, 0.3 * typical, 1e-9) }
     }
     let standardised = Matrix(rows: n, columns: width)
     for row in 0..<n {

@@ -41,7 +41,7 @@ package struct Optimisation: Sendable {
   /// Of the topmost layer; each layer below has `layerDecay` times that of the one above.
   package var learningRate = 5e-5
   package var layerDecay = 0.9
-  package var headLearningRate = 5e-5
+  package var headLearningRate = 2e-4
   /// The share of steps over which the rate rises; then it falls along half a cosine to zero.
   package var warmUp = 0.1
   package var weightDecay = 0.01

@@ -44,7 +44,7 @@ struct TrainingSession {
     let training = features.view.selecting(parts.training)
     let targets = material.trainingRows.map(\.target)
     var chosen: (spearman: Double, head: HeadRegression)?
-    for lambda in [0.03, 0.1, 0.3, 1, 3] {
+    for lambda in [0.1, 0.3, 1, 3, 10] {
       guard let head = HeadRegression(features: training, targets: targets, lambda: lambda) else { continue }
       let value = validationSpearman(head(features.view.selecting(parts.validation)))
       if value > chosen?.spearman ?? -.infinity { chosen = (value, head) }
