@@ -21,6 +21,12 @@ unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 scripts/fetch-models smollm2 minilm corpora
 [ -f "$data/unseen.jsonl" ] && [ "$data/unseen.jsonl" -nt scripts/make-demo-corpus.py ] ||
   scripts/make-demo-corpus.py
+for made in "$run"/labels.h5*; do
+  if [ "$data/sample.jsonl" -nt "$made" ] && [ -e "$made" ]; then
+    echo "== the texts are newer than $made: starting over" >&2
+    rm -rf "$run"
+  fi
+done
 mkdir -p "$run"
 [ -x .build/release/alinfik ] || swift build -c release --product alinfik
 
@@ -46,7 +52,7 @@ stage label "$run/labels.h5" label --model "$model" --target "$data/target.jsonl
   --sample "$data/sample.jsonl" --output "$run/labels.h5" --max-tokens "$max_tokens" \
   --target-description "32 held-out posts of sci.space" "${resume[@]}"
 stage train "$run/valuator" train "$run/labels.h5" --output "$run/valuator" --init "$encoder" \
-  --test-rows 120
+  --test-rows 100
 stage score "$run/scored.jsonl" score "$run/valuator" "$data/unseen.jsonl" --output "$run/scored.jsonl"
 stage compare "$run/report/report.html" compare --model "$model" --target "$data/target.jsonl" \
   --sample "$data/sample.jsonl" --labels "$run/labels.h5" --valuator "$run/valuator" \

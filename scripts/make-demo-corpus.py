@@ -145,7 +145,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", default="1")
     parser.add_argument("--target", type=int, default=32, help="target posts (default 32)")
-    parser.add_argument("--sample", type=int, default=480, help="texts to label (default 480)")
+    parser.add_argument("--sample", type=int, default=400, help="texts to label (default 400)")
     parser.add_argument("--unseen", type=int, default=300, help="texts to score (default 300)")
     parser.add_argument("--max-characters", type=int, default=700, help="longest text (default 700)")
     options = parser.parse_args()
