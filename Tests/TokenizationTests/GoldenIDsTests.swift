@@ -75,4 +75,18 @@ import Tokenization
     #expect(tokenizer.maximumLength == 512)
     #expect(tokenizer.padToken == 0)
   }
+
+  static let smolLM2File = ProcessInfo.processInfo.environment["ALINFIK_SMOLLM2"]
+
+  @Test(
+    "SmolLM2's tokenizer from GGUF",
+    .enabled(if: GoldenIDsTests.smolLM2File != nil, "needs ALINFIK_SMOLLM2, SmolLM2-135M-Instruct as GGUF"))
+  func smolLM2FromGGUF() throws {
+    let tokenizer = try Tokenizer.load(try #require(Self.smolLM2File))
+    try Self.compare(tokenizer, with: try Self.golden("golden.json", "smollm2"))
+    #expect(tokenizer.eosToken == tokenizer.id(of: "<|im_end|>"))
+    let template = try #require(tokenizer.chatTemplate)
+    let known = try #require(try Self.read("chat.json")["templates"]?["smollm2"]?.byteString)
+    #expect(template.string.replacing("\\n", with: "\n") == known.string)
+  }
 }
