@@ -7,6 +7,7 @@ are kept in .cache/peers, named by a hash of all that they depend on.
 
 import argparse
 import hashlib
+import inspect
 import json
 import math
 import pathlib
@@ -110,9 +111,10 @@ def references(model_path, tokenizer_path):
 
 
 def cached_references(model_path, tokenizer_path):
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr((TARGETS, TEXTS, CHATS)).encode())
+    digest.update((inspect.getsource(references) + inspect.getsource(chat_ids)).encode())
     here = pathlib.Path(__file__).resolve().parent
-    for path in (model_path, tokenizer_path, __file__, here / "gguf_reader.py", here / "llama_reference.py"):
+    for path in (model_path, tokenizer_path, here / "gguf_reader.py", here / "llama_reference.py"):
         digest.update(hashlib.sha256(pathlib.Path(path).read_bytes()).digest())
     cache = ROOT / ".cache" / "peers" / f"smollm2-{digest.hexdigest()[:16]}.json"
     if not cache.exists():
