@@ -68,11 +68,6 @@ CK_DISPATCH void ck_gelu_backward(float *dx, const float *dy, const float *x, si
   }
 }
 
-CK_DISPATCH void ck_tanh(float *y, const float *x, size_t n) {
-  CK_IN_PLACE
-  for (size_t i = 0; i < n; i++) y[i] = 1.0f - 2.0f / (1.0f + ck_exp(2.0f * x[i]));
-}
-
 CK_DISPATCH void ck_rope(float *x, size_t stride, const float *cosine, const float *sine, float direction, size_t rows,
                          size_t heads, size_t half) {
   for (size_t r = 0; r < rows; r++) {

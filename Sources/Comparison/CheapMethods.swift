@@ -15,7 +15,7 @@ extension ComparisonRun {
     }
     let rows = valuator.card.rows
     let labelled = rows.training.count + rows.validation.count + rows.calibration.count
-    let training = valuator.card.metrics["seconds"]?.double
+    let training = valuator.card.metrics["training_seconds"]?.double
     return ComparedMethod(
       name: "ALinFiK", formula: "the trained valuator: an encoder that predicts the label from the text",
       role: .valuator, needs: .text, values: scores.value.map(\.value),

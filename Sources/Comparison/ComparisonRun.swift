@@ -77,7 +77,7 @@ package struct ComparisonRun {
   let configuration: ComparisonConfiguration
   let progress: (ComparisonProgress) throws -> Void
   private let sampleCount: Int
-  private let methodCount = 8
+  private var methodCount: Int { valuator == nil ? 7 : 8 }
 
   /// Throws `ComparisonError` where labels or valuator do not belong to this model and target, or too few rows are left.
   package init(
@@ -106,6 +106,11 @@ package struct ComparisonRun {
     if let card = valuator?.card, let path = valuatorPath {
       try check(path, "model", card.modelSHA256, model.sha256)
       try check(path, "target", card.targetSHA256, targets.sha256)
+      guard card.labelKind == LabelKind.dot.rawValue else {
+        throw ComparisonError.mismatch(
+          path: path,
+          what: "predicts '\(card.labelKind)' labels; compare holds 'dot' valuators against LinFiK")
+      }
     }
   }
 
@@ -119,6 +124,11 @@ package struct ComparisonRun {
         what:
           "holds '\(attributes.kind)' labels (projection \(attributes.projection)); exact 'dot' labels are wanted"
       )
+    }
+    guard attributes.extra["layers"] == configuration.layers else {
+      throw ComparisonError.mismatch(
+        path: labels.path,
+        what: "was made with --layers '\(attributes.extra["layers"] ?? "*")'; give compare the same")
     }
     guard attributes.maxTokens == configuration.maximumTokens else {
       throw ComparisonError.mismatch(
@@ -161,7 +171,7 @@ package struct ComparisonRun {
   private func comparedRow(_ record: Record) -> ComparedRow {
     let text = record.text.string
     return ComparedRow(
-      id: record.id.string, source: record.source?.string ?? "",
+      id: record.id.string, source: record.source?.string ?? "(no source)",
       excerpt: configuration.showsTexts ? String(text.prefix(240)) : nil)
   }
 

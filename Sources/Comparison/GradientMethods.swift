@@ -27,7 +27,7 @@ extension ComparisonRun {
     let target = try MeanGradient(
       of: watching, model: model.model, watched: watched, workers: configuration.workers,
       batchTokens: LabelDefaults.batchTokens)
-    let labels = try measured { try exactLabels(rows, target) }
+    let labels = try measured { try exactLabels(rows, target, model: model.model) }
     let steps = OneStepOracle(
       model: model.model, watched: watched, learningRate: configuration.oracleStep, difference: .central)
     let changes = try steps.values(
@@ -38,10 +38,6 @@ extension ComparisonRun {
         rows: chosen, actual: changes.map { $0 * configuration.oracleStep },
         predicted: labels.value.map { $0 * configuration.oracleStep }, stepSize: configuration.oracleStep),
       labelSeconds: labels.seconds, labelPeakBytes: labels.peakBytes, rows: count)
-  }
-
-  private func exactLabels(_ rows: [TokenizedSample], _ target: MeanGradient) throws -> [Double] {
-    try exactLabels(rows, target, model: model.model)
   }
 
   private func exactLabels(
@@ -75,12 +71,12 @@ extension ComparisonRun {
         of: targets.sequences, model: model.model, watched: watched, workers: configuration.workers,
         batchTokens: LabelDefaults.batchTokens)
     }
-    let labels = try measured { try exactLabels(samples.sequences, target.value) }
+    let labels = try measured { try exactLabels(samples.sequences, target.value, model: model.model) }
     return ComparedMethod(
       name: "LinFiK", formula: Self.linfikFormula, role: .reference, needs: .gradients, values: labels.value,
       cost: Cost(
-        seconds: labels.seconds, rows: samples.count, preparationSeconds: target.seconds,
-        peakMemoryBytes: labels.peakBytes))
+        seconds: labels.seconds, rows: samples.count,
+        peakMemoryBytes: [target.peakBytes, labels.peakBytes].compactMap { $0 }.max()))
   }
 
   /// The labels of the compared rows, if the label file has them all.
@@ -124,9 +120,10 @@ extension ComparisonRun {
         + "damping \(configuration.dampingFactor) × mean eigenvalue a layer",
       role: .influence, needs: .gradients, values: influence.value,
       cost: Cost(
-        seconds: prepared.seconds + influence.seconds, rows: samples.count,
-        peakMemoryBytes: influence.peakBytes, diskBytes: 4 * projection.width * samples.count,
-        note: "disk: the projected gradients, if they were kept"))
+        seconds: influence.seconds, rows: samples.count,
+        peakMemoryBytes: [prepared.peakBytes, influence.peakBytes].compactMap { $0 }.max(),
+        diskBytes: 4 * projection.width * samples.count,
+        note: "disk: the projected gradients, if kept"))
   }
 
   private static let tracinFormula = "sum over checkpoints c of η_c ⟨g_c(q), g_c(z)⟩"

@@ -36,8 +36,8 @@ package struct DistillationDataset: Sendable {
 }
 
 extension DistillationDataset {
-  /// The rows of one or more label files, in order. Throws where they were not made with the same kind, model and
-  /// target, for then their numbers do not mean the same.
+  /// The rows of one or more label files, in order. Throws where they were not made with the same kind, model,
+  /// target and options, for then their numbers do not mean the same.
   package init(labelFiles paths: [String]) throws {
     let files = try paths.map { try LabelFile(path: $0) }
     guard let first = files.first else { throw DistillError.options("no label file was given") }
@@ -46,6 +46,9 @@ extension DistillationDataset {
       for (what, one, other) in [
         ("kind", a.kind, b.kind), ("model", a.modelSHA256, b.modelSHA256),
         ("target", a.targetSHA256, b.targetSHA256),
+        ("layers", a.extra["layers"] ?? "", b.extra["layers"] ?? ""),
+        ("projection", "\(a.projection) \(a.rank) \(a.damping)", "\(b.projection) \(b.rank) \(b.damping)"),
+        ("precision", a.precision, b.precision), ("max_tokens", "\(a.maxTokens ?? 0)", "\(b.maxTokens ?? 0)"),
       ] where one != other {
         throw DistillError.different(file: file.path, other: first.path, what: what)
       }

@@ -44,7 +44,7 @@ package struct TrainingReport: Sendable {
       "test_spearman_within_source": number(valuator.withinSource.mean),
       "test_ndcg_at_10_percent": number(valuator.ndcg),
       "test_recall_at_10_percent": number(valuator.recall),
-      "validation_spearman": number(validationSpearman),
+      "validation_spearman": number(validationSpearman), "training_seconds": JSONValue(seconds),
     ]
   }
 

@@ -28,11 +28,17 @@ package struct EncoderConfiguration: Sendable, Equatable {
 
   package var headWidth: Int { hiddenSize / heads }
 
+  /// The weights of the word table and of the blocks' matrices.
+  var leastWeights: Int {
+    vocabularySize * hiddenSize + layers * hiddenSize * (4 * hiddenSize + 2 * intermediateSize)
+  }
+
   /// Reads a Hugging Face `config.json`; throws `EncoderError.unsupported` for what is no BERT of this kind.
   package init(json: JSONValue, path: String) throws {
     func number(_ key: String) throws -> Int {
-      guard let value = json[ByteString(key)]?.int, value > 0, value < 1 << 24 else {
-        throw EncoderError.malformed(path, "'\(key)' must be a positive number")
+      let most = key == "vocab_size" ? 1 << 22 : 1 << 14
+      guard let value = json[ByteString(key)]?.int, value > 0, value <= most else {
+        throw EncoderError.malformed(path, "'\(key)' must be within 1...\(most)")
       }
       return value
     }

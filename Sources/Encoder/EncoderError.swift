@@ -4,6 +4,8 @@ package enum EncoderError: Error, Equatable, CustomStringConvertible {
   case unsupported(_ place: String, _ reason: String)
   case missing(_ path: String, _ reason: String)
   case tampered(directory: String, file: String)
+  /// A score that is infinite or no number.
+  case notFinite
   case interrupted
 
   package var description: String {
@@ -16,6 +18,7 @@ package enum EncoderError: Error, Equatable, CustomStringConvertible {
       \(directory): '\(file)' is not the file this valuator was saved with (its SHA-256 differs from the one in \
       alinfik.json); copy the directory again, or train anew
       """
+    case .notFinite: "a score is not a finite number; the valuator's weights are broken: train anew"
     case .interrupted: "interrupted"
     }
   }

@@ -10,8 +10,15 @@ extension EncoderModel {
     let configurationPath = directory + "/config.json"
     let configuration = try EncoderConfiguration(
       json: JSONValue.read(path: configurationPath), path: configurationPath)
-    let model = EncoderModel(configuration: configuration)
     let file = try SafetensorsFile(path: directory + "/model.safetensors")
+    // Before any memory is taken: the weights must be there in about the number that the configuration claims.
+    let stored = file.tensors.reduce(0) { $0 + $1.elementCount }
+    guard configuration.leastWeights <= stored else {
+      throw EncoderError.malformed(
+        configurationPath,
+        "it claims at least \(configuration.leastWeights) weights, model.safetensors holds \(stored)")
+    }
+    let model = EncoderModel(configuration: configuration)
     let first = model.layout.wordEmbeddings.name
     let prefix = file.tensor(named: first) == nil && file.tensor(named: "bert." + first) != nil ? "bert." : ""
     for place in model.layout.encoderPlaces {

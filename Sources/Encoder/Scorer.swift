@@ -82,10 +82,13 @@ package final class Scorer {
     }
   }
 
+  /// The lines that are at hand, at least one: a slow pipe gets its scores as it goes.
   private func nextChunk(_ input: LineReader) throws -> [LineReader.Line] {
     var lines: [LineReader.Line] = []
     var bytes = 0
-    while lines.count < Self.chunkLines, bytes < Self.chunkBytes, let line = try input.next() {
+    while lines.count < Self.chunkLines, bytes < Self.chunkBytes, lines.isEmpty || !input.mayWait,
+      let line = try input.next()
+    {
       lines.append(line)
       bytes += line.bytes.count
     }
@@ -142,6 +145,7 @@ package final class Scorer {
     summary.tokens += score.tokens
     if score.isTruncated { summary.truncated += 1 }
     if !summary.shapes.contains(record.shape) { summary.shapes.append(record.shape) }
+    guard score.raw.isFinite, score.value.isFinite else { throw EncoderError.notFinite }
     let value = configuration.isRaw ? JSONValue(score.raw) : JSONValue(score.value)
     var changes: [(key: ByteString, value: JSONValue?)] = [(key: "alinfik_score", value: value)]
     changes += Self.ownKeys.map { (key: $0, value: nil) }

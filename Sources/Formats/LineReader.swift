@@ -50,6 +50,12 @@ package final class LineReader {
 
   deinit { block.deallocate() }
 
+  /// Whether the next line may have to be waited for: a pipe, and no whole line at hand.
+  package var mayWait: Bool {
+    guard fileSize == nil, held == nil, blankLines.isEmpty else { return false }
+    return unread.isEmpty || memchr(block.baseAddress! + unread.lowerBound, 0x0A, unread.count) == nil
+  }
+
   /// The next line, or nil at the end.
   package func next() throws(FormatError) -> Line? {
     if let number = blankLines.popFirst() { return (number, []) }

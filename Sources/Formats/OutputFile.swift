@@ -126,6 +126,18 @@ package final class OutputFile {
     descriptor = -1
   }
 
+  /// Keeps what was written, under the name `NAME.partial`, where work was broken off; nil where there is none.
+  package func setAside() -> String? {
+    guard descriptor >= 0, !isDirect, (try? flush()) != nil, lseek(descriptor, 0, SEEK_CUR) > 0 else {
+      return nil
+    }
+    let partial = path + ".partial"
+    guard Glibc.rename(temporaryPath, partial) == 0 else { return nil }
+    close(descriptor)
+    descriptor = -1
+    return partial
+  }
+
   /// Gives up: the temporary file goes.
   package func discard() {
     guard descriptor >= 0 else { return }

@@ -54,6 +54,7 @@ package struct Llama: CausalLanguageModel {
   /// that is not finite.
   package init(configuration c: LlamaConfiguration, weights: some WeightSource) throws {
     configuration = c
+    try weights.refuseBiases()
     embedding = try weights.matrix("model.embed_tokens.weight", rows: c.vocabularySize, columns: c.hiddenSize)
     head =
       c.tiesEmbeddings
@@ -77,7 +78,7 @@ package struct Llama: CausalLanguageModel {
           name: "model.layers.\(index).\(part.name).weight", inputWidth: columns, outputWidth: rows)
       }
     }
-    rope = RotaryEmbedding(headWidth: c.headWidth, theta: c.ropeTheta, positions: c.contextLength)
+    rope = RotaryEmbedding(headWidth: c.headWidth, theta: c.ropeTheta)
   }
 
   private init(
@@ -187,15 +188,18 @@ extension Llama {
     for (row, token) in batch.tokens.enumerated() {
       x.rows(row..<row + 1).copy(embedding.rows(Int(token)..<Int(token) + 1))
     }
+    let angles = rope.angles(positions: batch.longest)
     var saved: [Saved] = []
     for block in blocks {
       if saved.isEmpty || keepsActivations { saved.append(Saved(batch.tokenCount, c, arena)) }
-      forward(block, x, batch, saved[saved.count - 1], arena)
+      forward(block, x, batch, angles, saved[saved.count - 1], arena)
     }
     return (x, saved)
   }
 
-  private func forward(_ block: Block, _ x: Matrix, _ batch: TokenBatch, _ saved: Saved, _ arena: Arena) {
+  private func forward(
+    _ block: Block, _ x: Matrix, _ batch: TokenBatch, _ angles: RotaryAngles, _ saved: Saved, _ arena: Arena
+  ) {
     let mark = arena.mark
     let normed = arena.matrix(x.rows, x.columns)
     saved.input.copy(x.view)
@@ -203,8 +207,8 @@ extension Llama {
     gemm(normed.view, .no, block[.query], .yes, into: saved.query)
     gemm(normed.view, .no, block[.key], .yes, into: saved.key)
     gemm(normed.view, .no, block[.value], .yes, into: saved.value)
-    rope.rotate(saved.query, offsets: batch.offsets)
-    rope.rotate(saved.key, offsets: batch.offsets)
+    angles.rotate(saved.query, offsets: batch.offsets)
+    angles.rotate(saved.key, offsets: batch.offsets)
     attention(
       query: saved.query.view, key: saved.key.view, value: saved.value.view, offsets: batch.offsets,
       shape: configuration.attention, into: saved.attended, arena: arena)
@@ -268,8 +272,10 @@ extension Llama {
     dx.fill(0)
     rmsNormBackward(
       x.view, weight: finalNorm, inverseRMS: inverseRMS.view, outputGradient: dnormed.view, addingTo: dx)
+    let angles = rope.angles(positions: batch.longest)
     for index in blocks.indices.reversed() {
-      backward(blocks[index], saved[index], dx, batch, arena, isFirst: index == 0) { part, input, gradient in
+      backward(blocks[index], saved[index], dx, batch, angles, arena, isFirst: index == 0) {
+        part, input, gradient in
         observer.observe(
           layer: index * Part.allCases.count + part.rawValue, input: input.view,
           outputGradient: gradient.view,
@@ -282,13 +288,13 @@ extension Llama {
   /// Takes dx from a block's output to its input, in place. Below the first block nothing is watched, so there the
   /// last products are left out.
   private func backward(
-    _ block: Block, _ saved: Saved, _ dx: Matrix, _ batch: TokenBatch, _ arena: Arena, isFirst: Bool,
-    observe: (Part, Matrix, Matrix) -> Void
+    _ block: Block, _ saved: Saved, _ dx: Matrix, _ batch: TokenBatch, _ angles: RotaryAngles, _ arena: Arena,
+    isFirst: Bool, observe: (Part, Matrix, Matrix) -> Void
   ) {
     let mark = arena.mark
     let normed = arena.matrix(dx.rows, dx.columns)
     backwardFeedForward(block, saved, dx, normed, arena, observe)
-    backwardAttention(block, saved, dx, normed, batch, arena, isFirst: isFirst, observe)
+    backwardAttention(block, saved, dx, normed, batch, angles, arena, isFirst: isFirst, observe)
     arena.release(to: mark)
   }
 
@@ -315,8 +321,9 @@ extension Llama {
   }
 
   private func backwardAttention(
-    _ block: Block, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ batch: TokenBatch, _ arena: Arena,
-    isFirst: Bool, _ observe: (Part, Matrix, Matrix) -> Void
+    _ block: Block, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ batch: TokenBatch,
+    _ angles: RotaryAngles,
+    _ arena: Arena, isFirst: Bool, _ observe: (Part, Matrix, Matrix) -> Void
   ) {
     let c = configuration
     observe(.output, saved.attended, dx)
@@ -331,8 +338,8 @@ extension Llama {
       offsets: batch.offsets, shape: c.attention, queryGradient: dquery, keyGradient: dkey,
       valueGradient: dvalue,
       arena: arena)
-    rope.rotateBack(dquery, offsets: batch.offsets)
-    rope.rotateBack(dkey, offsets: batch.offsets)
+    angles.rotateBack(dquery, offsets: batch.offsets)
+    angles.rotateBack(dkey, offsets: batch.offsets)
 
     norm(saved.input, block.inputNorm, into: normed, inverseRMS: saved.inputInverseRMS)
     observe(.value, normed, dvalue)

@@ -82,6 +82,10 @@ package struct LlamaConfiguration: Sendable, Equatable {
     if let kind = value("rope.scaling.type")?.string, kind != "none" {
       throw ModelError.configuration(path, "rope scaling '\(kind)' is not supported")
     }
+    if let turned = value("rope.dimension_count")?.int, turned != headWidth {
+      throw ModelError.configuration(
+        path, "rotary positions on \(turned) of \(headWidth) features are not supported")
+    }
     if gguf.tensor(named: "rope_freqs.weight") != nil {
       throw ModelError.configuration(path, "rope frequency factors ('rope_freqs.weight') are not supported")
     }

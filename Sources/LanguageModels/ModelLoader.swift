@@ -23,8 +23,11 @@ package enum ModelLoader {
     else {
       return [path]
     }
-    return ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-      .map { "\(path)/\($0)" }.filter { FileManager.default.fileExists(atPath: $0) }
+    return [
+      "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+      "special_tokens_map.json", "chat_template.jinja",
+    ]
+    .map { "\(path)/\($0)" }.filter { FileManager.default.fileExists(atPath: $0) }
   }
 
   private static func loadDirectory(_ path: String) throws -> any CausalLanguageModel {

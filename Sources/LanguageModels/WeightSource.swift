@@ -6,11 +6,22 @@ package protocol WeightSource {
   /// The named tensor as a matrix (a vector is one row). Throws `ModelError` where it is missing, has another shape,
   /// or holds a value that is not finite.
   func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView
+  /// The file, for tensors that nobody asked for.
+  var file: any TensorFile { get }
+}
+
+extension WeightSource {
+  /// Throws where the file holds biases: a model that has them computes something else than is computed here.
+  func refuseBiases() throws {
+    if let bias = file.tensors.first(where: { $0.name.hasSuffix(".bias") }) {
+      throw ModelError.tensor(file.path, bias.name, "is a bias, and models with biases are not supported")
+    }
+  }
 }
 
 /// The tensors of a safetensors file, used in place where they are F32, else converted.
 package struct SafetensorsWeights: WeightSource {
-  let file: SafetensorsFile
+  package let file: any TensorFile
 
   package init(path: String) throws { file = try SafetensorsFile(path: path) }
 
@@ -21,7 +32,7 @@ package struct SafetensorsWeights: WeightSource {
 
 /// The tensors of a Llama GGUF file under their Hugging Face names.
 package struct GGUFWeights: WeightSource {
-  let file: GGUFFile
+  package let file: any TensorFile
   let configuration: LlamaConfiguration
 
   package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {

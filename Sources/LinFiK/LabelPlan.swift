@@ -67,6 +67,8 @@ extension LabelSummary {
 
 /// Operations a second of products like a layer's, `workers` side by side.
 private func productRate(workers: Int) throws -> Double {
+  // More workers than processors are no faster, and would make the measurement itself long.
+  let workers = min(workers, ProcessInfo.processInfo.activeProcessorCount)
   let (rows, width) = (256, 1024)
   var best = Double.infinity
   for _ in 0..<4 {

@@ -6,7 +6,7 @@ import TensorKernels
 ///
 /// The damping is each layer's own: `lambda = dampingFactor x mean eigenvalue of F`. With A the n x k matrix of a
 /// layer's projected gradients, `A (A^T A / n + lambda I)^-1 = n (A A^T + n lambda I)^-1 A` (Woodbury): where k, the
-/// square of the rank, exceeds n, the n x n system is far smaller. All of it in f64.
+/// square of the rank, exceeds n, the n x n system is far smaller; it is solved in f64.
 ///
 /// - Parameters:
 ///   - gradients: n x projection.width.

@@ -9,8 +9,6 @@ package struct MeanGradient: Sendable {
   package let layers: [MatrixView]
   /// `|G_l|^2`
   package let squaredNorms: [Double]
-  /// Each target's own mean token loss.
-  package let targetLosses: [Double]
 
   /// One forward and backward pass over the targets. There is one G whatever the number of workers, and it has the
   /// same bits: each layer takes the batches' parts in input order.
@@ -28,7 +26,6 @@ package struct MeanGradient: Sendable {
     }
     layers = sums.map(\.view)
     squaredNorms = layers.map { dot($0, $0) }
-    targetLosses = losses
     guard squaredNorms.allSatisfy(\.isFinite), losses.allSatisfy(\.isFinite) else {
       throw LabelError.notFinite("the target's gradient")
     }

@@ -7,8 +7,6 @@ package struct ProjectedInfluence: InfluenceMeasure {
   package let projection: LoGraProjection
   /// Each target's projected gradient, targets x width.
   package let targets: MatrixView
-  /// Each target's own mean token loss.
-  package let targetLosses: [Double]
   /// Their mean, 1 x width.
   package let meanTarget: MatrixView
   let model: any CausalLanguageModel
@@ -37,16 +35,15 @@ package struct ProjectedInfluence: InfluenceMeasure {
     let rows = try plan.map(workers: workers, progress: progress) { _, batch, workspace in
       let observer = ProjectedGradients(projection: projection, watched: watched, samples: batch.count)
       let losses = model.losses(of: batch, workspace: workspace, observer: observer)
-      return losses.indices.map { (losses[$0], observer.gradients.view.rows($0..<$0 + 1)) }
+      return losses.indices.map { observer.gradients.view.rows($0..<$0 + 1) }
     }
     let gradients = Matrix(rows: rows.count, columns: projection.width)
     let mean = Matrix(rows: 1, columns: projection.width)
     for (index, row) in rows.enumerated() {
-      gradients.rows(index..<index + 1).copy(row.1)
-      add(row.1, times: 1 / Float(rows.count), to: mean)
+      gradients.rows(index..<index + 1).copy(row)
+      add(row, times: 1 / Float(rows.count), to: mean)
     }
     self.targets = gradients.view
-    targetLosses = rows.map(\.0)
     meanTarget = mean.view
     meanSquaredNorms = Self.layerDots(mean.view, mean.view, projection)
     targetSquaredNorms =

@@ -111,7 +111,8 @@ package struct Tokenizer: Sendable {
 
   /// One more than the largest id: how many rows an embedding needs.
   package var vocabularySize: Int {
-    max(model.vocabulary.idLimit, (added.tokens.keys.max().map { Int($0) } ?? -1) + 1)
+    let others = Array(added.tokens.keys) + postProcessor.prefix + postProcessor.suffix
+    return max(model.vocabulary.idLimit, (others.max().map { Int($0) } ?? -1) + 1)
   }
 
   package var bosToken: Int32? { specialTokens.beginning }

@@ -6,7 +6,7 @@ struct CommonOptions: ParsableArguments {
   @Option(help: "Every random choice follows from this number.")
   var seed: UInt64 = 0
 
-  @Option(help: "Worker threads (default: the processors this process may use).")
+  @Option(help: "Worker threads; by default the processors this process may use.")
   var threads: Int = ProcessInfo.processInfo.activeProcessorCount
 
   @Flag(help: "No progress, only warnings and errors.")

@@ -74,6 +74,10 @@ struct ErrorReport {
       Alinfik.exit(withError: error)
     }
     if isClosedPipe { Foundation.exit(0) }
+    if let error = error as? CocoaError {
+      Terminal.write("error: \(error.filePath.map { $0 + ": " } ?? "")\(error.localizedDescription)\n")
+      Foundation.exit(Exit.inputOutput)
+    }
     Terminal.write("error: \(error)\n")
     Foundation.exit((error as? any ExitCoded)?.exitCode ?? Exit.internalError)
   }

@@ -63,7 +63,7 @@ struct LabelCommand: ParsableCommand {
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
     if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
-    let (model, targets, samples) = try input.load(terminal, force: common.force)
+    let (model, targets, samples) = try input.load(terminal, force: common.force || resume)
     let labels = try LabelRun(
       model: model, targets: targets, samples: samples, configuration: labelConfiguration)
     let plan = try LabelPlan(labels, workers: common.threads)
@@ -102,9 +102,13 @@ extension LabelKind: ExpressibleByArgument {}
 
 /// The command as typed, file names without folders: it may be published with the labels.
 func commandLineWithoutFolders() -> String {
-  (["alinfik"]
-    + CommandLine.arguments.dropFirst().map { $0.contains("/") ? ($0 as NSString).lastPathComponent : $0 })
-    .joined(separator: " ")
+  let arguments = CommandLine.arguments.dropFirst().map { argument -> String in
+    // Words with a slash between spaces are prose, such as a target's description.
+    guard argument.contains("/"), !argument.contains(" ") else { return argument }
+    let option = argument.hasPrefix("--") ? argument.prefix { $0 != "=" } + "=" : ""
+    return option + (String(argument.dropFirst(option.count)) as NSString).lastPathComponent
+  }
+  return (["alinfik"] + arguments).joined(separator: " ")
 }
 
 /// One line that follows a label run; without a terminal, a line every tenth of the way.

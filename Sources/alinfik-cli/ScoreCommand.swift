@@ -78,8 +78,18 @@ struct ScoreCommand: ParsableCommand {
   private func together(_ scorer: Scorer, _ terminal: Terminal) throws {
     let file = try output.map { try OutputFile(path: $0, force: common.force) }
     let sink: any LineOutput = file ?? StandardOutput()
-    for path in files.isEmpty ? ["-"] : files { try score(path, scorer, into: sink, terminal) }
+    try keepingPartial(file, terminal) {
+      for path in files.isEmpty ? ["-"] : files { try score(path, scorer, into: sink, terminal) }
+    }
     try file?.commit()
+  }
+
+  /// Runs `body`; when it is broken off, what was scored so far stays beside the output's name.
+  private func keepingPartial(_ file: OutputFile?, _ terminal: Terminal, _ body: () throws -> Void) throws {
+    do { try body() } catch {
+      if let kept = file?.setAside() { terminal.warn("what was scored before is in \(kept)") }
+      throw error
+    }
   }
 
   /// Each input into a file of its name without `.gz` or `.zst`.
@@ -95,7 +105,7 @@ struct ScoreCommand: ParsableCommand {
     for name in names { try OutputFile.refuseExisting("\(folder)/\(name)", force: common.force) }
     for (path, name) in zip(files, names) {
       let file = try OutputFile(path: "\(folder)/\(name)", force: common.force)
-      try score(path, scorer, into: file, terminal)
+      try keepingPartial(file, terminal) { try score(path, scorer, into: file, terminal) }
       try file.commit()
     }
   }
@@ -142,7 +152,7 @@ extension EncoderError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .missing: Exit.missingInput
-    case .malformed, .unsupported, .tampered: Exit.badData
+    case .malformed, .unsupported, .tampered, .notFinite: Exit.badData
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }

@@ -1,27 +1,49 @@
 import Foundation
+import Logging
 import Synchronization
 
 /// Progress, counts and warnings: standard error only, standard output carries data.
 struct Terminal: Sendable {
-  let isQuiet: Bool
+  private let logger: Logger
 
-  /// Whether standard error is a terminal, where a line may be rewritten.
-  private static let isInteractive = isatty(STDERR_FILENO) == 1
-
-  /// A line that stays.
-  func say(_ line: String) {
-    if !isQuiet { Self.write((Self.isInteractive ? "\r\u{1B}[K" : "") + line + "\n") }
+  init(isQuiet: Bool) {
+    var logger = Logger(label: "alinfik") { _ in StandardErrorHandler() }
+    logger.logLevel = isQuiet ? .warning : .info
+    self.logger = logger
   }
 
+  /// Whether standard error is a terminal, where a line may be rewritten.
+  fileprivate static let isInteractive = isatty(STDERR_FILENO) == 1
+
+  /// A line that stays.
+  func say(_ line: String) { logger.info("\(line)") }
+
   /// A line that stays even with `--quiet`.
-  func warn(_ line: String) { Self.write((Self.isInteractive ? "\r\u{1B}[K" : "") + "warning: \(line)\n") }
+  func warn(_ line: String) { logger.warning("\(line)") }
 
   /// A line that the next one replaces; where nothing can be replaced it is not shown.
   func progress(_ line: String) {
-    if !isQuiet && Self.isInteractive { Self.write("\r\u{1B}[K\(line)") }
+    if logger.logLevel <= .info && Self.isInteractive { Self.write("\r\u{1B}[K\(line)") }
   }
 
-  static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  /// A closed or full standard error is no reason to stop working.
+  static func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
+}
+
+/// Writes messages as a person reads them: warnings say so, the rest is the bare line.
+private struct StandardErrorHandler: LogHandler {
+  var logLevel = Logger.Level.info
+  var metadata: Logger.Metadata = [:]
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let clear = Terminal.isInteractive ? "\r\u{1B}[K" : ""
+    Terminal.write("\(clear)\(event.level >= .warning ? "\(event.level): " : "")\(event.message)\n")
+  }
 }
 
 /// Whether a tenth of the work has been finished since last asked.

@@ -66,6 +66,13 @@ struct TrainCommand: ParsableCommand {
     if (initial == nil) == (tokenizer == nil) {
       throw ValidationError("give either --init ENCODER or, to begin from random weights, --tokenizer PATH")
     }
+    if !(1...256).contains(layers) || !(1...16384).contains(hiddenSize) || !(1...1024).contains(heads) {
+      throw ValidationError(
+        "--layers is within 1...256, --hidden-size within 1...16384, --heads within 1...1024")
+    }
+    if !learningRate.isFinite || learningRate > 1 {
+      throw ValidationError("--learning-rate \(learningRate): at most 1")
+    }
     if epochs < 1 || patience < 1 || batchRows < 1 || learningRate <= 0 || (testRows ?? 0) < 0 {
       throw ValidationError("--epochs, --patience, --batch-rows and --learning-rate are above zero")
     }

@@ -31,9 +31,6 @@ void ck_gelu(float *y, const float *x, size_t n);
 // dx = dy (Phi(x) + x phi(x)); may alias dy.
 void ck_gelu_backward(float *dx, const float *dy, const float *x, size_t n);
 
-// tanh by exp; may alias.
-void ck_tanh(float *y, const float *x, size_t n);
-
 // y = x / rms(x) * w a row; inverse_rms[rows] is kept for backward.
 void ck_rms_norm(float *y, float *inverse_rms, const float *x, const float *w, float epsilon, size_t rows, size_t columns);
 // dx += backward of rms norm (adds to dx).

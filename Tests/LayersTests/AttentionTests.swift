@@ -1,0 +1,153 @@
+import Foundation
+import Layers
+import TensorKernels
+import Testing
+
+/// Attention, norms, rotary positions and the head against their definitions and finite differences.
+@Suite struct AttentionTests {
+  private let shape: AttentionShape
+  private let offsets = [0, 4, 4, 9]
+  private let q: Matrix
+  private let k: Matrix
+  private let v: Matrix
+  private let upstream: Matrix
+
+  init() {
+    shape = AttentionShape(heads: 4, keyValueHeads: 2, headWidth: 3, isCausal: true)
+    var generator = SeededGenerator(seed: 11)
+    func random(_ columns: Int) -> Matrix {
+      Matrix(rows: 9, columns: columns, values: (0..<9 * columns).map { _ in Float(generator.normal()) })
+    }
+    q = random(12)
+    k = random(6)
+    v = random(6)
+    upstream = random(12)
+  }
+
+  private func output(_ shape: AttentionShape) -> Matrix {
+    let result = Matrix(rows: 9, columns: 12)
+    attention(
+      query: q.view, key: k.view, value: v.view, offsets: offsets, shape: shape, into: result,
+      arena: Arena(capacity: shape.forwardScratch(length: 5)))
+    return result
+  }
+
+  /// `softmax(q k / sqrt(d)) v` position by position, in f64.
+  private func expected(row: Int, head: Int, feature: Int, causal: Bool) -> Double {
+    let sequence = row < 4 ? 0..<4 : 4..<9
+    let shared = head / 2
+    let visible = sequence.filter { !causal || $0 <= row }
+    let scores = visible.map { other in
+      (0..<3).reduce(0.0) { $0 + Double(q[row, head * 3 + $1]) * Double(k[other, shared * 3 + $1]) }
+        / 3.0.squareRoot()
+    }
+    let total = scores.reduce(0) { $0 + exp($1) }
+    return zip(visible, scores).reduce(0) { $0 + exp($1.1) / total * Double(v[$1.0, shared * 3 + feature]) }
+  }
+
+  @Test(arguments: [true, false]) func attentionEqualsItsDefinition(_ causal: Bool) {
+    let result = output(AttentionShape(heads: 4, keyValueHeads: 2, headWidth: 3, isCausal: causal))
+    for row in 0..<9 {
+      for head in 0..<4 {
+        for feature in 0..<3 {
+          let value = expected(row: row, head: head, feature: feature, causal: causal)
+          #expect(abs(Double(result[row, head * 3 + feature]) - value) < 1e-5)
+        }
+      }
+    }
+  }
+
+  @Test func attentionBackwardEqualsFiniteDifferences() {
+    let gradients = [12, 6, 6].map { Matrix(rows: 9, columns: $0) }
+    for gradient in gradients { gradient.fill(7) }  // They are written, not added to.
+    attentionBackward(
+      query: q.view, key: k.view, value: v.view, outputGradient: upstream.view, offsets: offsets,
+      shape: shape,
+      queryGradient: gradients[0], keyGradient: gradients[1], valueGradient: gradients[2],
+      arena: Arena(capacity: shape.backwardScratch(length: 5)))
+    for (input, gradient) in zip([q, k, v], gradients) {
+      for (row, column) in [(0, 0), (3, 5), (4, 2), (8, 4), (6, 1)] {
+        let difference = slope(of: { dot(output(shape).view, upstream.view) }, at: input, row, column)
+        #expect(abs(difference - Double(gradient[row, column])) < 2e-3, "(\(row), \(column))")
+      }
+    }
+  }
+
+  /// Central difference of a function of one entry.
+  private func slope(of value: () -> Double, at matrix: Matrix, _ row: Int, _ column: Int) -> Double {
+    let before = matrix[row, column]
+    matrix[row, column] = before + 1e-2
+    let up = value()
+    matrix[row, column] = before - 1e-2
+    let down = value()
+    matrix[row, column] = before
+    return (up - down) / 2e-2
+  }
+
+  @Test func rmsNormBackwardEqualsFiniteDifferences() {
+    let weight = Matrix(rows: 1, columns: 12, values: (0..<12).map { 0.5 + Float($0) * 0.1 })
+    let inverse = Matrix(rows: 1, columns: 9)
+    let y = Matrix(rows: 9, columns: 12)
+    func norm() { rmsNorm(q.view, weight: weight.view, epsilon: 1e-5, into: y, inverseRMS: inverse) }
+    norm()
+    let mean = (0..<12).reduce(0.0) { $0 + Double(q[2, $1]) * Double(q[2, $1]) } / 12
+    #expect(abs(Double(y[2, 5]) - Double(q[2, 5]) / (mean + 1e-5).squareRoot() * Double(weight[0, 5])) < 1e-5)
+    let gradient = Matrix(rows: 9, columns: 12)
+    gradient.fill(1)  // It is added to.
+    rmsNormBackward(
+      q.view, weight: weight.view, inverseRMS: inverse.view, outputGradient: upstream.view, addingTo: gradient
+    )
+    for (row, column) in [(0, 0), (5, 7), (8, 11)] {
+      let difference = slope(
+        of: {
+          norm()
+          return dot(y.view, upstream.view)
+        }, at: q, row, column)
+      #expect(abs(difference + 1 - Double(gradient[row, column])) < 2e-3)
+    }
+  }
+
+  @Test func rotationKeepsLengthsAndDependsOnDistanceAlone() {
+    let rope = RotaryEmbedding(headWidth: 4, theta: 100).angles(positions: 6)
+    let x = Matrix(rows: 6, columns: 4)
+    for row in 0..<6 { for column in 0..<4 { x[row, column] = [0.3, -1, 2, 0.7][column] } }
+    rope.rotate(x, offsets: [0, 6])
+    func product(_ a: Int, _ b: Int) -> Double { dot(x.view.rows(a..<a + 1), x.view.rows(b..<b + 1)) }
+    #expect(abs(product(0, 2) - product(3, 5)) < 1e-5)
+    #expect(abs(product(4, 4) - product(0, 0)) < 1e-5)
+    #expect(abs(product(0, 2) - product(0, 3)) > 1e-3)
+    #expect(abs(Double(x[1, 0]) - (0.3 * cos(1) - 2 * sin(1))) < 1e-6, "halves turn together, not neighbours")
+    rope.rotateBack(x, offsets: [0, 6])
+    #expect(abs(x[5, 2] - 2) < 1e-6)
+  }
+
+  @Test func headCrossEntropyEqualsItsDefinition() {
+    let predictions = [
+      PredictedToken(row: 0, token: 2, sample: 0, weight: 0.5),
+      PredictedToken(row: 1, token: 0, sample: 0, weight: 0.5),
+      PredictedToken(row: 8, token: 4, sample: 1, weight: 1),
+    ]
+    let head = k.rows(0..<5)
+    let hidden = v
+    let gradient = Matrix(rows: 9, columns: 6)
+    let arena = Arena(capacity: headCrossEntropyScratch(width: 6, vocabulary: 5))
+    func losses(_ gradient: Matrix?) -> [Double] {
+      headCrossEntropy(
+        hidden: hidden.view, head: head.view, predictions: predictions, samples: 2, hiddenGradient: gradient,
+        arena: arena)
+    }
+    let found = losses(gradient)
+    let logits = (0..<5).map { token in
+      (0..<6).reduce(0.0) { $0 + Double(hidden[8, $1]) * Double(head[token, $1]) }
+    }
+    #expect(abs(found[1] - (log(logits.reduce(0) { $0 + exp($1) }) - logits[4])) < 1e-5)
+    #expect(losses(nil) == found)
+    for (row, column) in [(0, 1), (1, 5), (8, 3), (4, 0)] {
+      let difference = slope(of: { losses(nil).reduce(0, +) }, at: hidden, row, column)
+      #expect(abs(difference - Double(gradient[row, column])) < 2e-3)
+    }
+    #expect(
+      gradient.rows(4..<5).view.values.allSatisfy { $0 == 0 }, "a state that predicts nothing has no gradient"
+    )
+  }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import Synchronization
+import TensorKernels
+import Testing
+
+/// The vector loops against libm, over lengths that are no multiple of a vector.
+@Suite struct ElementwiseTests {
+  private let values: [Float] = (0..<203).map { Float($0 - 101) * 0.11 }
+
+  private func row(_ values: [Float]) -> Matrix { Matrix(rows: 1, columns: values.count, values: values) }
+
+  @Test func geluAndItsSlope() {
+    let y = row(values)
+    gelu(row(values).view, into: y)
+    let slope = row(values.map { _ in 1 })
+    geluBackward(row(values).view, outputGradient: slope.view, into: slope)
+    for (i, x) in values.map(Double.init).enumerated() {
+      let cdf = 0.5 * erfc(-x / 2.0.squareRoot())
+      let pdf = exp(-x * x / 2) / (2 * Double.pi).squareRoot()
+      #expect(abs(Double(y[0, i]) - x * cdf) < 3e-6 * max(1, abs(x)))
+      #expect(abs(Double(slope[0, i]) - (cdf + x * pdf)) < 3e-6)
+    }
+  }
+
+  @Test func swigluAndItsSlopesInPlace() {
+    let up = values.map { 0.3 - $0 * 0.01 }
+    let h = row(values)
+    siluMultiply(gate: row(values).view, up: row(up).view, into: h)
+    let (dgate, dup) = (row(values), row(up))
+    siluMultiplyBackward(gate: dgate, up: dup, outputGradient: row(values.map { _ in 1 }).view)
+    for (i, g) in values.map(Double.init).enumerated() {
+      let u = Double(up[i])
+      let s = 1 / (1 + exp(-g))
+      #expect(abs(Double(h[0, i]) - g * s * u) < 1e-5 * max(1, abs(g * u)))
+      #expect(abs(Double(dup[0, i]) - g * s) < 1e-5 * max(1, abs(g)))
+      #expect(abs(Double(dgate[0, i]) - u * s * (1 + g * (1 - s))) < 1e-5 * max(1, abs(u)))
+    }
+  }
+
+  @Test func dotAddScaleAndFinite() {
+    let x = row(values)
+    let exact = values.reduce(0.0) { $0 + Double($1) * Double($1) }
+    #expect(abs(dot(x.view, x.view) - exact) < 1e-5 * exact)
+    let y = row(values)
+    add(x.view, times: -1, to: y)
+    #expect(y.view.values.allSatisfy { $0 == 0 })
+    scale(x, by: 2)
+    #expect(x[0, 7] == 2 * values[7])
+    #expect(allFinite(x.view))
+    for bad in [Float.nan, .infinity, -.infinity] {
+      x[0, 202] = bad
+      #expect(!allFinite(x.view))
+    }
+  }
+
+  @Test func parallelMapKeepsOrderAndTheFirstError() throws {
+    struct Failure: Error {}
+    let squares = try parallelMap(count: 1000, workers: 3) { _, index in index * index }
+    #expect(squares == (0..<1000).map { $0 * $0 })
+    let started = Atomic<Int>(0)
+    #expect(throws: Failure.self) {
+      try parallelForEach(count: 1_000_000, workers: 2) { _, index in
+        started.add(1, ordering: .relaxed)
+        if index == 10 { throw Failure() }
+      }
+    }
+    #expect(started.load(ordering: .relaxed) < 1_000_000, "after an error no more work is handed out")
+  }
+
+  @Test func randomNumbersFollowTheSeedAndTheirLaws() {
+    var a = SeededGenerator(seed: 5, stream: "x")
+    var b = SeededGenerator(seed: 5, stream: "x")
+    var c = SeededGenerator(seed: 5, stream: "y")
+    let draws = (0..<20000).map { _ in a.normal() }
+    #expect(draws.prefix(50).elementsEqual((0..<50).map { _ in b.normal() }))
+    #expect(draws[0] != c.normal())
+    let mean = draws.reduce(0, +) / 20000
+    let variance = draws.reduce(0) { $0 + $1 * $1 } / 20000
+    #expect(abs(mean) < 0.03 && abs(variance - 1) < 0.05)
+  }
+}
