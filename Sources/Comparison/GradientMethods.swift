@@ -76,7 +76,8 @@ extension ComparisonRun {
       name: "LinFiK", formula: Self.linfikFormula, role: .reference, needs: .gradients, values: labels.value,
       cost: Cost(
         seconds: labels.seconds, rows: samples.count,
-        peakMemoryBytes: [target.peakBytes, labels.peakBytes].compactMap { $0 }.max()))
+        peakMemoryBytes: [target.peakBytes, labels.peakBytes].compactMap { $0 }.max(),
+        note: self.labels == nil ? nil : "computed here: the label file lacks some of the rows"))
   }
 
   /// The labels of the compared rows, if the label file has them all.

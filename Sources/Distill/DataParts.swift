@@ -1,4 +1,4 @@
-/// Which rows train, stop, calibrate and test a valuator, decided by each text's SHA-256 alone: no row changes its
+/// Which rows train, stop, calibrate and test a valuator, decided by the order of the texts' SHA-256: no row changes its
 /// part because of another seed, and equal texts never stand on two sides.
 package struct DataParts: Sendable, Equatable {
   package var training: [Int]

@@ -52,8 +52,6 @@ package struct Optimisation: Sendable {
   package var pairwise = 0.0
   /// Extra weight of pairs from the same source in the pairwise loss.
   package var withinSource = 0.0
-  /// Decay a step of the running mean of weights that is kept; 0 keeps the weights themselves.
-  package var averaging = 0.0
   /// Begin the head from a ridge regression on the frozen encoder's features.
   package var fitsHeadFirst = true
 

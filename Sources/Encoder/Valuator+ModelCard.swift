@@ -63,7 +63,7 @@ extension Valuator {
 }
 
 extension String {
-  /// Four significant decimals, as a table shows them.
+  /// Four decimals, as a table shows them.
   init(rounding value: Double) {
     let scaled = (value * 10_000).rounded() / 10_000
     self = "\(scaled)"
