@@ -12,7 +12,7 @@ label() {
     --max-tokens 192 --seed 1 --output "$output" "$@"
 }
 label "$runs/dot.h5" --kind dot
-for rank in 16 34; do
+for rank in 34; do
   label "$runs/random-$rank.h5" --kind dot --projection random --rank "$rank"
   "$python" "$repository/experiments/agreement.py" "$runs/dot.h5" "$runs/random-$rank.h5" > "$runs/random-$rank.json"
 done
