@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""How far two label files agree: Spearman overall, within each source, and the mean within source, as JSON.
+"""How far two label files agree on the rows of the second, as JSON: Spearman overall, within each source, and the mean
+within source.
 
     python3 experiments/agreement.py reference.h5 other.h5 [--dataset labels]
 
@@ -9,7 +10,6 @@ Needs h5py (make check-peers builds an environment that has it: .cache/peers-ven
 import argparse
 import json
 import math
-import os
 
 import h5py
 
@@ -64,13 +64,15 @@ def main():
     parser.add_argument("--dataset", default="labels")
     options = parser.parse_args()
     with h5py.File(options.reference) as a, h5py.File(options.other) as b:
-        if list(a["ids"][:]) != list(b["ids"][:]):
-            raise SystemExit("the two files do not hold the same rows")
+        places = {name: place for place, name in enumerate(a["ids"][:])}
+        ids = list(b["ids"][:])
+        if not all(name in places for name in ids):
+            raise SystemExit("the reference does not hold every row of the other file")
+        exact = a["labels"][:]
         result = agreement(
-            a["labels"][:].tolist(), b[options.dataset][:].tolist(), list(a["sources"].asstr()[:])
+            [float(exact[places[name]]) for name in ids], b[options.dataset][:].tolist(),
+            list(b["sources"].asstr()[:]),
         )
-        result["bytes"] = {os.path.basename(options.reference): os.path.getsize(options.reference),
-                           os.path.basename(options.other): os.path.getsize(options.other)}
     print(json.dumps(result, indent=2))
 
 
