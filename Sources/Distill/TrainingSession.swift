@@ -34,8 +34,8 @@ struct TrainingSession {
 
   // MARK: The frozen encoder
 
-  /// Fits the head by ridge on the untouched encoder, the penalty chosen on the validation rows, and makes it the
-  /// head to begin from. Returns its predictions for every row.
+  /// Fits the head by ridge on the untouched encoder. Returns the predictions for every row of the one whose penalty
+  /// is best on the validation rows; a strongly penalised one becomes the head to begin from.
   mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> [Double] {
     let started = DispatchTime.now()
     let parts = material.parts
@@ -44,20 +44,26 @@ struct TrainingSession {
     let training = features.view.selecting(parts.training)
     let targets = material.trainingRows.map(\.target)
     var chosen: (spearman: Double, head: HeadRegression)?
-    for lambda in [0.1, 0.3, 1, 3, 10] {
+    for lambda in [0.1, 0.3, 1, 3, Self.firstHeadPenalty] {
       guard let head = HeadRegression(features: training, targets: targets, lambda: lambda) else { continue }
       let value = validationSpearman(head(features.view.selecting(parts.validation)))
       if value > chosen?.spearman ?? -.infinity { chosen = (value, head) }
+      if lambda == Self.firstHeadPenalty && settings.fitsHeadFirst { begin(with: head, spearman: value) }
     }
     guard let chosen else { throw DistillError.diverged(step: 0) }
-    if settings.fitsHeadFirst {
-      let weight = model.parameters.matrix(model.layout.headWeight)
-      for (index, value) in chosen.head.weights.enumerated() { weight[0, index] = Float(value) }
-      model.parameters.matrix(model.layout.headBias)[0, 0] = Float(chosen.head.bias)
-      keepBest(chosen.spearman, epoch: 0)
-    }
     progress(.headFitted(validationSpearman: chosen.spearman, seconds: seconds(since: started)))
     return chosen.head(features.view)
+  }
+
+  /// A head that fits the training rows as far as it can leaves fine-tuning nothing to learn from; this penalty
+  /// ranks nearly as well and keeps the weights small.
+  private static let firstHeadPenalty = 10.0
+
+  private mutating func begin(with head: HeadRegression, spearman: Double) {
+    let weight = model.parameters.matrix(model.layout.headWeight)
+    for (index, value) in head.weights.enumerated() { weight[0, index] = Float(value) }
+    model.parameters.matrix(model.layout.headBias)[0, 0] = Float(head.bias)
+    keepBest(spearman, epoch: 0)
   }
 
   // MARK: Fine-tuning
