@@ -6,8 +6,9 @@ struct HeadRegression: Sendable {
   let weights: [Double]
   let bias: Double
 
-  /// Fits `min |y - Z b|^2 + lambda n |b|^2` on standardised features Z, in f64. features: n x width.
-  init?(features: MatrixView, targets: [Double], lambda: Double) {
+  /// Fits `min |y - Z b|^2 + lambda n |b|^2` on standardised features Z, in f64. features: n x width; the column
+  /// `length` is hardly penalised.
+  init?(features: MatrixView, targets: [Double], lambda: Double, length: Int) {
     let (n, width) = (features.rows, features.columns)
     precondition(n == targets.count && n > 0, "HeadRegression: \(n) rows, \(targets.count) targets")
     var moments = (0..<width).map { column -> (mean: Double, deviation: Double) in
@@ -18,10 +19,13 @@ struct HeadRegression: Sendable {
     }
     // Trained encoders have features that hardly vary; blown up to unit size they would get weights so large that
     // the first step of fine-tuning ruins everything. Means and scaled sums have sizes of their own.
+    let lengthDeviation = moments[length].deviation
     for half in [0..<width / 2, width / 2..<width] {
       let typical = half.reduce(0) { $0 + moments[$1].deviation } / Double(half.count)
       for column in half { moments[column].deviation = max(moments[column].deviation, 0.3 * typical, 1e-9) }
     }
+    // Ten times the size is a hundredth of the penalty.
+    moments[length].deviation = max(lengthDeviation, 1e-3) / 10
     let standardised = Matrix(rows: n, columns: width)
     for row in 0..<n {
       for column in 0..<width {

@@ -39,13 +39,15 @@ struct TrainingSession {
   mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> [Double] {
     let started = DispatchTime.now()
     let parts = material.parts
+    let length = model.configuration.hiddenSize + model.openLengthDimension()
     let features = try model.features(
       material.ids, workers: configuration.workers, workspaces: workspaces)
     let training = features.view.selecting(parts.training)
     let targets = material.trainingRows.map(\.target)
     var chosen: (spearman: Double, head: HeadRegression)?
     for lambda in [0.1, 0.3, 1, 3, Self.firstHeadPenalty] {
-      guard let head = HeadRegression(features: training, targets: targets, lambda: lambda) else { continue }
+      guard let head = HeadRegression(features: training, targets: targets, lambda: lambda, length: length)
+      else { continue }
       let value = validationSpearman(head(features.view.selecting(parts.validation)))
       if value > chosen?.spearman ?? -.infinity { chosen = (value, head) }
       if lambda == Self.firstHeadPenalty && settings.fitsHeadFirst { begin(with: head, spearman: value) }

@@ -40,6 +40,20 @@ package struct EncoderModel: Sendable {
     }
   }
 
+  /// Gives the features an exact view of the length: one dimension of the last norm is made 1 for every token, so that
+  /// it pools to 1 and `sqrt(n)`. Returns its number.
+  ///
+  /// It is the dimension whose norm weight is smallest; MiniLM has some that are zero in every text. Without it the
+  /// length is only a direction blurred by content, and within a source it is the strongest sign there is.
+  package func openLengthDimension() -> Int {
+    let last = layout.layers.last!
+    let weight = parameters.matrix(last.outputNormWeight)
+    let dimension = (0..<weight.columns).min { abs(weight[0, $0]) < abs(weight[0, $1]) }!
+    weight[0, dimension] = 0
+    parameters.matrix(last.outputNormBias)[0, dimension] = 1
+    return dimension
+  }
+
   var attentionShape: AttentionShape {
     AttentionShape(
       heads: configuration.heads, keyValueHeads: configuration.heads, headWidth: configuration.headWidth,

@@ -171,3 +171,17 @@ import Testing
     }
   }
 }
+
+@Suite struct LengthDimensionTests {
+  @Test func poolsToOneAndTheRootOfTheLength() {
+    let model = randomModel()
+    let dimension = model.openLengthDimension()
+    let lengths = [1, 4, 25]
+    let pooled = model.pooledFeatures(EncoderBatch(randomTexts(lengths)), workspace: EncoderWorkspace())
+    for (row, length) in lengths.enumerated() {
+      #expect(abs(pooled[row, dimension] - 1) < 1e-5)
+      let root = pooled[row, model.configuration.hiddenSize + dimension]
+      #expect(abs(root - Float(length).squareRoot()) < 1e-4)
+    }
+  }
+}
