@@ -19,7 +19,7 @@ package struct EncoderSize: Sendable, Equatable {
   }
 }
 
-/// Every choice of a training; the defaults are what was best on validation rows of the instruct experiment.
+/// Every choice of a training.
 package struct TrainingConfiguration: Sendable {
   package var initialEncoder: InitialEncoder
   /// The most tokens of a text that are read.
