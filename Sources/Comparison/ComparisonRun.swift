@@ -175,6 +175,14 @@ package struct ComparisonRun {
       excerpt: configuration.showsTexts ? String(text.prefix(240)) : nil)
   }
 
+  /// The target in words: as given now, else as the labels or the valuator were given it.
+  private var targetDescription: String {
+    let known = [
+      configuration.targetDescription, labels?.attributes.targetDescription, valuator?.card.targetDescription,
+    ]
+    return known.compactMap { $0 }.first { !$0.isEmpty } ?? ""
+  }
+
   private var facts: RunFacts {
     RunFacts(
       model: model.model.summary, modelSHA256: model.sha256,
