@@ -186,7 +186,7 @@ package struct ComparisonRun {
   private var facts: RunFacts {
     RunFacts(
       model: model.model.summary, modelSHA256: model.sha256,
-      targetDescription: configuration.targetDescription,
+      targetDescription: targetDescription,
       targetSHA256: targets.sha256, targetCount: targets.count, sampleCount: sampleCount,
       seenCount: sampleCount - samples.count, seed: configuration.seed,
       maxTokens: configuration.maximumTokens,
