@@ -1,7 +1,6 @@
 import Formats
 import Foundation
 import Records
-import Synchronization
 import TensorKernels
 
 /// What scoring was asked to do.
@@ -101,15 +100,12 @@ package final class Scorer {
   private func parse(_ lines: [LineReader.Line], of file: String) throws -> [Parsed] {
     let parser = parser
     let share = 16
-    let parts = Mutex([[Parsed]](repeating: [], count: (lines.count + share - 1) / share))
-    let count = parts.withLock { $0.count }
-    try parallelForEach(count: count, workers: configuration.workers) { _, index in
-      let part = lines[index * share..<min(lines.count, (index + 1) * share)].map { line in
+    let count = (lines.count + share - 1) / share
+    return try parallelMap(count: count, workers: configuration.workers) { _, index in
+      lines[index * share..<min(lines.count, (index + 1) * share)].map { line in
         Result { () throws(RecordError) in try parser.parse(line.bytes, file: file, line: line.number) }
       }
-      parts.withLock { $0[index] = part }
-    }
-    return parts.withLock { $0.flatMap { $0 } }
+    }.flatMap { $0 }
   }
 
   /// Scores and writes the lines; with `fail`, those before the first bad one.

@@ -1,5 +1,4 @@
 import Formats
-import Synchronization
 import TensorKernels
 import Tokenization
 
@@ -56,12 +55,9 @@ extension TextEncoding {
   package func encodeAll(_ texts: [[UInt8]], workers: Int) throws -> [Encoded] {
     let chunk = 64
     let chunks = (texts.count + chunk - 1) / chunk
-    let parts = Mutex([[Encoded]](repeating: [], count: chunks))
-    try parallelForEach(count: chunks, workers: workers) { _, index in
-      let part = texts[index * chunk..<min(texts.count, (index + 1) * chunk)].map { encode($0) }
-      parts.withLock { $0[index] = part }
-    }
-    return parts.withLock { $0.flatMap { $0 } }
+    return try parallelMap(count: chunks, workers: workers) { _, index in
+      texts[index * chunk..<min(texts.count, (index + 1) * chunk)].map { encode($0) }
+    }.flatMap { $0 }
   }
 }
 
@@ -92,12 +88,9 @@ extension EncoderModel {
     _ body: @escaping @Sendable (EncoderBatch, EncoderWorkspace) -> [Float]
   ) throws -> [Float] {
     let plan = Self.plan(texts)
-    let parts = Mutex([[Float]](repeating: [], count: plan.count))
-    try parallelForEach(count: plan.count, workers: workers) { worker, index in
-      let part = body(EncoderBatch(texts[plan[index]]), workspaces[worker])
-      parts.withLock { $0[index] = part }
-    }
-    return parts.withLock { $0.flatMap { $0 } }
+    return try parallelMap(count: plan.count, workers: workers) { worker, index in
+      body(EncoderBatch(texts[plan[index]]), workspaces[worker])
+    }.flatMap { $0 }
   }
 
   /// Consecutive texts of at most `batchTokens` tokens, at least one a batch.
