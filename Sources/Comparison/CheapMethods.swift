@@ -41,7 +41,8 @@ extension ComparisonRun {
   func modelLoss() throws -> ComparedMethod {
     let model = model.model
     return try baseline("Model loss", "mean token loss of z", .model) {
-      try plan.map(workers: configuration.workers) { _, batch, workspace in
+      let progress = rowProgress("Model loss", of: samples.count)
+      return try plan.map(workers: configuration.workers, progress: progress) { _, batch, workspace in
         model.losses(of: batch, workspace: workspace)
       }
     }

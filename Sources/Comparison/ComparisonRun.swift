@@ -40,11 +40,12 @@ package struct ComparisonConfiguration: Sendable {
   package init() {}
 }
 
-/// What a comparison says while it works: the method under way.
-package struct ComparisonProgress: Sendable {
-  package let method: String
-  package let done: Int
-  package let total: Int
+/// What a comparison says while it works.
+package enum ComparisonProgress: Sendable {
+  /// Rows that one pass of a method has done.
+  case rows(method: String, done: Int, of: Int)
+  /// A method is done.
+  case method(String, done: Int, of: Int)
 }
 
 /// Why methods cannot be compared.
@@ -75,15 +76,17 @@ package struct ComparisonRun {
   let labels: LabelFile?
   let valuator: Valuator?
   let configuration: ComparisonConfiguration
-  let progress: (ComparisonProgress) throws -> Void
+  let progress: @Sendable (ComparisonProgress) throws -> Void
   private let sampleCount: Int
   private var methodCount: Int { valuator == nil ? 7 : 8 }
 
+  /// What `progress` throws ends the run.
+  ///
   /// Throws `ComparisonError` where labels or valuator do not belong to this model and target, or too few rows are left.
   package init(
     model: LoadedModel, targets: PreparedRows, samples: PreparedRows, labels: LabelFile?, valuator: Valuator?,
     valuatorPath: String?, configuration: ComparisonConfiguration,
-    progress: @escaping (ComparisonProgress) throws -> Void
+    progress: @escaping @Sendable (ComparisonProgress) throws -> Void
   ) throws {
     self.model = model
     self.targets = targets
@@ -154,7 +157,7 @@ package struct ComparisonRun {
     func add(_ method: () throws -> ComparedMethod) throws {
       let made = try method()
       methods.append(made)
-      try progress(ComparisonProgress(method: made.name, done: methods.count, total: methodCount))
+      try progress(.method(made.name, done: methods.count, of: methodCount))
     }
     try add { try linfik(oracle) }
     try add { try logra() }
@@ -195,6 +198,11 @@ package struct ComparisonRun {
   }
 
   var plan: BatchPlan { BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens) }
+
+  /// Tells how far a pass over `total` rows has come.
+  func rowProgress(_ method: String, of total: Int) -> @Sendable (_ done: Int) throws -> Void {
+    { [progress] done in try progress(.rows(method: method, done: done, of: total)) }
+  }
 }
 
 extension ComparisonRun {

@@ -24,20 +24,26 @@ extension ComparisonRun {
     let chosen = Array(samples.sequences.indices).shuffled(using: &generator).prefix(count).sorted()
     let rows = chosen.map { samples.sequences[$0] }
     let watching = Array(targets.sequences.prefix(configuration.oracleTargets))
-    let target = try MeanGradient(
-      of: watching, model: model.model, watched: watched, workers: configuration.workers,
-      batchTokens: LabelDefaults.batchTokens)
+    let target = try meanGradient(watching, model: model.model)
     let labels = try measured { try exactLabels(rows, target, model: model.model) }
     let steps = OneStepOracle(
       model: model.model, watched: watched, learningRate: configuration.oracleStep, difference: .central)
     let changes = try steps.values(
-      of: rows, targets: watching, workers: configuration.workers, batchTokens: LabelDefaults.batchTokens
-    ) { done in try progress(ComparisonProgress(method: "one-step oracle", done: done, total: count)) }
+      of: rows, targets: watching, workers: configuration.workers, batchTokens: LabelDefaults.batchTokens,
+      progress: rowProgress("one-step oracle", of: count))
     return OracleResult(
       measured: Oracle(
         rows: chosen, actual: changes.map { $0 * configuration.oracleStep },
         predicted: labels.value.map { $0 * configuration.oracleStep }, stepSize: configuration.oracleStep),
       labelSeconds: labels.seconds, labelPeakBytes: labels.peakBytes, rows: count)
+  }
+
+  private func meanGradient(
+    _ targets: [TokenizedSample], model: any CausalLanguageModel
+  ) throws -> MeanGradient {
+    try MeanGradient(
+      of: targets, model: model, watched: watched, workers: configuration.workers,
+      batchTokens: LabelDefaults.batchTokens, progress: rowProgress("target gradients", of: targets.count))
   }
 
   private func exactLabels(
@@ -46,8 +52,8 @@ extension ComparisonRun {
     let measure = ExactInfluence(
       model: model, watched: watched, target: target, kind: .dot, gradientNorm: false)
     return try BatchPlan(rows, batchTokens: LabelDefaults.batchTokens)
-      .map(workers: configuration.workers) { _, batch, workspace in
-        measure.measure(batch, workspace: workspace)
+      .map(workers: configuration.workers, progress: rowProgress("exact labels", of: rows.count)) {
+        _, batch, workspace in measure.measure(batch, workspace: workspace)
       }
       .map(\.label)
   }
@@ -66,11 +72,7 @@ extension ComparisonRun {
             note: "measured on \($0.rows) rows")
         })
     }
-    let target = try measured {
-      try MeanGradient(
-        of: targets.sequences, model: model.model, watched: watched, workers: configuration.workers,
-        batchTokens: LabelDefaults.batchTokens)
-    }
+    let target = try measured { try meanGradient(targets.sequences, model: model.model) }
     let labels = try measured { try exactLabels(samples.sequences, target.value, model: model.model) }
     return ComparedMethod(
       name: "LinFiK", formula: Self.linfikFormula, role: .reference, needs: .gradients, values: labels.value,
@@ -99,11 +101,12 @@ extension ComparisonRun {
       try ProjectedInfluence(
         of: targets.sequences, model: model.model, watched: watched, projection: projection, kind: .dot,
         gradientNorm: false, perTarget: false, keepsGradients: true, workers: configuration.workers,
-        batchTokens: LabelDefaults.batchTokens)
+        batchTokens: LabelDefaults.batchTokens, progress: rowProgress("projected targets", of: targets.count))
     }
     let influence = try measured {
       let gradients = Matrix(rows: samples.count, columns: projection.width)
-      let rows = try plan.map(workers: configuration.workers) { _, batch, workspace in
+      let progress = rowProgress("projected gradients", of: samples.count)
+      let rows = try plan.map(workers: configuration.workers, progress: progress) { _, batch, workspace in
         prepared.value.measure(batch, workspace: workspace)
       }
       for (index, row) in rows.enumerated() {
@@ -146,9 +149,7 @@ extension ComparisonRun {
           throw ComparisonError.mismatch(
             path: checkpoint.path, what: "this checkpoint has other layers than --model")
         }
-        let target = try MeanGradient(
-          of: targets.sequences, model: model, watched: watched, workers: configuration.workers,
-          batchTokens: LabelDefaults.batchTokens)
+        let target = try meanGradient(targets.sequences, model: model)
         for (index, value) in try exactLabels(samples.sequences, target, model: model).enumerated() {
           sums[index] += checkpoint.learningRate * value
         }

@@ -55,6 +55,7 @@ package struct Llama: CausalLanguageModel {
   package init(configuration c: LlamaConfiguration, weights: some WeightSource) throws {
     configuration = c
     try weights.refuseBiases()
+    try weights.refuseBlock(c.layers)
     embedding = try weights.matrix("model.embed_tokens.weight", rows: c.vocabularySize, columns: c.hiddenSize)
     head =
       c.tiesEmbeddings

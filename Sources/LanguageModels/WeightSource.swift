@@ -19,6 +19,17 @@ extension WeightSource {
   }
 }
 
+extension WeightSource {
+  /// Throws where the file has a further block: a configuration that claims fewer layers describes another model.
+  func refuseBlock(_ index: Int) throws {
+    let names = ["model.layers.\(index).", "blk.\(index)."]
+    if let tensor = file.tensors.first(where: { tensor in names.contains { tensor.name.hasPrefix($0) } }) {
+      throw ModelError.tensor(
+        file.path, tensor.name, "belongs to block \(index), but the configuration says \(index) layers")
+    }
+  }
+}
+
 /// The tensors of a safetensors file, used in place where they are F32, else converted.
 package struct SafetensorsWeights: WeightSource {
   package let file: any TensorFile

@@ -29,9 +29,9 @@ package struct BatchPlan: Sendable {
     }
   }
 
-  /// One value a row, in row order, from one array a batch.
+  /// One value a row, in row order, from one array a batch. What `progress` throws ends the pass.
   package func map<Value: Sendable>(
-    workers: Int, progress: @escaping @Sendable (_ rowsDone: Int) -> Void = { _ in },
+    workers: Int, progress: @escaping @Sendable (_ rowsDone: Int) throws -> Void = { _ in },
     _ body: @escaping @Sendable (_ index: Int, _ batch: TokenBatch, _ workspace: Workspace) throws -> [Value]
   ) throws -> [Value] {
     let done = Atomic<Int>(0)
@@ -40,7 +40,7 @@ package struct BatchPlan: Sendable {
       let values = try body(index, batch(index), workspaces[worker])
       precondition(
         values.count == ranges[index].count, "BatchPlan: \(values.count) values for \(ranges[index])")
-      progress(done.add(values.count, ordering: .relaxed).newValue)
+      try progress(done.add(values.count, ordering: .relaxed).newValue)
       return values
     }
     return values.flatMap { $0 }

@@ -7,4 +7,7 @@ package enum LabelDefaults {
   package static let dampingFactor = 0.1
   /// A LoGra rank that keeps a 135M model's projected gradient under 512 KB in f16.
   package static let rank = 32
+  /// Samples that principal components are taken from, beside the targets: in 192 tokens each, 20 times as many
+  /// vectors as a side has dimensions.
+  package static let principalSamples = 128
 }

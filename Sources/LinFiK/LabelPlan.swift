@@ -18,22 +18,28 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     let model = run.model.model
     let samples = Operations(of: run.samples.sequences, model: model, watched: run.watched)
     let targets = Operations(of: run.targets.sequences, model: model, watched: run.watched)
-    let rank = run.configuration.rank
+    let projection = run.configuration.projection
     tokens = run.samples.tokenCount + run.targets.tokenCount
-    operations =
-      rank.map { samples.projectedLabels(rank: $0) + targets.projectedLabels(rank: $0) }
-      ?? samples.exactLabels + targets.exactLabels
+    switch projection {
+    case .none: operations = samples.exactLabels + targets.exactLabels
+    case .random(let rank): operations = samples.projectedLabels(rank: rank) + targets.projectedLabels(rank: rank)
+    case .pca(let rank):
+      let components = Operations(of: run.principalRows, model: model, watched: run.watched)
+      operations =
+        samples.projectedLabels(rank: rank) + targets.projectedLabels(rank: rank)
+        + components.principalComponents(rank: rank)
+    }
     seconds = operations / (try productRate(workers: workers) * Self.efficiency)
     let weights = model.linearLayers.reduce(model.headParameters) { $0 + $1.inputWidth * $1.outputWidth }
     let longest = (run.samples.sequences + run.targets.sequences).map(\.tokens.count).max() ?? 0
     let activations = model.activationBytes(tokens: max(LabelDefaults.batchTokens, longest))
-    let held = rank == nil ? run.watched.parameterCount : run.targets.count * Self.width(run)
+    let held = projection == .none ? run.watched.parameterCount : run.targets.count * Self.width(run)
     memoryBytes = 4 * Double(weights + held) + Double(workers * activations)
     diskBytes = Double(run.shape.rows * run.shape.bytesPerRow)
   }
 
   private static func width(_ run: LabelRun) -> Int {
-    let rank = run.configuration.rank ?? 0
+    let rank = run.configuration.projection.rank ?? 0
     return run.watched.layers.reduce(0) { $0 + min(rank, $1.inputWidth) * min(rank, $1.outputWidth) }
   }
 

@@ -6,8 +6,7 @@ import Records
 package struct LabelConfiguration: Sendable {
   package var kind = LabelKind.dot
   package var layers = "*"
-  /// A side of LoGra's random projection, nil for none.
-  package var rank: Int?
+  package var projection = Projection.none
   package var gradientNorm = false
   package var perTarget = false
   package var storesGradients = false
@@ -21,17 +20,19 @@ package struct LabelConfiguration: Sendable {
 
   /// Throws `LabelError.options` for options that contradict each other.
   package func validate() throws {
-    if rank == nil, perTarget || storesGradients {
+    if projection == .none, perTarget || storesGradients {
       throw LabelError.options(
-        "\(perTarget ? "--per-target" : "--store-gradients") wants --projection random: whole gradients of every target "
-          + "are too large to keep")
+        "\(perTarget ? "--per-target" : "--store-gradients") wants --projection random or pca: whole gradients of "
+          + "every target are too large to keep")
     }
-    if let rank, rank < 1 { throw LabelError.options("--rank \(rank): at least 1") }
+    if let rank = projection.rank, rank < 1 { throw LabelError.options("--rank \(rank): at least 1") }
   }
 }
 
 /// What a label run says while it works.
 package enum LabelProgress: Sendable {
+  /// Rows of the pass that the principal components are taken from.
+  case components(done: Int, of: Int)
   case targets(done: Int, of: Int)
   /// Samples done, those found in the journal among them, and seconds left.
   case samples(done: Int, of: Int, secondsLeft: Double)
@@ -90,8 +91,9 @@ package struct LabelRun: Sendable {
     let resumed = journal.count
     let begin = ContinuousClock.now
     if !journal.isComplete {
-      let measure = try influenceMeasure(workers: workers) { done in
-        progress(.targets(done: done, of: targets.count))
+      let measure = try influenceMeasure(workers: workers) { step in
+        if isCancelled() { throw LabelError.interrupted(done: resumed, total: samples.count) }
+        progress(step)
       }
       try labelMissing(journal, measure, workers: workers, progress: progress, isCancelled: isCancelled)
     }
@@ -103,24 +105,50 @@ package struct LabelRun: Sendable {
       samples: samples.count, resumed: resumed, tokens: samples.tokenCount, seconds: seconds)
   }
 
-  /// The measure that the configuration asks for, made ready by one pass over the targets.
+  /// The measure that the configuration asks for, made ready by one pass over the targets, and before it one over
+  /// `principalRows` where the projection is made from gradients.
+  ///
+  /// What `progress` throws ends the pass.
   package func influenceMeasure(
-    workers: Int, progress: @escaping @Sendable (_ targetsDone: Int) -> Void = { _ in }
+    workers: Int, progress: @escaping @Sendable (LabelProgress) throws -> Void = { _ in }
   ) throws -> any InfluenceMeasure {
-    guard let rank = configuration.rank else {
+    let targetProgress = { @Sendable [count = targets.count] done in
+      try progress(.targets(done: done, of: count))
+    }
+    guard let projection = try projection(workers: workers, progress: progress) else {
       let target = try MeanGradient(
         of: targets.sequences, model: model.model, watched: watched, workers: workers,
-        batchTokens: LabelDefaults.batchTokens, progress: progress)
+        batchTokens: LabelDefaults.batchTokens, progress: targetProgress)
       return ExactInfluence(
         model: model.model, watched: watched, target: target, kind: configuration.kind,
         gradientNorm: configuration.gradientNorm)
     }
     return try ProjectedInfluence(
-      of: targets.sequences, model: model.model, watched: watched,
-      projection: LoGraProjection(watched: watched, rank: rank, seed: configuration.seed),
+      of: targets.sequences, model: model.model, watched: watched, projection: projection,
       kind: configuration.kind, gradientNorm: configuration.gradientNorm, perTarget: configuration.perTarget,
       keepsGradients: configuration.storesGradients, workers: workers, batchTokens: LabelDefaults.batchTokens,
-      progress: progress)
+      progress: targetProgress)
+  }
+
+  private func projection(
+    workers: Int, progress: @escaping @Sendable (LabelProgress) throws -> Void
+  ) throws -> LoGraProjection? {
+    switch configuration.projection {
+    case .none: return nil
+    case .random(let rank): return LoGraProjection(watched: watched, rank: rank, seed: configuration.seed)
+    case .pca(let rank):
+      let rows = principalRows
+      return try LoGraProjection(
+        principalComponentsOf: rows, model: model.model, watched: watched, rank: rank,
+        seed: configuration.seed, workers: workers, batchTokens: LabelDefaults.batchTokens,
+        progress: { try progress(.components(done: $0, of: rows.count)) })
+    }
+  }
+
+  /// The rows that principal components are taken from: every target, and samples at even distances.
+  var principalRows: [TokenizedSample] {
+    let count = min(samples.count, LabelDefaults.principalSamples)
+    return targets.sequences + (0..<count).map { samples.sequences[$0 * samples.count / count] }
   }
 
   /// Labels whole batches, formed over all samples whether done or not, so that a resumed run has the same batches.
@@ -173,7 +201,7 @@ package struct LabelRun: Sendable {
 extension LabelRun {
   /// Rows and widths of the datasets.
   package var shape: LabelShape {
-    let width = configuration.rank.map { rank in
+    let width = configuration.projection.rank.map { rank in
       watched.layers.reduce(0) { $0 + min(rank, $1.inputWidth) * min(rank, $1.outputWidth) }
     }
     return LabelShape(
@@ -187,7 +215,8 @@ extension LabelRun {
       "alinfik_version": JSONValue(alinfikVersion), "model": JSONValue(model.sha256),
       "target": JSONValue(targets.sha256), "sample": JSONValue(samples.sha256),
       "kind": JSONValue(configuration.kind.rawValue), "layers": JSONValue(configuration.layers),
-      "rank": JSONValue(configuration.rank ?? 0), "gradient_norm": JSONValue(configuration.gradientNorm),
+      "projection": JSONValue(configuration.projection.name),
+      "rank": JSONValue(configuration.projection.rank ?? 0), "gradient_norm": JSONValue(configuration.gradientNorm),
       "per_target": JSONValue(configuration.perTarget),
       "store_gradients": JSONValue(configuration.storesGradients),
       "max_tokens": JSONValue(configuration.maximumTokens ?? 0), "seed": JSONValue(configuration.seed),
@@ -200,7 +229,7 @@ extension LabelRun {
     LabelAttributes(
       alinfikVersion: alinfikVersion, kind: configuration.kind.rawValue, modelSHA256: model.sha256,
       targetSHA256: targets.sha256, targetDescription: configuration.targetDescription,
-      projection: configuration.rank == nil ? "none" : "random", rank: configuration.rank ?? 0,
+      projection: configuration.projection.name, rank: configuration.projection.rank ?? 0,
       seed: configuration.seed, maxTokens: configuration.maximumTokens, command: configuration.command,
       extra: ["layers": configuration.layers, "sample_sha256": samples.sha256])
   }

@@ -1,4 +1,3 @@
-import Foundation
 import LanguageModels
 import Records
 import TensorKernels
@@ -14,7 +13,7 @@ package struct MeanGradient: Sendable {
   /// same bits: each layer takes the batches' parts in input order.
   package init(
     of targets: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers, workers: Int,
-    batchTokens: Int, progress: @escaping @Sendable (_ done: Int) -> Void = { _ in }
+    batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
     let sums = watched.layers.map { Matrix(rows: $0.outputWidth, columns: $0.inputWidth) }
     let target = OrderedSum(sums: sums)
@@ -44,31 +43,5 @@ private struct GradientSum: GradientObserver {
     target.add(place: place, turn: batchIndex) { sum in
       gemm(outputGradient, .yes, input, into: sum, alpha: weight, beta: 1)
     }
-  }
-}
-
-/// Sums that batches are added to in batch order, layer by layer.
-///
-/// Batches start in order and every batch visits the layers in the same order, so a worker waits at most for the one
-/// a layer ahead of it, and the earliest batch under way never waits.
-private final class OrderedSum: @unchecked Sendable {
-  private let sums: [Matrix]
-  private var turns: [Int]
-  private let condition = NSCondition()
-
-  init(sums: [Matrix]) {
-    self.sums = sums
-    turns = [Int](repeating: 0, count: sums.count)
-  }
-
-  func add(place: Int, turn: Int, _ body: (Matrix) -> Void) {
-    condition.lock()
-    while turns[place] != turn { condition.wait() }
-    condition.unlock()
-    body(sums[place])
-    condition.lock()
-    turns[place] += 1
-    condition.broadcast()
-    condition.unlock()
   }
 }

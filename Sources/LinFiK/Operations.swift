@@ -38,4 +38,13 @@ package struct Operations: Sendable {
         * (input * Double(layer.inputWidth) + output * Double(layer.outputWidth) + input * output)
     }
   }
+
+  /// A pass whose layers are sketched by 2 rank vectors a side: two products each.
+  package func principalComponents(rank: Int) -> Double {
+    watched.layers.reduce(forwardAndBackward) { sum, layer in
+      let input = Double(min(2 * rank, layer.inputWidth) * layer.inputWidth)
+      let output = Double(min(2 * rank, layer.outputWidth) * layer.outputWidth)
+      return sum + 4 * tokens * (input + output)
+    }
+  }
 }

@@ -16,6 +16,9 @@ package struct PreparedRows: Sendable {
     var records: [Record] = []
     var sequences: [TokenizedSample] = []
     summary = try RecordReader(paths: paths, options: options, onShape: onShape).forEach { record in
+      if [record.id, record.source ?? "", record.text].contains(where: { $0.bytes.contains(0) }) {
+        throw record.failure("a NUL character (U+0000), which a label file cannot hold; remove it")
+      }
       sequences.append(try encoder.encode(record))
       records.append(record)
     }

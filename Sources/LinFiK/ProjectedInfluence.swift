@@ -22,7 +22,7 @@ package struct ProjectedInfluence: InfluenceMeasure {
   package init(
     of targets: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers,
     projection: LoGraProjection, kind: LabelKind, gradientNorm: Bool, perTarget: Bool, keepsGradients: Bool,
-    workers: Int, batchTokens: Int, progress: @escaping @Sendable (_ done: Int) -> Void = { _ in }
+    workers: Int, batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
     self.model = model
     self.watched = watched

@@ -34,18 +34,3 @@ package func gemm(
     blasint(m), blasint(n), blasint(k), alpha, a.pointer, blasint(max(a.stride, 1)), b.pointer,
     blasint(max(b.stride, 1)), beta, c.pointer, blasint(max(c.stride, 1)))
 }
-
-/// Solves `A X = B` in place for a symmetric positive definite A (n x n, f64), B holding `rightHandSides` rows of n.
-///
-/// Returns false where A is not positive definite. Both arrays are overwritten (LAPACK `dposv`).
-package func solvePositiveDefinite(_ a: inout [Double], _ b: inout [Double], rightHandSides: Int) -> Bool {
-  _ = BLAS.singleThreaded
-  guard rightHandSides > 0 else { return true }
-  var n = Int32(b.count / rightHandSides)
-  precondition(a.count == Int(n) * Int(n), "solve: \(a.count) values for order \(n)")
-  var count = Int32(rightHandSides)
-  var order = n
-  var info: Int32 = 0
-  "L".withCString { dposv_($0, &n, &count, &a, &order, &b, &order, &info) }
-  return info == 0
-}

@@ -81,15 +81,17 @@ struct CompareCommand: ParsableCommand {
       common.dryRun ? nil : try OutputDirectory(path: output, marker: "report.json", force: common.force)
     let valuatorLoaded = try valuator.map { try Valuator.load(directory: $0) }
     let labelFile = try labels.map { try LabelFile(path: $0) }
-    let (model, targets, samples) = try input.load(terminal, force: common.force)
+    let (model, targets, samples) = try input.load(
+      terminal, force: common.force, dryRun: common.dryRun)
     let comparison = try ComparisonRun(
       model: model, targets: targets, samples: samples, labels: labelFile, valuator: valuatorLoaded,
       valuatorPath: valuator, configuration: comparisonConfiguration
     ) { step in
       if let signal = Interruption.signal { throw Interrupted(signal: signal) }
-      let line = "\(step.method): \(step.done)/\(step.total)"
-      step.method == "one-step oracle" && step.done < step.total
-        ? terminal.progress(line) : terminal.say(line)
+      switch step {
+      case .rows(let method, let done, let total): terminal.progress("\(method): \(done)/\(total)")
+      case .method(let name, let done, let total): terminal.say("\(name): \(done)/\(total) methods")
+      }
     }
     guard let folder else {
       print(comparison.planDescription)

@@ -48,7 +48,7 @@ struct InputOptions: ParsableArguments {
   }
 
   /// Loads the model and both sets of rows, saying once what was found.
-  func load(_ terminal: Terminal, force: Bool) throws -> (
+  func load(_ terminal: Terminal, force: Bool, dryRun: Bool) throws -> (
     model: LoadedModel, targets: PreparedRows, samples: PreparedRows
   ) {
     let loaded = try LoadedModel(path: model)
@@ -61,6 +61,7 @@ struct InputOptions: ParsableArguments {
       switch onError {
       case .fail: .fail
       case .skip: .skip
+      case .quarantine where dryRun: .skip
       case .quarantine: .quarantine(path: quarantine ?? "", force: force)
       }
     let samples = try rows(sample, sampleOptions, loaded, "sample", terminal)

@@ -17,6 +17,12 @@ enum Interruption {
         if Interruption.received.exchange(number, ordering: .relaxed) != 0 { _exit(128 + number) }
       }
     }
+    // Whoever started this process may have blocked them, as worker threads of Dispatch do, and masks are inherited.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGINT)
+    sigaddset(&signals, SIGTERM)
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     // A closed pipe shows up as a write error, which ends the command quietly.
     Foundation.signal(SIGPIPE, SIG_IGN)
   }

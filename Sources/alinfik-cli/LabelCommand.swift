@@ -13,7 +13,7 @@ struct LabelCommand: ParsableCommand {
         alinfik label --model model.gguf --target t.jsonl --sample a.jsonl b.jsonl.gz --output labels.h5 \\
                       --max-tokens 512 --resume
         alinfik label --model model.gguf --target t.jsonl --sample s.jsonl --output labels.h5 \\
-                      --projection random --rank 32 --per-target --store-gradients
+                      --projection pca --rank 32 --per-target --store-gradients
 
       While it runs, finished rows are kept in OUTPUT.partial; --resume goes on from there.
       A positive label means that training on the sample lowers the target's loss.
@@ -30,10 +30,10 @@ struct LabelCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Which linear layers count, by weight name.", valueName: "glob"))
   var layers: String = "*"
 
-  @Option(help: "Project gradients (LoGra): none or random.")
-  var projection: Projection = .none
+  @Option(help: "Project gradients (LoGra): none, random (unbiased) or pca (smaller errors of rank).")
+  var projection: ProjectionKind = .none
 
-  @Option(help: "A side of the projection (with --projection random).")
+  @Option(help: "A side of the projection (default \(LabelDefaults.rank)).")
   var rank: Int?
 
   @Option(help: "The arithmetic of the model: f32.")
@@ -53,17 +53,18 @@ struct LabelCommand: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  enum Projection: String, ExpressibleByArgument, CaseIterable { case none, random }
+  enum ProjectionKind: String, ExpressibleByArgument, CaseIterable { case none, random, pca }
   enum Precision: String, ExpressibleByArgument, CaseIterable { case f32 }
 
   func validate() throws {
-    if projection == .none, rank != nil { throw ValidationError("--rank wants --projection random") }
+    if projection == .none, rank != nil { throw ValidationError("--rank wants --projection random or pca") }
   }
 
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
     if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
-    let (model, targets, samples) = try input.load(terminal, force: common.force || resume)
+    let (model, targets, samples) = try input.load(
+      terminal, force: common.force || resume, dryRun: common.dryRun)
     let labels = try LabelRun(
       model: model, targets: targets, samples: samples, configuration: labelConfiguration)
     let plan = try LabelPlan(labels, workers: common.threads)
@@ -86,7 +87,12 @@ struct LabelCommand: ParsableCommand {
     var configuration = LabelConfiguration()
     configuration.kind = kind
     configuration.layers = layers
-    configuration.rank = projection == .random ? rank ?? LabelDefaults.rank : nil
+    configuration.projection =
+      switch projection {
+      case .none: .none
+      case .random: .random(rank: rank ?? LabelDefaults.rank)
+      case .pca: .pca(rank: rank ?? LabelDefaults.rank)
+      }
     configuration.gradientNorm = gradientNorm
     configuration.perTarget = perTarget
     configuration.storesGradients = storeGradients
@@ -120,6 +126,9 @@ private final class LabelProgressLine: Sendable {
 
   func show(_ progress: LabelProgress) {
     switch progress {
+    case .components(let done, let total):
+      terminal.progress("principal components: \(done)/\(total)")
+      if done == total { terminal.say("principal components: \(done)/\(total)") }
     case .targets(let done, let total):
       terminal.progress("target gradients: \(done)/\(total)")
       if done == total { terminal.say("target gradients: \(done)/\(total)") }

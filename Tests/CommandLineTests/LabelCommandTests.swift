@@ -15,19 +15,27 @@ import Testing
     model = try folder.tinyModel()
     target = try folder.file(
       "target.jsonl", #"{"text": "the cat sat on the mat."}"# + "\n" + #"{"text": "a dog ran."}"# + "\n")
-    let words = ["cat", "dog", "mat", "sun", "moon", "tree", "house", "river"]
-    let rows = (0..<120).map { i in
-      #"{"id": "row-\#(i)", "source": "s\#(i % 3)", "text": "\#(words[i % 8]) and \#(words[i / 8 % 8]) by the \#(words[i % 5])\#(i)."}"#
-    }
-    sample = try folder.file("sample.jsonl", rows.joined(separator: "\n") + "\n")
+    sample = try folder.file("sample.jsonl", Self.rows(120))
   }
 
-  private func label(_ output: String, _ more: String..., interrupt: (file: String, bytes: Int)? = nil) throws
-    -> Command.Result
-  {
+  private static func rows(_ count: Int) -> String {
+    let words = ["cat", "dog", "mat", "sun", "moon", "tree", "house", "river"]
+    return (0..<count).map { i in
+      #"{"id": "row-\#(i)", "source": "s\#(i % 3)", "text": "\#(words[i % 8]) and \#(words[i / 8 % 8]) by the \#(words[i % 5])\#(i)."}"#
+        + "\n"
+    }.joined()
+  }
+
+  /// Enough rows for a signal to arrive before the last.
+  private func manyRows() throws -> String { try folder.file("many.jsonl", Self.rows(6000)) }
+
+  private func label(
+    _ output: String, _ more: String..., sample: String? = nil, interrupt: (file: String, bytes: Int)? = nil
+  ) throws -> Command.Result {
     try Command.run(
-      arguments: ["label", "--model", model, "--target", target, "--sample", sample, "--output", output]
-        + more,
+      arguments: [
+        "label", "--model", model, "--target", target, "--sample", sample ?? self.sample, "--output", output,
+      ] + more,
       interrupt: interrupt)
   }
 
@@ -61,6 +69,7 @@ import Testing
       "--projection", "random", "--rank", "3", "--per-target", "--store-gradients", "--kind", "cosine",
     ]
     let (whole, resumed) = (folder.path("whole.h5"), folder.path("resumed.h5"))
+    let sample = try manyRows()
     func run(_ output: String, _ more: [String], _ interrupt: (file: String, bytes: Int)? = nil) throws
       -> Command.Result
     {
@@ -71,7 +80,6 @@ import Testing
     }
     #expect(try run(whole, []).status == 0)
     let first = try run(resumed, ["--threads", "1"], (resumed + ".partial", 8000))
-    if first.status == 0 { return }  // It was faster than the signal.
     #expect(first.status == 130, "\(first.errors)")
     #expect(!FileManager.default.fileExists(atPath: resumed))
     let refused = try run(resumed, [])
@@ -81,8 +89,8 @@ import Testing
     let (a, b) = (try LabelFile(path: whole), try LabelFile(path: resumed))
     #expect(a.labels == b.labels && a.losses == b.losses && a.gradientNorms == b.gradientNorms)
     #expect(a.columns == b.columns && a.shape == b.shape && a.shape.targets == 2)
-    #expect(try a.labelsPerTarget(rows: 0..<120) == b.labelsPerTarget(rows: 0..<120))
-    #expect(try a.projectedGradients(rows: 0..<120) == b.projectedGradients(rows: 0..<120))
+    #expect(try a.labelsPerTarget(rows: 0..<6000) == b.labelsPerTarget(rows: 0..<6000))
+    #expect(try a.projectedGradients(rows: 0..<6000) == b.projectedGradients(rows: 0..<6000))
     var attributes = b.attributes
     attributes.command = a.attributes.command
     #expect(a.attributes == attributes)
@@ -90,9 +98,10 @@ import Testing
 
   @Test func anotherJournalIsRefused() throws {
     let output = folder.path("labels.h5")
-    let first = try label(output, "--threads", "1", interrupt: (output + ".partial", 600))
-    if first.status == 0 { return }
-    let other = try label(output, "--resume", "--kind", "cosine")
+    let sample = try manyRows()
+    let first = try label(output, "--threads", "1", sample: sample, interrupt: (output + ".partial", 600))
+    #expect(first.status == 130, "\(first.errors)")
+    let other = try label(output, "--resume", "--kind", "cosine", sample: sample)
     #expect(other.status == 64)
     #expect(other.errors.contains("kind"), "\(other.errors)")
   }
@@ -107,8 +116,23 @@ import Testing
     #expect(try LabelFile(path: output).count == 120)
   }
 
+  @Test(arguments: ["random", "pca"]) func projectedLabelsSayHowTheyWereMade(_ projection: String) throws {
+    let output = folder.path("labels.h5")
+    let result = try label(output, "--projection", projection, "--rank", "4", "--store-gradients")
+    #expect(result.status == 0, "\(result.errors)")
+    let file = try LabelFile(path: output)
+    #expect(file.attributes.projection == projection && file.attributes.rank == 4)
+    #expect(try file.projectedGradients(rows: 0..<1).count == file.shape.projected)
+    #expect(Set(file.labels).count > 60, "labels differ from row to row")
+  }
+
   @Test func dryRunWritesNothing() throws {
-    let result = try label(folder.path("labels.h5"), "--dry-run", "--json")
+    let sample = try folder.file("bad.jsonl", Self.rows(200) + "nonsense\n")
+    let quarantine = folder.path("quarantine.jsonl")
+    let result = try label(
+      folder.path("labels.h5"), "--dry-run", "--json", "--on-error", "quarantine", "--quarantine", quarantine,
+      sample: sample)
+    #expect(!FileManager.default.fileExists(atPath: quarantine))
     #expect(result.status == 0, "\(result.errors)")
     let plan = try JSONValue.parse(Array(result.output.utf8))
     #expect((plan["tokens"]?.int ?? 0) > 1000)
@@ -173,6 +197,12 @@ import Testing
     )
     .write(toFile: config, atomically: true, encoding: .utf8)
     try expect(65, ["gate_proj", "\(wider)", "\(wider + 1)"])
+    let deeper = try JSONValue.parse(Array(text.utf8))["num_hidden_layers"]!.int!
+    try text.replacingOccurrences(
+      of: "\"num_hidden_layers\": \(deeper)", with: "\"num_hidden_layers\": \(deeper - 1)"
+    )
+    .write(toFile: config, atomically: true, encoding: .utf8)
+    try expect(65, ["model.layers.\(deeper - 1).", "\(deeper - 1) layers"])
     try text.write(toFile: config, atomically: true, encoding: .utf8)
     let weights = try Data(contentsOf: URL(fileURLWithPath: model + "/model.safetensors"))
     try weights.prefix(weights.count / 2).write(to: URL(fileURLWithPath: model + "/model.safetensors"))
@@ -191,6 +221,8 @@ import Testing
         "twice.jsonl", "{\"id\": \"x\", \"text\": \"a b\"}\n{\"id\": \"x\", \"text\": \"c d\"}\n"))
     try expect(65, ["short.jsonl:1", "scored"], sample: folder.file("short.jsonl", "{\"text\": \"a\"}\n"))
     try expect(65, ["empty"], sample: folder.file("none.jsonl", "{\"text\": \"\"}\n"))
+    try expect(
+      65, ["nul.jsonl:1", "U+0000"], sample: folder.file("nul.jsonl", #"{"text": "a \u0000 b"}"# + "\n"))
     try expect(65, ["target"], target: folder.file("notarget.jsonl", ""))
     let invalid = folder.path("latin1.jsonl")
     try (Data("{\"text\": \"caf".utf8) + Data([0xE9]) + Data("\"}\n".utf8)).write(
