@@ -22,7 +22,8 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     tokens = run.samples.tokenCount + run.targets.tokenCount
     switch projection {
     case .none: operations = samples.exactLabels + targets.exactLabels
-    case .random(let rank): operations = samples.projectedLabels(rank: rank) + targets.projectedLabels(rank: rank)
+    case .random(let rank):
+      operations = samples.projectedLabels(rank: rank) + targets.projectedLabels(rank: rank)
     case .pca(let rank):
       let components = Operations(of: run.principalRows, model: model, watched: run.watched)
       operations =
