@@ -1,14 +1,19 @@
 import TensorKernels
 
-/// Ridge regression of labels on pooled features, as the head's first weights (linear probing before fine-tuning,
-/// Kumar et al. 2022) and as the baseline of a frozen encoder.
+/// A linear head on a frozen encoder: `f = slope sqrt(n) + w . mean(x) + bias`, as the head's first weights (linear
+/// probing before fine-tuning, Kumar et al. 2022) and as a baseline.
+///
+/// The slope is given; the rest is ridge regression.
 struct HeadRegression: Sendable {
+  let slope: Double
   let weights: [Double]
   let bias: Double
 
-  /// Fits `min |y - Z b|^2 + lambda n |b|^2` on standardised features Z, in f64. features: n x width; the column
-  /// `length` is hardly penalised.
-  init?(features: MatrixView, targets: [Double], lambda: Double, length: Int) {
+  /// - Parameters:
+  ///   - features: n x H, mean-pooled.
+  ///   - rootLengths: sqrt(n) of each text.
+  ///   - lambda: of `min |y - slope sqrt(n) - Z w|^2 + lambda n |w|^2` on standardised features Z, in f64.
+  init?(features: MatrixView, rootLengths: [Double], slope: Double, targets: [Double], lambda: Double) {
     let (n, width) = (features.rows, features.columns)
     precondition(n == targets.count && n > 0, "HeadRegression: \(n) rows, \(targets.count) targets")
     var moments = (0..<width).map { column -> (mean: Double, deviation: Double) in
@@ -18,14 +23,11 @@ struct HeadRegression: Sendable {
       return (mean, variance.squareRoot())
     }
     // Trained encoders have features that hardly vary; blown up to unit size they would get weights so large that
-    // the first step of fine-tuning ruins everything. Means and scaled sums have sizes of their own.
-    let lengthDeviation = moments[length].deviation
-    for half in [0..<width / 2, width / 2..<width] {
-      let typical = half.reduce(0) { $0 + moments[$1].deviation } / Double(half.count)
-      for column in half { moments[column].deviation = max(moments[column].deviation, 0.3 * typical, 1e-9) }
+    // the first step of fine-tuning ruins everything.
+    let typical = moments.reduce(0) { $0 + $1.deviation } / Double(width)
+    for column in 0..<width {
+      moments[column].deviation = max(moments[column].deviation, 0.3 * typical, 1e-9)
     }
-    // Ten times the size is a hundredth of the penalty.
-    moments[length].deviation = max(lengthDeviation, 1e-3) / 10
     let standardised = Matrix(rows: n, columns: width)
     for row in 0..<n {
       for column in 0..<width {
@@ -33,10 +35,12 @@ struct HeadRegression: Sendable {
         standardised[row, column] = Float((Double(features[row, column]) - mean) / deviation)
       }
     }
-    let centre = targets.reduce(0, +) / Double(n)
+    let rest = zip(targets, rootLengths).map { $0 - slope * $1 }
+    let centre = rest.reduce(0, +) / Double(n)
     guard
-      let solution = Self.solve(standardised.view, targets.map { $0 - centre }, lambda: lambda * Double(n))
+      let solution = Self.solve(standardised.view, rest.map { $0 - centre }, lambda: lambda * Double(n))
     else { return nil }
+    self.slope = slope
     weights = zip(solution, moments).map { $0 / $1.deviation }
     bias = centre - zip(weights, moments).reduce(0) { $0 + $1.0 * $1.1.mean }
   }
@@ -64,9 +68,11 @@ struct HeadRegression: Sendable {
   }
 
   /// The prediction for each row of features.
-  func callAsFunction(_ features: MatrixView) -> [Double] {
+  func callAsFunction(_ features: MatrixView, rootLengths: [Double]) -> [Double] {
     (0..<features.rows).map { row in
-      weights.indices.reduce(bias) { $0 + weights[$1] * Double(features[row, $1]) }
+      weights.indices.reduce(bias + slope * rootLengths[row]) {
+        $0 + weights[$1] * Double(features[row, $1])
+      }
     }
   }
 }

@@ -1,17 +1,17 @@
 import Encoder
 import Foundation
 import Layers
-import Synchronization
 import TensorKernels
 
-/// One optimiser step at a time on an encoder: gradients of a batch's blocks are added in block order, clipped, and
-/// given to AdamW. The same bits whatever the number of workers.
+/// One step at a time down the mean squared error to the targets: gradients of a batch's blocks are added in block
+/// order, clipped, and given to AdamW. The same bits whatever the number of workers.
 final class Optimiser: @unchecked Sendable {
   /// Blocks a batch is cut into; fixed, because sums in another order have other bits.
   static let blocks = 4
 
   private let model: EncoderModel
   private let settings: Optimisation
+  private let lengthDimension: Int
   private let workers: Int
   private let adam = AdamW()
   private let gradients: [ParameterBuffer]
@@ -30,7 +30,8 @@ final class Optimiser: @unchecked Sendable {
     let weightDecay: Double
   }
 
-  init(model: EncoderModel, settings: Optimisation, workers: Int) {
+  init(model: EncoderModel, settings: Optimisation, lengthDimension: Int, workers: Int) {
+    self.lengthDimension = lengthDimension
     self.model = model
     self.settings = settings
     self.workers = workers
@@ -62,18 +63,13 @@ final class Optimiser: @unchecked Sendable {
   func step(_ batch: [TrainingRow], learningRate: Double) throws -> Double {
     step += 1
     let dealt = Self.deal(batch)
-    let outputs = Mutex([[Float]](repeating: [], count: dealt.count))
-    try parallelForEach(count: dealt.count, workers: workers) { [self] _, index in
-      let block = EncoderBatch(dealt[index].map(\.ids))
-      let part = model.forward(block, workspace: workspaces[index])
-      outputs.withLock { $0[index] = part }
+    let outputs = try parallelMap(count: dealt.count, workers: workers) { [self] _, index in
+      model.forward(EncoderBatch(dealt[index].map(\.ids)), workspace: workspaces[index])
     }
     let rows = dealt.flatMap { $0 }
-    let (value, gradient) = RankingLoss(
-      pairwise: settings.pairwise, withinSource: settings.withinSource
-    )(
-      outputs: outputs.withLock { $0.flatMap { $0 } }, targets: rows.map(\.target),
-      sources: rows.map(\.source))
+    let errors = zip(outputs.flatMap { $0 }, rows).map { Double($0) - $1.target }
+    let value = errors.reduce(0) { $0 + $1 * $1 } / Double(rows.count)
+    let gradient = errors.map { Float(2 * $0 / Double(rows.count)) }
     guard value.isFinite else { throw DistillError.diverged(step: step) }
     let starts = dealt.reduce(into: [0]) { $0.append($0.last! + $1.count) }
     try parallelForEach(count: dealt.count, workers: workers) { [self] _, index in
@@ -81,9 +77,20 @@ final class Optimiser: @unchecked Sendable {
       model.backward(
         outputGradient: Array(gradient[starts[index]..<starts[index + 1]]), into: gradients[index],
         workspace: workspaces[index])
+      keepOnlyLength(gradients[index])
     }
     try update(blocks: dealt.count, learningRate: learningRate)
     return value
+  }
+
+  /// Of the features scaled by sqrt(n) only the length itself has a weight: the others are the means once more, and as
+  /// many times larger as they are noisier.
+  private func keepOnlyLength(_ gradient: ParameterBuffer) {
+    let width = model.configuration.hiddenSize
+    let root = gradient.matrix(model.layout.headWeight).columns(width..<2 * width)
+    let length = root[0, lengthDimension]
+    root.fill(0)
+    root[0, lengthDimension] = length
   }
 
   /// Deals rows to blocks, the longest first, each to the block with the fewest tokens so far.
@@ -102,15 +109,13 @@ final class Optimiser: @unchecked Sendable {
   }
 
   private func update(blocks: Int, learningRate: Double) throws {
-    let norms = Mutex([Double](repeating: 0, count: chunks.count))
-    try parallelForEach(count: chunks.count, workers: workers) { [self] _, index in
+    let squares = try parallelMap(count: chunks.count, workers: workers) { [self] _, index in
       let chunk = chunks[index]
       let sum = gradients[0].matrix(chunk.place).rows(chunk.rows)
       for block in gradients[1..<blocks] { add(block.view(chunk.place).rows(chunk.rows), to: sum) }
-      let square = dot(sum.view, sum.view)
-      norms.withLock { $0[index] = square }
+      return dot(sum.view, sum.view)
     }
-    let norm = norms.withLock { $0.reduce(0, +) }.squareRoot()
+    let norm = squares.reduce(0, +).squareRoot()
     guard norm.isFinite else { throw DistillError.diverged(step: step) }
     let factor = norm > settings.clipNorm ? Float(settings.clipNorm / norm) : 1
     try parallelForEach(count: chunks.count, workers: workers) { [self] _, index in
@@ -128,10 +133,3 @@ final class Optimiser: @unchecked Sendable {
 
 /// Where the parameters begin that are trained even with frozen tables.
 private func gradientsFirst(_ layout: EncoderLayout) -> Int { layout.embeddingNormWeight.offset }
-
-/// A row as training reads it.
-struct TrainingRow: Sendable {
-  let ids: [Int]
-  let target: Double
-  let source: Int
-}

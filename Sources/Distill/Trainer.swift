@@ -42,8 +42,8 @@ package struct Trainer: Sendable {
     else { throw DistillError.diverged(step: session.steps) }
     let evaluation = TestEvaluation(dataset: dataset, material: material)
     let report = TrainingReport(
-      rows: material.counts, epochs: session.epochsRun, bestEpoch: session.bestEpoch,
-      validationSpearman: session.bestSpearman,
+      rows: material.counts, epochs: session.epochsRun, keptEpoch: session.keptEpoch,
+      validationSpearman: session.keptSpearman,
       methods: evaluation.methods(
         valuator: outputs, frozen: frozen, seed: configuration.seed),
       seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind)

@@ -35,7 +35,7 @@ package struct TrainingConfiguration: Sendable {
 /// How the weights are fitted.
 package struct Optimisation: Sendable {
   package var epochs = 6
-  /// Epochs without a better validation Spearman after which training stops.
+  /// Epochs in which the validation Spearman was clearly worse than its best after which training stops.
   package var patience = 3
   package var batchRows = 16
   /// Of the topmost layer; each layer below has `layerDecay` times that of the one above.
@@ -48,10 +48,10 @@ package struct Optimisation: Sendable {
   /// The gradient's norm is cut to this.
   package var clipNorm = 1.0
   package var trainsEmbeddingTables = false
-  /// Weight of the pairwise loss beside the squared error.
-  package var pairwise = 0.0
-  /// Extra weight of pairs from the same source in the pairwise loss.
-  package var withinSource = 0.0
+  /// The share of a label's deviation from its source and length that is aimed at (`TrainingTargets`).
+  package var withinSourceShare = 0.3
+  /// How often a text is shown as a random part of itself.
+  package var cropShare = 0.5
   /// Begin the head from a ridge regression on the frozen encoder's features.
   package var fitsHeadFirst = true
 

@@ -9,10 +9,10 @@ struct TrainingMaterial: Sendable {
   /// Of every row.
   let ids: [[Int]]
   let truncated: Int
-  /// Of every row, as a number.
-  let sources: [Int]
   /// Of the training rows, in the order of `parts.training`.
   let trainingRows: [TrainingRow]
+  /// What a target gains by sqrt(tokens).
+  let lengthSlope: Double
   let labels: [Double]
   let hashes: RowHashes
 
@@ -33,15 +33,16 @@ struct TrainingMaterial: Sendable {
     let numbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
     let ids = encoded.map(\.ids)
     let sources = dataset.rows.map { numbers[$0.source]! }
-    let targets = rankGaussianize(parts.training.map { dataset.rows[$0].label })
+    let targets = TrainingTargets(
+      labels: parts.training.map { dataset.rows[$0].label }, sources: parts.training.map { sources[$0] },
+      rootLengths: parts.training.map { Double(ids[$0].count).squareRoot() },
+      withinSourceShare: configuration.optimisation.withinSourceShare)
     self.parts = parts
     maxTokens = configuration.maxTokens
     self.ids = ids
     truncated = encoded.count { $0.isTruncated }
-    self.sources = sources
-    trainingRows = zip(parts.training, targets).map {
-      TrainingRow(ids: ids[$0], target: $1, source: sources[$0])
-    }
+    trainingRows = zip(parts.training, targets.values).map { TrainingRow(ids: ids[$0], target: $1) }
+    lengthSlope = targets.slope
     labels = dataset.rows.map(\.label)
     func select(_ rows: [Int]) -> [String] { rows.map { hashes[$0] } }
     self.hashes = RowHashes(

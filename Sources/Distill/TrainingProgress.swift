@@ -8,9 +8,9 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
   case headFitted(validationSpearman: Double, seconds: Double)
   case step(epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, secondsLeft: Double)
   case validated(
-    epoch: Int, epochs: Int, loss: Double, validationSpearman: Double, isBest: Bool, seconds: Double,
+    epoch: Int, epochs: Int, loss: Double, validationSpearman: Double, isKept: Bool, seconds: Double,
     secondsLeft: Double)
-  case stoppedEarly(epoch: Int, bestEpoch: Int)
+  case stoppedEarly(epoch: Int, keptEpoch: Int)
 
   package var description: String {
     switch self {
@@ -24,12 +24,12 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
     case .step(let epoch, let epochs, let step, let steps, let loss, let left):
       String(
         format: "epoch %d/%d, step %d/%d, loss %.3f, %.0f s left", epoch, epochs, step, steps, loss, left)
-    case .validated(let epoch, let epochs, let loss, let spearman, let isBest, let seconds, let left):
+    case .validated(let epoch, let epochs, let loss, let spearman, let isKept, let seconds, let left):
       String(
         format: "epoch %d/%d: loss %.3f, validation Spearman %.3f%@ (%.0f s, at most %.0f s left)", epoch,
-        epochs, loss, spearman, isBest ? ", the best" : "", seconds, left)
-    case .stoppedEarly(let epoch, let best):
-      "stopped after epoch \(epoch): validation was best after epoch \(best)"
+        epochs, loss, spearman, isKept ? ", kept" : "", seconds, left)
+    case .stoppedEarly(let epoch, let kept):
+      "stopped after epoch \(epoch): the weights after epoch \(kept) are kept"
     }
   }
 
@@ -45,13 +45,13 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
       ["event": "head_fitted", "validation_spearman": JSONValue(spearman)]
     case .step(let epoch, _, let step, _, let loss, _):
       ["event": "step", "epoch": JSONValue(epoch), "step": JSONValue(step), "loss": JSONValue(loss)]
-    case .validated(let epoch, _, let loss, let spearman, let isBest, _, _):
+    case .validated(let epoch, _, let loss, let spearman, let isKept, _, _):
       [
         "event": "validated", "epoch": JSONValue(epoch), "loss": JSONValue(loss),
-        "validation_spearman": JSONValue(spearman), "is_best": JSONValue(isBest),
+        "validation_spearman": JSONValue(spearman), "is_kept": JSONValue(isKept),
       ]
-    case .stoppedEarly(let epoch, let best):
-      ["event": "stopped_early", "epoch": JSONValue(epoch), "best_epoch": JSONValue(best)]
+    case .stoppedEarly(let epoch, let kept):
+      ["event": "stopped_early", "epoch": JSONValue(epoch), "kept_epoch": JSONValue(kept)]
     }
   }
 }

@@ -25,7 +25,7 @@ package struct TrainingReport: Sendable {
 
   package var rows: Rows
   package var epochs: Int
-  package var bestEpoch: Int
+  package var keptEpoch: Int
   package var validationSpearman: Double
   /// The valuator first.
   package var methods: [Method]
@@ -64,7 +64,7 @@ package struct TrainingReport: Sendable {
     }
     return [
       "kind": JSONValue(kind), "seed": JSONValue(String(seed)), "seconds": JSONValue(seconds),
-      "epochs": JSONValue(epochs), "best_epoch": JSONValue(bestEpoch),
+      "epochs": JSONValue(epochs), "kept_epoch": JSONValue(keptEpoch),
       "validation_spearman": JSONValue(validationSpearman),
       "rows": [
         "training": JSONValue(rows.training), "validation": JSONValue(rows.validation),

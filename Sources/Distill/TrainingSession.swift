@@ -10,11 +10,14 @@ struct TrainingSession {
   private let configuration: TrainingConfiguration
   private let isCancelled: @Sendable () -> Bool
   private let workspaces: EncoderWorkspaces
-  private let best: FloatStorage
+  private let kept: FloatStorage
+  private let lengthDimension: Int
 
-  private(set) var bestSpearman = -Double.infinity
-  /// 0 where the frozen encoder was never beaten.
-  private(set) var bestEpoch = 0
+  private var bestSpearman = -Double.infinity
+  /// Of the epoch whose weights are kept, on the validation rows.
+  private(set) var keptSpearman = -Double.infinity
+  /// 0 where no epoch was as good as the frozen encoder.
+  private(set) var keptEpoch = 0
   private(set) var epochsRun = 0
   private(set) var steps = 0
 
@@ -27,7 +30,8 @@ struct TrainingSession {
     self.configuration = configuration
     self.isCancelled = isCancelled
     workspaces = EncoderWorkspaces(configuration.workers)
-    best = FloatStorage(count: model.layout.count)
+    kept = FloatStorage(count: model.layout.count)
+    lengthDimension = model.openLengthDimension()
   }
 
   private var settings: Optimisation { configuration.optimisation }
@@ -38,23 +42,29 @@ struct TrainingSession {
   /// is best on the validation rows; a strongly penalised one becomes the head to begin from.
   mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> [Double] {
     let started = DispatchTime.now()
-    let parts = material.parts
-    let length = model.configuration.hiddenSize + model.openLengthDimension()
+    let (parts, width) = (material.parts, model.configuration.hiddenSize)
     let features = try model.features(
-      material.ids, workers: configuration.workers, workspaces: workspaces)
-    let training = features.view.selecting(parts.training)
-    let targets = material.trainingRows.map(\.target)
+      material.ids, workers: configuration.workers, workspaces: workspaces
+    ).view.columns(0..<width)
+    let rootLengths = material.ids.map { Double($0.count).squareRoot() }
+    func predictions(_ head: HeadRegression, _ rows: [Int]) -> [Double] {
+      head(features.selecting(rows), rootLengths: rows.map { rootLengths[$0] })
+    }
+    let training = features.selecting(parts.training)
     var chosen: (spearman: Double, head: HeadRegression)?
     for lambda in [0.1, 0.3, 1, 3, Self.firstHeadPenalty] {
-      guard let head = HeadRegression(features: training, targets: targets, lambda: lambda, length: length)
+      guard
+        let head = HeadRegression(
+          features: training, rootLengths: parts.training.map { rootLengths[$0] },
+          slope: material.lengthSlope, targets: material.trainingRows.map(\.target), lambda: lambda)
       else { continue }
-      let value = validationSpearman(head(features.view.selecting(parts.validation)))
+      let value = validationSpearman(predictions(head, parts.validation))
       if value > chosen?.spearman ?? -.infinity { chosen = (value, head) }
       if lambda == Self.firstHeadPenalty && settings.fitsHeadFirst { begin(with: head, spearman: value) }
     }
     guard let chosen else { throw DistillError.diverged(step: 0) }
     progress(.headFitted(validationSpearman: chosen.spearman, seconds: seconds(since: started)))
-    return chosen.head(features.view)
+    return predictions(chosen.head, Array(material.ids.indices))
   }
 
   /// A head that fits the training rows as far as it can leaves fine-tuning nothing to learn from; this penalty
@@ -63,16 +73,19 @@ struct TrainingSession {
 
   private mutating func begin(with head: HeadRegression, spearman: Double) {
     let weight = model.parameters.matrix(model.layout.headWeight)
+    weight.fill(0)
     for (index, value) in head.weights.enumerated() { weight[0, index] = Float(value) }
+    weight[0, head.weights.count + lengthDimension] = Float(head.slope)
     model.parameters.matrix(model.layout.headBias)[0, 0] = Float(head.bias)
-    keepBest(spearman, epoch: 0)
+    keep(spearman, epoch: 0)
   }
 
   // MARK: Fine-tuning
 
   /// Trains until the epochs are over or validation no longer improves; the model ends with the best weights.
   mutating func fineTune(_ progress: (TrainingProgress) -> Void) throws {
-    let optimiser = Optimiser(model: model, settings: settings, workers: configuration.workers)
+    let optimiser = Optimiser(
+      model: model, settings: settings, lengthDimension: lengthDimension, workers: configuration.workers)
     var order = Array(material.trainingRows.indices)
     var generator = SeededGenerator(seed: configuration.seed, stream: "training-order")
     let perEpoch = (order.count + settings.batchRows - 1) / settings.batchRows
@@ -83,8 +96,11 @@ struct TrainingSession {
       var loss = 0.0
       for start in stride(from: 0, to: order.count, by: settings.batchRows) {
         if isCancelled() { throw DistillError.interrupted }
-        let batch = order[start..<min(order.count, start + settings.batchRows)]
-          .map { material.trainingRows[$0] }
+        let batch = order[start..<min(order.count, start + settings.batchRows)].map { index in
+          let row = material.trainingRows[index]
+          return generator.uniform() < settings.cropShare
+            ? row.cropped(slope: material.lengthSlope, using: &generator) : row
+        }
         let value = try optimiser.step(batch, learningRate: learningRate(step: steps, of: total))
         steps += 1
         loss += value * Double(batch.count) / Double(order.count)
@@ -96,19 +112,19 @@ struct TrainingSession {
       }
       epochsRun = epoch
       let spearman = try validate()
-      let isBest = spearman > bestSpearman
+      let isKept = isAsGood(spearman)
       progress(
         .validated(
-          epoch: epoch, epochs: settings.epochs, loss: loss, validationSpearman: spearman, isBest: isBest,
+          epoch: epoch, epochs: settings.epochs, loss: loss, validationSpearman: spearman, isKept: isKept,
           seconds: seconds(since: started),
           secondsLeft: seconds(since: started) / Double(steps) * Double(total - steps)))
-      if isBest { keepBest(spearman, epoch: epoch) }
-      if epoch - bestEpoch >= settings.patience && epoch < settings.epochs {
-        progress(.stoppedEarly(epoch: epoch, bestEpoch: bestEpoch))
+      if isKept { keep(spearman, epoch: epoch) }
+      if epoch - keptEpoch >= settings.patience && epoch < settings.epochs {
+        progress(.stoppedEarly(epoch: epoch, keptEpoch: keptEpoch))
         break
       }
     }
-    model.parameters.base.update(from: best.base, count: model.layout.count)
+    model.parameters.base.update(from: kept.base, count: model.layout.count)
   }
 
   /// Rises over the warm-up, then falls along half a cosine to zero.
@@ -131,9 +147,18 @@ struct TrainingSession {
     spearman(outputs, material.parts.validation.map { material.labels[$0] }) ?? -1
   }
 
-  private mutating func keepBest(_ spearman: Double, epoch: Int) {
-    best.base.update(from: model.parameters.base, count: model.layout.count)
-    (bestSpearman, bestEpoch) = (spearman, epoch)
+  /// Whether an epoch is kept over an earlier one: differences within a standard error are chance, and of epochs that
+  /// differ by chance the last has the smallest learning rate behind it.
+  private func isAsGood(_ spearman: Double) -> Bool {
+    let rows = Double(material.parts.validation.count)
+    let error = (1 - bestSpearman * bestSpearman) / max(1, rows - 1).squareRoot()
+    return spearman > bestSpearman - error
+  }
+
+  private mutating func keep(_ spearman: Double, epoch: Int) {
+    kept.base.update(from: model.parameters.base, count: model.layout.count)
+    bestSpearman = max(bestSpearman, spearman)
+    (keptSpearman, keptEpoch) = (spearman, epoch)
   }
 
   /// The head's output for every row.

@@ -81,8 +81,7 @@ struct CompareCommand: ParsableCommand {
       common.dryRun ? nil : try OutputDirectory(path: output, marker: "report.json", force: common.force)
     let valuatorLoaded = try valuator.map { try Valuator.load(directory: $0) }
     let labelFile = try labels.map { try LabelFile(path: $0) }
-    let (model, targets, samples) = try input.load(
-      terminal, force: common.force, dryRun: common.dryRun)
+    let (model, targets, samples) = try input.load(terminal, force: common.force)
     let comparison = try ComparisonRun(
       model: model, targets: targets, samples: samples, labels: labelFile, valuator: valuatorLoaded,
       valuatorPath: valuator, configuration: comparisonConfiguration

@@ -26,7 +26,7 @@ struct InputOptions: ParsableArguments {
   @Option(help: "What to do with a bad line: fail, skip, or quarantine.")
   var onError: OnError = .fail
 
-  @Option(help: ArgumentHelp("Where bad lines go with --on-error quarantine.", valueName: "file"))
+  @Option(help: ArgumentHelp("Where bad lines go with --on-error quarantine, in a dry run too.", valueName: "file"))
   var quarantine: String?
 
   @OptionGroup var fields: FieldOptions
@@ -48,7 +48,7 @@ struct InputOptions: ParsableArguments {
   }
 
   /// Loads the model and both sets of rows, saying once what was found.
-  func load(_ terminal: Terminal, force: Bool, dryRun: Bool) throws -> (
+  func load(_ terminal: Terminal, force: Bool) throws -> (
     model: LoadedModel, targets: PreparedRows, samples: PreparedRows
   ) {
     let loaded = try LoadedModel(path: model)
@@ -61,7 +61,6 @@ struct InputOptions: ParsableArguments {
       switch onError {
       case .fail: .fail
       case .skip: .skip
-      case .quarantine where dryRun: .skip
       case .quarantine: .quarantine(path: quarantine ?? "", force: force)
       }
     let samples = try rows(sample, sampleOptions, loaded, "sample", terminal)

@@ -63,8 +63,7 @@ struct LabelCommand: ParsableCommand {
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
     if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
-    let (model, targets, samples) = try input.load(
-      terminal, force: common.force || resume, dryRun: common.dryRun)
+    let (model, targets, samples) = try input.load(terminal, force: common.force || resume)
     let labels = try LabelRun(
       model: model, targets: targets, samples: samples, configuration: labelConfiguration)
     let plan = try LabelPlan(labels, workers: common.threads)

@@ -126,13 +126,13 @@ import Testing
     #expect(Set(file.labels).count > 60, "labels differ from row to row")
   }
 
-  @Test func dryRunWritesNothing() throws {
+  @Test func dryRunWritesOnlyTheQuarantine() throws {
     let sample = try folder.file("bad.jsonl", Self.rows(200) + "nonsense\n")
     let quarantine = folder.path("quarantine.jsonl")
     let result = try label(
       folder.path("labels.h5"), "--dry-run", "--json", "--on-error", "quarantine", "--quarantine", quarantine,
       sample: sample)
-    #expect(!FileManager.default.fileExists(atPath: quarantine))
+    #expect(try String(contentsOfFile: quarantine, encoding: .utf8) == "nonsense\n")
     #expect(result.status == 0, "\(result.errors)")
     let plan = try JSONValue.parse(Array(result.output.utf8))
     #expect((plan["tokens"]?.int ?? 0) > 1000)

@@ -103,6 +103,19 @@ import Testing
     #expect(model.parameters.view(words).values == fresh.parameters.view(words).values)
   }
 
+  /// Of the features that are scaled by sqrt(n), only the length has a weight.
+  @Test func lengthIsSeenByOneWeight() throws {
+    let folder = try TrainerFolder()
+    var configuration = configuration(folder.tokenizer)
+    configuration.optimisation.epochs = 2
+    let model = try Trainer(configuration: configuration, dataset: dataset(80)).run(version: "test").valuator
+      .model
+    let head = model.parameters.view(model.layout.headWeight).values
+    let width = model.configuration.hiddenSize
+    #expect(head[width...].filter { $0 != 0 }.count == 1)
+    #expect(head[..<width].allSatisfy { $0 != 0 })
+  }
+
   @Test func maxTokensBeyondThePositionsAreRefused() throws {
     let folder = try TrainerFolder()
     var configuration = configuration(folder.tokenizer)
