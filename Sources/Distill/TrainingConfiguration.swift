@@ -34,14 +34,14 @@ package struct TrainingConfiguration: Sendable {
 
 /// How the weights are fitted.
 package struct Optimisation: Sendable {
-  package var epochs = 6
+  package var epochs = 8
   /// Epochs in which the validation Spearman was clearly worse than its best after which training stops.
   package var patience = 3
   package var batchRows = 16
   /// Of the topmost layer; each layer below has `layerDecay` times that of the one above.
-  package var learningRate = 5e-5
+  package var learningRate = 1e-4
   package var layerDecay = 0.9
-  package var headLearningRate = 2e-4
+  package var headLearningRate = 1e-3
   /// The share of steps over which the rate rises; then it falls along half a cosine to zero.
   package var warmUp = 0.1
   package var weightDecay = 0.01

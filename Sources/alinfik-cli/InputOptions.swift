@@ -26,7 +26,8 @@ struct InputOptions: ParsableArguments {
   @Option(help: "What to do with a bad line: fail, skip, or quarantine.")
   var onError: OnError = .fail
 
-  @Option(help: ArgumentHelp("Where bad lines go with --on-error quarantine, in a dry run too.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Where bad lines go with --on-error quarantine, dry run or not.", valueName: "file"))
   var quarantine: String?
 
   @OptionGroup var fields: FieldOptions

@@ -10,7 +10,7 @@ resume=()
 once "$runs/labels.h5" "$alinfik" label --model "$model" --target "$runs/target.jsonl" \
   --sample "$runs/sample.jsonl" --max-tokens 192 --seed 1 --output "$runs/labels.h5" "${resume[@]}"
 for seed in 1 2 3; do
-  once "$runs/train-$seed.json" "$alinfik" train "$runs/labels.h5" --init "$encoder" --test-rows 400 --epochs 4 \
+  once "$runs/train-$seed.json" "$alinfik" train "$runs/labels.h5" --init "$encoder" --test-rows 400 \
     --seed "$seed" --json --force --output "$runs/valuator-$seed" > "$runs/train-$seed.json.partial"
   [ -e "$runs/train-$seed.json" ] || mv "$runs/train-$seed.json.partial" "$runs/train-$seed.json"
 done
