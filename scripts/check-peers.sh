@@ -58,11 +58,12 @@ check "sentence-transformers loads a valuator" \
 check "SmolLM2 from GGUF against transformers" \
   "$python" scripts/peers/smollm2.py --alinfik "$alinfik" --gguf "$models/SmolLM2-135M-Instruct.Q4_1.gguf" \
   --tokenizer "$data/smollm2-135m/tokenizer.json" --reference "$PWD/.cache/peers/smollm2.json"
+swift build -c release --build-tests >&2
 check "tests that need the downloaded models" \
   env ALINFIK_DATA="$data" ALINFIK_MINILM="$models/all-MiniLM-L6-v2" \
   ALINFIK_SMOLLM2="$models/SmolLM2-135M-Instruct.Q4_1.gguf" \
   ALINFIK_SMOLLM2_REFERENCE="$PWD/.cache/peers/smollm2.json" \
-  swift test -c release --filter 'TokenizationTests|SmolLM2Tests'
+  swift test -c release --skip-build --filter 'TokenizationTests|SmolLM2Tests'
 
 if [ ${#failed[@]} -gt 0 ]; then
   printf 'check-peers: FAILED: %s\n' "${failed[@]}" >&2

@@ -109,10 +109,12 @@ package struct ComparisonRun {
     if let card = valuator?.card, let path = valuatorPath {
       try check(path, "model", card.modelSHA256, model.sha256)
       try check(path, "target", card.targetSHA256, targets.sha256)
-      guard card.labelKind == LabelKind.dot.rawValue else {
+      guard card.labelKind == LabelKind.dot.rawValue, card.labelProjection == "none" else {
         throw ComparisonError.mismatch(
           path: path,
-          what: "predicts '\(card.labelKind)' labels; compare holds 'dot' valuators against LinFiK")
+          what:
+            "predicts '\(card.labelKind)' labels (projection \(card.labelProjection)); compare holds valuators of "
+            + "exact 'dot' labels against LinFiK")
       }
     }
   }
@@ -161,7 +163,7 @@ package struct ComparisonRun {
     }
     try add { try linfik(oracle) }
     try add { try logra() }
-    try add { try tracin(linfik: methods[0]) }
+    try add { try tracin() }
     if valuator != nil { try add { try alinfik(labelSecondsPerRow: methods[0].cost?.secondsPerRow) } }
     try add { bm25() }
     try add { length() }

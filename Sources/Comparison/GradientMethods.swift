@@ -133,7 +133,7 @@ extension ComparisonRun {
   private static let tracinFormula = "sum over checkpoints c of η_c ⟨g_c(q), g_c(z)⟩"
 
   /// TracIn over the given checkpoints; with fewer than two it is LinFiK, and not drawn.
-  func tracin(linfik: ComparedMethod) throws -> ComparedMethod {
+  func tracin() throws -> ComparedMethod {
     guard configuration.checkpoints.count > 1 else {
       return ComparedMethod(
         name: "TracIn", formula: Self.tracinFormula, role: .influence, needs: .gradients,

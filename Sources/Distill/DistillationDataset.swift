@@ -19,16 +19,20 @@ package struct DistillationDataset: Sendable {
 
   package var rows: [Row]
   package var kind: String
+  /// `none`, `random` or `pca`.
+  package var projection: String
   package var modelSHA256: String
   package var targetSHA256: String
   package var targetDescription: String
 
   package init(
-    rows: [Row], kind: String, modelSHA256: String = "", targetSHA256: String = "",
+    rows: [Row], kind: String, projection: String = "none", modelSHA256: String = "",
+    targetSHA256: String = "",
     targetDescription: String = ""
   ) {
     self.rows = rows
     self.kind = kind
+    self.projection = projection
     self.modelSHA256 = modelSHA256
     self.targetSHA256 = targetSHA256
     self.targetDescription = targetDescription
@@ -48,9 +52,19 @@ extension DistillationDataset {
         ("target", a.targetSHA256, b.targetSHA256),
         ("layers", a.extra["layers"] ?? "", b.extra["layers"] ?? ""),
         ("projection", "\(a.projection) \(a.rank) \(a.damping)", "\(b.projection) \(b.rank) \(b.damping)"),
+        ("projection", a.extra["projection_sha256"] ?? "", b.extra["projection_sha256"] ?? ""),
         ("precision", a.precision, b.precision), ("max_tokens", "\(a.maxTokens ?? 0)", "\(b.maxTokens ?? 0)"),
       ] where one != other {
         throw DistillError.different(file: file.path, other: first.path, what: what)
+      }
+    }
+    var places: [ByteString: (file: String, text: ByteString)] = [:]
+    for file in files {
+      for (id, text) in zip(file.ids, file.texts) {
+        if let other = places.updateValue((file.path, text), forKey: id), other.text == text {
+          throw DistillError.badLabels(
+            file.path, "the row '\(id)' is in \(other.file) too; give each row once")
+        }
       }
     }
     let rows = files.flatMap { file in
@@ -60,7 +74,8 @@ extension DistillationDataset {
       }
     }
     self.init(
-      rows: rows, kind: first.attributes.kind, modelSHA256: first.attributes.modelSHA256,
+      rows: rows, kind: first.attributes.kind, projection: first.attributes.projection,
+      modelSHA256: first.attributes.modelSHA256,
       targetSHA256: first.attributes.targetSHA256, targetDescription: first.attributes.targetDescription)
   }
 }

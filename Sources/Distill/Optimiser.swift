@@ -77,18 +77,21 @@ final class Optimiser: @unchecked Sendable {
       model.backward(
         outputGradient: Array(gradient[starts[index]..<starts[index + 1]]), into: gradients[index],
         workspace: workspaces[index])
-      keepOnlyLength(gradients[index])
+      keepLengthExact(gradients[index])
     }
     try update(blocks: dealt.count, learningRate: learningRate)
     return value
   }
 
-  /// Of the features scaled by sqrt(n) only the length itself has a weight: the others are the means once more, and as
-  /// many times larger as they are noisier.
-  private func keepOnlyLength(_ gradient: ParameterBuffer) {
+  /// Keeps the length exact: its dimension of the last norm stays as `openLengthDimension` set it, and of the features
+  /// scaled by sqrt(n) only it has a weight. The others are the means once more, as many times larger as they are noisier.
+  private func keepLengthExact(_ gradient: ParameterBuffer) {
+    let last = model.layout.layers.last!
+    gradient.matrix(last.outputNormWeight)[0, lengthDimension] = 0
+    gradient.matrix(last.outputNormBias)[0, lengthDimension] = 0
     let width = model.configuration.hiddenSize
     let root = gradient.matrix(model.layout.headWeight).columns(width..<2 * width)
-    let length = root[0, lengthDimension]
+    let length = root.view[0, lengthDimension]
     root.fill(0)
     root[0, lengthDimension] = length
   }

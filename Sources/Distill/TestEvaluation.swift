@@ -6,11 +6,13 @@ struct TestEvaluation {
   let material: TrainingMaterial
 
   /// The valuator, and beside it what costs less: a frozen encoder with a ridge head, the mean label of the row's
-  /// source, and length alone (with the sign that fits the training rows).
+  /// source, that and a slope over length (both know the source's name, which the valuator does not), and length alone
+  /// with the sign that fits the training rows.
   func methods(valuator: [Double], frozen: [Double], seed: UInt64) -> [TrainingReport.Method] {
     [
       measure("valuator", valuator, seed: seed), measure("frozen encoder + ridge", frozen, seed: seed),
-      measure("source mean", sourceMeans, seed: seed), measure("length", lengths, seed: seed),
+      measure("source mean", sourceMeans, seed: seed),
+      measure("source and length", sourcesAndLengths, seed: seed), measure("length", lengths, seed: seed),
     ]
   }
 
@@ -39,6 +41,12 @@ struct TestEvaluation {
     return dataset.rows.map { row in
       let sum = sums[row.source] ?? all
       return sum.total / sum.count
+    }
+  }
+
+  private var sourcesAndLengths: [Double] {
+    zip(dataset.rows, material.ids).map { row, ids in
+      material.targets.expected(source: row.source, rootLength: Double(ids.count).squareRoot())
     }
   }
 

@@ -46,9 +46,11 @@ package struct Trainer: Sendable {
       validationSpearman: session.keptSpearman,
       methods: evaluation.methods(
         valuator: outputs, frozen: frozen, seed: configuration.seed),
-      seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind)
+      seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind,
+      withinSourceShare: material.targets.share, settings: configuration.optimisation)
     let card = ValuatorCard(
-      labelKind: dataset.kind, scoreUnit: Self.unit(ofKind: dataset.kind),
+      labelKind: dataset.kind, labelProjection: dataset.projection,
+      scoreUnit: Self.unit(ofKind: dataset.kind, projection: dataset.projection),
       modelSHA256: dataset.modelSHA256, targetSHA256: dataset.targetSHA256,
       targetDescription: dataset.targetDescription, initialEncoder: name,
       maxTokens: material.maxTokens, seed: configuration.seed, version: version, calibration: map,
@@ -103,13 +105,16 @@ package struct Trainer: Sendable {
   }
 
   /// What one unit of a label of this kind is.
-  static func unit(ofKind kind: String) -> String {
-    switch kind {
-    case "dot": "decrease of the target's mean token loss (nats) per unit of learning rate, to first order"
-    case "cosine": "cosine between the text's gradient and the target's"
-    case "layer-cosine": "sum over layers of the cosine between the text's gradient and the target's"
-    default: "label of kind \(kind)"
-    }
+  static func unit(ofKind kind: String, projection: String) -> String {
+    let suffix = projection == "none" ? "" : ", of gradients projected (\(projection))"
+    let unit =
+      switch kind {
+      case "dot": "decrease of the target's mean token loss (nats) per unit of learning rate, to first order"
+      case "cosine": "cosine between the text's gradient and the target's"
+      case "layer-cosine": "sum over layers of the cosine between the text's gradient and the target's"
+      default: "label of kind \(kind)"
+      }
+    return unit + suffix
   }
 }
 

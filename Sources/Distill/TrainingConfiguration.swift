@@ -48,12 +48,10 @@ package struct Optimisation: Sendable {
   /// The gradient's norm is cut to this.
   package var clipNorm = 1.0
   package var trainsEmbeddingTables = false
-  /// The share of a label's deviation from its source and length that is aimed at (`TrainingTargets`).
-  package var withinSourceShare = 0.3
+  /// The share of a label's deviation from its source and length that is aimed at; nil: by the rows (`TrainingTargets`).
+  package var withinSourceShare: Double?
   /// How often a text is shown as a random part of itself.
   package var cropShare = 0.5
-  /// Begin the head from a ridge regression on the frozen encoder's features.
-  package var fitsHeadFirst = true
 
   package init() {}
 }

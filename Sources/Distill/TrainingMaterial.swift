@@ -11,8 +11,7 @@ struct TrainingMaterial: Sendable {
   let truncated: Int
   /// Of the training rows, in the order of `parts.training`.
   let trainingRows: [TrainingRow]
-  /// What a target gains by sqrt(tokens).
-  let lengthSlope: Double
+  let targets: TrainingTargets
   let labels: [Double]
   let hashes: RowHashes
 
@@ -27,22 +26,22 @@ struct TrainingMaterial: Sendable {
     }
     let hashes = dataset.rows.map(\.sha256)
     let parts = try DataParts(hashes: hashes, sizes: configuration.parts)
+    guard Set(parts.training.map { dataset.rows[$0].label }).count > 1 else {
+      throw DistillError.tooFewRows("every label of the training rows is the same: there is nothing to learn")
+    }
     let encoded = try TextEncoding(tokenizer: tokenizer, maxTokens: configuration.maxTokens)
       .encodeAll(dataset.rows.map(\.text), workers: configuration.workers)
-    let names = Array(Set(dataset.rows.map(\.source))).sorted()
-    let numbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
     let ids = encoded.map(\.ids)
-    let sources = dataset.rows.map { numbers[$0.source]! }
-    let targets = TrainingTargets(
-      labels: parts.training.map { dataset.rows[$0].label }, sources: parts.training.map { sources[$0] },
+    targets = TrainingTargets(
+      labels: parts.training.map { dataset.rows[$0].label },
+      sources: parts.training.map { dataset.rows[$0].source },
       rootLengths: parts.training.map { Double(ids[$0].count).squareRoot() },
-      withinSourceShare: configuration.optimisation.withinSourceShare)
+      share: configuration.optimisation.withinSourceShare)
     self.parts = parts
     maxTokens = configuration.maxTokens
     self.ids = ids
     truncated = encoded.count { $0.isTruncated }
     trainingRows = zip(parts.training, targets.values).map { TrainingRow(ids: ids[$0], target: $1) }
-    lengthSlope = targets.slope
     labels = dataset.rows.map(\.label)
     func select(_ rows: [Int]) -> [String] { rows.map { hashes[$0] } }
     self.hashes = RowHashes(
@@ -59,6 +58,7 @@ struct TrainingMaterial: Sendable {
   var summary: TrainingProgress {
     .prepared(
       training: parts.training.count, validation: parts.validation.count,
-      calibration: parts.calibration.count, test: parts.test.count, truncated: truncated)
+      calibration: parts.calibration.count, test: parts.test.count, truncated: truncated,
+      withinSourceShare: targets.share)
   }
 }

@@ -3,7 +3,8 @@ import Foundation
 
 /// What happens while a valuator is trained.
 package enum TrainingProgress: Sendable, CustomStringConvertible {
-  case prepared(training: Int, validation: Int, calibration: Int, test: Int, truncated: Int)
+  case prepared(
+    training: Int, validation: Int, calibration: Int, test: Int, truncated: Int, withinSourceShare: Double)
   /// The frozen encoder with the best ridge head.
   case headFitted(validationSpearman: Double, seconds: Double)
   case step(epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, secondsLeft: Double)
@@ -14,10 +15,11 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .prepared(let training, let validation, let calibration, let test, let truncated):
+    case .prepared(let training, let validation, let calibration, let test, let truncated, let share):
       """
       rows: \(training) training, \(validation) validation, \(calibration) calibration, \(test) test; \
-      \(truncated) texts are longer than is read
+      \(truncated) texts are longer than is read; \
+      \(Int((100 * share).rounded())) % of what source and length do not explain is aimed at
       """
     case .headFitted(let spearman, let seconds):
       String(format: "frozen encoder: validation Spearman %.3f (%.0f s)", spearman, seconds)
@@ -36,10 +38,11 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
   /// The event as a line of the training log; times are left out, so that a repeated training repeats the log.
   package var logLine: JSONValue? {
     switch self {
-    case .prepared(let training, let validation, let calibration, let test, let truncated):
+    case .prepared(let training, let validation, let calibration, let test, let truncated, let share):
       [
         "event": "prepared", "training": JSONValue(training), "validation": JSONValue(validation),
         "calibration": JSONValue(calibration), "test": JSONValue(test), "truncated": JSONValue(truncated),
+        "within_source_share": JSONValue(share),
       ]
     case .headFitted(let spearman, _):
       ["event": "head_fitted", "validation_spearman": JSONValue(spearman)]

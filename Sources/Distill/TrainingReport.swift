@@ -32,6 +32,8 @@ package struct TrainingReport: Sendable {
   package var seconds: Double
   package var seed: UInt64
   package var kind: String
+  package var withinSourceShare: Double
+  package var settings: Optimisation
 
   /// For alinfik.json and the model card.
   package var metrics: JSONValue {
@@ -71,6 +73,12 @@ package struct TrainingReport: Sendable {
         "calibration": JSONValue(rows.calibration), "test": JSONValue(rows.test),
         "truncated": JSONValue(rows.truncated),
       ],
+      "settings": [
+        "epochs": JSONValue(settings.epochs), "patience": JSONValue(settings.patience),
+        "batch_rows": JSONValue(settings.batchRows), "learning_rate": JSONValue(settings.learningRate),
+        "head_learning_rate": JSONValue(settings.headLearningRate),
+        "within_source_share": JSONValue(withinSourceShare), "crop_share": JSONValue(settings.cropShare),
+      ],
       "test": .array(methods),
     ]
   }
@@ -84,7 +92,7 @@ package struct TrainingReport: Sendable {
     }
     func head(_ text: String) -> String { String(repeating: " ", count: max(0, 15 - text.count)) + text }
     var lines = [
-      "test: \(rows.test) rows, never used before, label '\(kind)'",
+      "test: \(rows.test) rows held out, label '\(kind)'",
       "".padded(width) + ["Spearman", "within source", "NDCG@10%", "recall@10%"].map(head).joined(),
     ]
     for method in methods {

@@ -3,7 +3,7 @@ import Foundation
 import RankStatistics
 import TensorKernels
 
-/// One training under way: the weights move, the best ones are kept.
+/// One training under way: the weights move, and those of an epoch are kept unless they are clearly worse.
 struct TrainingSession {
   private let model: EncoderModel
   private let material: TrainingMaterial
@@ -13,10 +13,11 @@ struct TrainingSession {
   private let kept: FloatStorage
   private let lengthDimension: Int
 
-  private var bestSpearman = -Double.infinity
+  /// The validation rows' outputs of the epoch that ranked them best.
+  private var bestOutputs: [Double] = []
   /// Of the epoch whose weights are kept, on the validation rows.
   private(set) var keptSpearman = -Double.infinity
-  /// 0 where no epoch was as good as the frozen encoder.
+  /// 0 where every epoch was clearly worse than the frozen encoder.
   private(set) var keptEpoch = 0
   private(set) var epochsRun = 0
   private(set) var steps = 0
@@ -56,11 +57,12 @@ struct TrainingSession {
       guard
         let head = HeadRegression(
           features: training, rootLengths: parts.training.map { rootLengths[$0] },
-          slope: material.lengthSlope, targets: material.trainingRows.map(\.target), lambda: lambda)
+          slope: material.targets.slope, targets: material.trainingRows.map(\.target), lambda: lambda)
       else { continue }
-      let value = validationSpearman(predictions(head, parts.validation))
+      let outputs = predictions(head, parts.validation)
+      let value = validationSpearman(outputs)
       if value > chosen?.spearman ?? -.infinity { chosen = (value, head) }
-      if lambda == Self.firstHeadPenalty && settings.fitsHeadFirst { begin(with: head, spearman: value) }
+      if lambda == Self.firstHeadPenalty { begin(with: head, validation: outputs) }
     }
     guard let chosen else { throw DistillError.diverged(step: 0) }
     progress(.headFitted(validationSpearman: chosen.spearman, seconds: seconds(since: started)))
@@ -71,18 +73,19 @@ struct TrainingSession {
   /// ranks nearly as well and keeps the weights small.
   private static let firstHeadPenalty = 10.0
 
-  private mutating func begin(with head: HeadRegression, spearman: Double) {
+  private mutating func begin(with head: HeadRegression, validation outputs: [Double]) {
     let weight = model.parameters.matrix(model.layout.headWeight)
     weight.fill(0)
     for (index, value) in head.weights.enumerated() { weight[0, index] = Float(value) }
     weight[0, head.weights.count + lengthDimension] = Float(head.slope)
     model.parameters.matrix(model.layout.headBias)[0, 0] = Float(head.bias)
-    keep(spearman, epoch: 0)
+    keep(outputs, epoch: 0)
   }
 
   // MARK: Fine-tuning
 
-  /// Trains until the epochs are over or validation no longer improves; the model ends with the best weights.
+  /// Trains until the epochs are over or `patience` of them in a row were clearly worse than the best; the model ends
+  /// with the weights that were kept.
   mutating func fineTune(_ progress: (TrainingProgress) -> Void) throws {
     let optimiser = Optimiser(
       model: model, settings: settings, lengthDimension: lengthDimension, workers: configuration.workers)
@@ -91,7 +94,7 @@ struct TrainingSession {
     let perEpoch = (order.count + settings.batchRows - 1) / settings.batchRows
     let total = settings.epochs * perEpoch
     let started = DispatchTime.now()
-    for epoch in 1...max(settings.epochs, 1) where settings.epochs > 0 {
+    for epoch in 1...settings.epochs {
       order.shuffle(using: &generator)
       var loss = 0.0
       for start in stride(from: 0, to: order.count, by: settings.batchRows) {
@@ -99,7 +102,7 @@ struct TrainingSession {
         let batch = order[start..<min(order.count, start + settings.batchRows)].map { index in
           let row = material.trainingRows[index]
           return generator.uniform() < settings.cropShare
-            ? row.cropped(slope: material.lengthSlope, using: &generator) : row
+            ? row.cropped(slope: material.targets.slope, using: &generator) : row
         }
         let value = try optimiser.step(batch, learningRate: learningRate(step: steps, of: total))
         steps += 1
@@ -111,14 +114,15 @@ struct TrainingSession {
             secondsLeft: left))
       }
       epochsRun = epoch
-      let spearman = try validate()
-      let isKept = isAsGood(spearman)
+      let outputs = try validationOutputs()
+      let isKept = !isClearlyWorse(outputs)
       progress(
         .validated(
-          epoch: epoch, epochs: settings.epochs, loss: loss, validationSpearman: spearman, isKept: isKept,
+          epoch: epoch, epochs: settings.epochs, loss: loss, validationSpearman: validationSpearman(outputs),
+          isKept: isKept,
           seconds: seconds(since: started),
           secondsLeft: seconds(since: started) / Double(steps) * Double(total - steps)))
-      if isKept { keep(spearman, epoch: epoch) }
+      if isKept { keep(outputs, epoch: epoch) }
       if epoch - keptEpoch >= settings.patience && epoch < settings.epochs {
         progress(.stoppedEarly(epoch: epoch, keptEpoch: keptEpoch))
         break
@@ -136,29 +140,36 @@ struct TrainingSession {
     return settings.learningRate * 0.5 * (1 + cos(.pi * share))
   }
 
-  private func validate() throws -> Double {
-    let outputs = try model.scores(
+  private func validationOutputs() throws -> [Double] {
+    try model.scores(
       material.parts.validation.map { material.ids[$0] }, workers: configuration.workers,
-      workspaces: workspaces)
-    return validationSpearman(outputs.map(Double.init))
+      workspaces: workspaces
+    ).map(Double.init)
   }
 
-  private func validationSpearman(_ outputs: [Double]) -> Double {
-    spearman(outputs, material.parts.validation.map { material.labels[$0] }) ?? -1
+  private var validationLabels: [Double] { material.parts.validation.map { material.labels[$0] } }
+
+  private func validationSpearman(_ outputs: [Double]) -> Double { spearman(outputs, validationLabels) ?? -1 }
+
+  /// Whether these outputs rank the validation rows worse than the best so far, by more than chance (the 95 % bootstrap
+  /// interval of the difference on the same rows). Of epochs that differ by chance the last is kept, for it has the
+  /// smallest learning rate behind it.
+  private func isClearlyWorse(_ outputs: [Double]) -> Bool {
+    let (best, labels) = (bestOutputs, validationLabels)
+    let difference = bootstrapInterval(seed: configuration.seed, count: labels.count) { draw in
+      let truth = draw.map { labels[$0] }
+      guard let ours = spearman(draw.map { outputs[$0] }, truth),
+        let theirs = spearman(draw.map { best[$0] }, truth)
+      else { return nil }
+      return ours - theirs
+    }
+    return difference.map { $0.upper < 0 } ?? false
   }
 
-  /// Whether an epoch is kept over an earlier one: differences within a standard error are chance, and of epochs that
-  /// differ by chance the last has the smallest learning rate behind it.
-  private func isAsGood(_ spearman: Double) -> Bool {
-    let rows = Double(material.parts.validation.count)
-    let error = (1 - bestSpearman * bestSpearman) / max(1, rows - 1).squareRoot()
-    return spearman > bestSpearman - error
-  }
-
-  private mutating func keep(_ spearman: Double, epoch: Int) {
+  private mutating func keep(_ outputs: [Double], epoch: Int) {
     kept.base.update(from: model.parameters.base, count: model.layout.count)
-    bestSpearman = max(bestSpearman, spearman)
-    (keptSpearman, keptEpoch) = (spearman, epoch)
+    (keptSpearman, keptEpoch) = (validationSpearman(outputs), epoch)
+    if bestOutputs.isEmpty || keptSpearman > validationSpearman(bestOutputs) { bestOutputs = outputs }
   }
 
   /// The head's output for every row.

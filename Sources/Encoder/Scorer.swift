@@ -70,8 +70,10 @@ package final class Scorer {
     _ input: LineReader, into output: any LineOutput, progress: (ScoringSummary) -> Void = { _ in },
     isCancelled: () -> Bool = { false }
   ) throws {
+    var broken: FormatError?
     while true {
-      let chunk = try nextChunk(input)
+      if let broken { throw broken }
+      let chunk = try nextChunk(input, &broken)
       if chunk.isEmpty { return }
       let parsed = try parse(chunk, of: input.name)
       try write(chunk, parsed, to: output)
@@ -81,15 +83,21 @@ package final class Scorer {
     }
   }
 
-  /// The lines that are at hand, at least one: a slow pipe gets its scores as it goes.
-  private func nextChunk(_ input: LineReader) throws -> [LineReader.Line] {
+  /// The lines that are at hand, at least one: a slow pipe gets its scores as it goes. Where the input breaks off after
+  /// some, they come first, and `broken` says why there will be no more.
+  private func nextChunk(_ input: LineReader, _ broken: inout FormatError?) throws -> [LineReader.Line] {
     var lines: [LineReader.Line] = []
     var bytes = 0
-    while lines.count < Self.chunkLines, bytes < Self.chunkBytes, lines.isEmpty || !input.mayWait,
-      let line = try input.next()
-    {
-      lines.append(line)
-      bytes += line.bytes.count
+    do {
+      while lines.count < Self.chunkLines, bytes < Self.chunkBytes, lines.isEmpty || !input.mayWait,
+        let line = try input.next()
+      {
+        lines.append(line)
+        bytes += line.bytes.count
+      }
+    } catch {
+      if lines.isEmpty { throw error }
+      broken = error
     }
     return lines
   }

@@ -5,6 +5,8 @@ import RankStatistics
 package struct ValuatorCard: Sendable {
   /// The label's kind, as `dot`.
   package var labelKind: String
+  /// How the labels' gradients were projected: `none`, `random` or `pca`.
+  package var labelProjection: String
   /// What one unit of `alinfik_score` is.
   package var scoreUnit: String
   package var modelSHA256: String
@@ -24,11 +26,13 @@ package struct ValuatorCard: Sendable {
   package var rows: RowHashes
 
   package init(
-    labelKind: String, scoreUnit: String, modelSHA256: String, targetSHA256: String,
+    labelKind: String, labelProjection: String = "none", scoreUnit: String, modelSHA256: String,
+    targetSHA256: String,
     targetDescription: String, initialEncoder: String, maxTokens: Int, seed: UInt64, version: String,
     calibration: IsotonicMap, domain: DomainStatistics, metrics: JSONValue, rows: RowHashes
   ) {
     self.labelKind = labelKind
+    self.labelProjection = labelProjection
     self.scoreUnit = scoreUnit
     self.modelSHA256 = modelSHA256
     self.targetSHA256 = targetSHA256
@@ -131,6 +135,7 @@ extension ValuatorCard {
       "format": JSONValue(Self.format), "schema_version": JSONValue(Self.schemaVersion),
       "alinfik_version": JSONValue(version), "sign": JSONValue(Self.sign),
       "score_unit": JSONValue(scoreUnit), "label_kind": JSONValue(labelKind),
+      "label_projection": JSONValue(labelProjection),
       "model_sha256": JSONValue(modelSHA256), "target_sha256": JSONValue(targetSHA256),
       "target_description": JSONValue(targetDescription), "initial_encoder": JSONValue(initialEncoder),
       "max_tokens": JSONValue(maxTokens), "seed": JSONValue(String(seed)), "precision": "f32",
@@ -167,7 +172,8 @@ extension ValuatorCard {
       inputs: doubles("inputs"), outputs: doubles("outputs"),
       outerSlope: json["calibration"]?["outer_slope"]?.double ?? 0)
     self.init(
-      labelKind: try string("label_kind"), scoreUnit: try string("score_unit"),
+      labelKind: try string("label_kind"),
+      labelProjection: json["label_projection"]?.string ?? "none", scoreUnit: try string("score_unit"),
       modelSHA256: try string("model_sha256"), targetSHA256: try string("target_sha256"),
       targetDescription: try string("target_description"), initialEncoder: try string("initial_encoder"),
       maxTokens: try require("max_tokens", json["max_tokens"]?.int.flatMap { $0 > 2 ? $0 : nil }),

@@ -106,6 +106,12 @@ package final class LabelJournal: Sendable {
     }
   }
 
+  /// Throws where a journal is there that nobody said to go on with: worth asking before long preparations.
+  package static func refuseUnfinished(_ path: String) throws(FormatError) {
+    var status = stat()
+    if stat(path, &status) == 0, status.st_size > 0 { throw .unfinished(path: path) }
+  }
+
   deinit {
     if descriptor >= 0 {
       fdatasync(descriptor)

@@ -34,7 +34,9 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     let weights = model.linearLayers.reduce(model.headParameters) { $0 + $1.inputWidth * $1.outputWidth }
     let longest = (run.samples.sequences + run.targets.sequences).map(\.tokens.count).max() ?? 0
     let activations = model.activationBytes(tokens: max(LabelDefaults.batchTokens, longest))
-    let held = projection == .none ? run.watched.parameterCount : run.targets.count * Self.width(run)
+    let held =
+      projection == .none
+      ? run.watched.parameterCount : run.targets.count * Self.width(run) + Self.projectionNumbers(run)
     memoryBytes = 4 * Double(weights + held) + Double(workers * activations)
     diskBytes = Double(run.shape.rows * run.shape.bytesPerRow)
   }
@@ -42,6 +44,15 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
   private static func width(_ run: LabelRun) -> Int {
     let rank = run.configuration.projection.rank ?? 0
     return run.watched.layers.reduce(0) { $0 + min(rank, $1.inputWidth) * min(rank, $1.outputWidth) }
+  }
+
+  /// The projection's own matrices, and the sketches that principal components are taken from.
+  private static func projectionNumbers(_ run: LabelRun) -> Int {
+    let rank = run.configuration.projection.rank ?? 0
+    let isSketched = if case .pca = run.configuration.projection { true } else { false }
+    return run.watched.layers.flatMap { [$0.inputWidth, $0.outputWidth] }.reduce(0) { sum, width in
+      sum + width * min(rank, width) + (isSketched ? 2 * width * min(2 * rank, width) : 0)
+    }
   }
 
   package var description: String {

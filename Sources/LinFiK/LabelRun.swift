@@ -49,7 +49,8 @@ package struct LabelSummary: Sendable {
 
 /// Labels samples with real gradients: a journal row a sample as it is done, and the label file when all are.
 ///
-/// Samples are independent of each other, so an interrupted run goes on where its journal ends, with the same bits.
+/// Given the projection, samples are independent of each other, so an interrupted run goes on where its journal ends, with
+/// the same bits.
 package struct LabelRun: Sendable {
   package let model: LoadedModel
   package let watched: WatchedLayers
@@ -85,37 +86,39 @@ package struct LabelRun: Sendable {
       ids: samples.records.map(\.id), sources: samples.records.map { $0.source ?? "" },
       texts: samples.records.map(\.text))
     try columns.check()
-    let journal = try LabelJournal(
-      path: path + ".partial", configuration: journalConfiguration, shape: shape, resume: resumes,
-      force: force)
-    let resumed = journal.count
+    if !resumes && !force { try LabelJournal.refuseUnfinished(path + ".partial") }
+    let stoppable = { @Sendable (step: LabelProgress) in
+      if isCancelled() { throw LabelError.interrupted(done: 0, total: samples.count) }
+      progress(step)
+    }
     let begin = ContinuousClock.now
+    let projection = try projection(workers: workers, progress: stoppable)
+    let journal = try LabelJournal(
+      path: path + ".partial", configuration: journalConfiguration(projection), shape: shape,
+      resume: resumes, force: force)
+    let resumed = journal.count
     if !journal.isComplete {
-      let measure = try influenceMeasure(workers: workers) { step in
-        if isCancelled() { throw LabelError.interrupted(done: resumed, total: samples.count) }
-        progress(step)
-      }
+      let measure = try influenceMeasure(projection, workers: workers, progress: stoppable)
       try labelMissing(journal, measure, workers: workers, progress: progress, isCancelled: isCancelled)
     }
     let seconds = begin.duration(to: .now) / .seconds(1)
     progress(.writing)
-    try LabelFile.write(to: path, attributes: attributes, columns: columns, journal: journal, force: force)
+    try LabelFile.write(
+      to: path, attributes: attributes(projection), columns: columns, journal: journal, force: force)
     journal.remove()
     return LabelSummary(
       samples: samples.count, resumed: resumed, tokens: samples.tokenCount, seconds: seconds)
   }
 
-  /// The measure that the configuration asks for, made ready by one pass over the targets, and before it one over
-  /// `principalRows` where the projection is made from gradients.
-  ///
-  /// What `progress` throws ends the pass.
-  package func influenceMeasure(
-    workers: Int, progress: @escaping @Sendable (LabelProgress) throws -> Void = { _ in }
+  /// The measure that the configuration asks for, made ready by one pass over the targets.
+  private func influenceMeasure(
+    _ projection: LoGraProjection?, workers: Int,
+    progress: @escaping @Sendable (LabelProgress) throws -> Void
   ) throws -> any InfluenceMeasure {
     let targetProgress = { @Sendable [count = targets.count] done in
       try progress(.targets(done: done, of: count))
     }
-    guard let projection = try projection(workers: workers, progress: progress) else {
+    guard let projection else {
       let target = try MeanGradient(
         of: targets.sequences, model: model.model, watched: watched, workers: workers,
         batchTokens: LabelDefaults.batchTokens, progress: targetProgress)
@@ -130,6 +133,7 @@ package struct LabelRun: Sendable {
       progress: targetProgress)
   }
 
+  /// Where it is made from gradients, by one pass over `principalRows`.
   private func projection(
     workers: Int, progress: @escaping @Sendable (LabelProgress) throws -> Void
   ) throws -> LoGraProjection? {
@@ -210,12 +214,13 @@ extension LabelRun {
   }
 
   /// Everything that decides the rows; a journal made with anything else is refused.
-  private var journalConfiguration: JSONValue {
+  private func journalConfiguration(_ projection: LoGraProjection?) -> JSONValue {
     [
       "alinfik_version": JSONValue(alinfikVersion), "model": JSONValue(model.sha256),
       "target": JSONValue(targets.sha256), "sample": JSONValue(samples.sha256),
       "kind": JSONValue(configuration.kind.rawValue), "layers": JSONValue(configuration.layers),
       "projection": JSONValue(configuration.projection.name),
+      "projection_sha256": JSONValue(projection?.sha256 ?? ""),
       "rank": JSONValue(configuration.projection.rank ?? 0),
       "gradient_norm": JSONValue(configuration.gradientNorm),
       "per_target": JSONValue(configuration.perTarget),
@@ -226,12 +231,14 @@ extension LabelRun {
   }
 
   /// Equal for an interrupted and an uninterrupted run but for `command`.
-  private var attributes: LabelAttributes {
-    LabelAttributes(
+  private func attributes(_ projection: LoGraProjection?) -> LabelAttributes {
+    var extra = ["layers": configuration.layers, "sample_sha256": samples.sha256]
+    if let projection { extra["projection_sha256"] = projection.sha256 }
+    return LabelAttributes(
       alinfikVersion: alinfikVersion, kind: configuration.kind.rawValue, modelSHA256: model.sha256,
       targetSHA256: targets.sha256, targetDescription: configuration.targetDescription,
       projection: configuration.projection.name, rank: configuration.projection.rank ?? 0,
       seed: configuration.seed, maxTokens: configuration.maximumTokens, command: configuration.command,
-      extra: ["layers": configuration.layers, "sample_sha256": samples.sha256])
+      extra: extra)
   }
 }

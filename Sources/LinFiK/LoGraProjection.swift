@@ -1,3 +1,4 @@
+import Formats
 import LanguageModels
 import TensorKernels
 
@@ -43,6 +44,16 @@ package struct LoGraProjection: Sendable {
 
   /// Numbers in a projected gradient, all layers together.
   package var width: Int { layers.last?.range.upperBound ?? 0 }
+
+  /// SHA-256 over every P_i and P_o: gradients can be compared only where it is the same.
+  package var sha256: String {
+    var hash = HashStream()
+    for layer in layers {
+      hash.update(numbers: layer.input.values)
+      hash.update(numbers: layer.output.values)
+    }
+    return hash.hexDigest()
+  }
 
   /// From each layer's P_i and P_o.
   init(sides: [(input: MatrixView, output: MatrixView)]) {

@@ -15,10 +15,10 @@ extension LoGraProjection {
   ) throws {
     precondition(rank > 0, "LoGraProjection: rank \(rank)")
     let inputs = watched.layers.map {
-      SecondMomentSketch(width: $0.inputWidth, rank: rank, seed: seed, stream: "\($0.name) input")
+      SecondMomentSketch(width: $0.inputWidth, rank: rank, seed: seed, name: "\($0.name) input")
     }
     let outputs = watched.layers.map {
-      SecondMomentSketch(width: $0.outputWidth, rank: rank, seed: seed, stream: "\($0.name) output")
+      SecondMomentSketch(width: $0.outputWidth, rank: rank, seed: seed, name: "\($0.name) output")
     }
     let (inputSums, outputSums) = (OrderedSum(sums: inputs.map(\.sum)), OrderedSum(sums: outputs.map(\.sum)))
     let losses = try BatchPlan(rows, batchTokens: batchTokens)
@@ -42,46 +42,49 @@ extension LoGraProjection {
 /// A second moment `A = sum_t x_t x_t^T` (n x n) as seen by s random vectors: `Y = A O`, O: n x s. n s numbers hold its
 /// leading eigenvectors, where all of A would be larger than the model's weights.
 private struct SecondMomentSketch: @unchecked Sendable {
-  /// `O^T`, s x n
+  let name: String
+  /// O, n x s
   let tests: MatrixView
-  /// `Y`, n x s; written through `OrderedSum` alone.
+  /// Y, n x s; written through `OrderedSum` alone.
   let sum: Matrix
 
   /// Twice the rank: the eigenvectors that are kept stand clear of the sketch's edge.
-  init(width: Int, rank: Int, seed: UInt64, stream: String) {
+  init(width: Int, rank: Int, seed: UInt64, name: String) {
+    self.name = name
     let size = min(2 * rank, width)
-    var generator = SeededGenerator(seed: seed, stream: stream)
-    let tests = Matrix(rows: size, columns: width)
-    for row in 0..<size {
-      for column in 0..<width { tests[row, column] = Float(generator.normal()) }
+    var generator = SeededGenerator(seed: seed, stream: name)
+    let tests = Matrix(rows: width, columns: size)
+    for row in 0..<width {
+      for column in 0..<size { tests[row, column] = Float(generator.normal()) }
     }
     self.tests = tests.view
     sum = Matrix(rows: width, columns: size)
   }
 
   /// The `rank` leading eigenvectors of Nystrom's `Y (O^T Y)^-1 Y^T ~ A`, a row each, orthonormal (Halko, Martinsson &
-  /// Tropp 2011): with `Y^T Y v = lambda (O^T Y) v` they are `Y v / sqrt(lambda)`. Rows beyond A's own rank are zero.
+  /// Tropp 2011): with `Y^T Y v = lambda (O^T Y) v` they are `Y v / sqrt(lambda)`. Rows that would be nothing but f32's
+  /// rounding are zero.
   func components(_ rank: Int) throws -> MatrixView {
     let (width, size) = (sum.rows, sum.columns)
     if width <= rank { return identity(width) }
-    let core = Matrix(rows: size, columns: size)
-    gemm(tests, .no, sum.view, into: core)
+    let core = innerProducts(tests, sum.view)
     var b = [Double](repeating: 0, count: size * size)
-    var trace = 0.0
     for i in 0..<size {
-      trace += Double(core[i, i])
-      for j in 0..<size { b[i * size + j] = (Double(core[i, j]) + Double(core[j, i])) / 2 }
+      for j in 0..<size { b[i * size + j] = (core[i * size + j] + core[j * size + i]) / 2 }
     }
+    let trace = (0..<size).reduce(0) { $0 + b[$1 * size + $1] }
     let result = Matrix(rows: rank, columns: width)
     guard trace > 0 else { return result.view }
-    // f32 sums make the small eigenvalues of O^T Y noise of either sign.
+    // Rounding in Y makes the small eigenvalues of O^T Y noise of either sign.
     for i in 0..<size { b[i * size + i] += 1e-6 * trace }
-    guard let (values, vectors) = generalizedEigenpairs(gram(sum.view), b, order: size) else {
-      throw LabelError.notFinite("the principal components of a layer")
+    guard let (values, vectors) = generalizedEigenpairs(innerProducts(sum.view, sum.view), b, order: size)
+    else {
+      throw LabelError.options(
+        "no principal components can be found of the \(name) at rank \(rank); use --projection random")
     }
     for row in 0..<rank {
       let index = size - 1 - row
-      guard values[index] > 1e-12 * values[size - 1] else { break }
+      guard values[index] > 1e-8 * values[size - 1] else { break }
       let scale = 1 / values[index].squareRoot()
       for i in 0..<width {
         var value = 0.0
@@ -109,8 +112,8 @@ private struct SecondMoments: GradientObserver {
   }
 
   private func add(_ x: MatrixView, seenBy tests: MatrixView, to sums: OrderedSum, place: Int) {
-    let seen = Matrix(rows: x.rows, columns: tests.rows)
-    gemm(x, .no, tests, .yes, into: seen)
+    let seen = Matrix(rows: x.rows, columns: tests.columns)
+    gemm(x, .no, tests, into: seen)
     sums.add(place: place, turn: batchIndex) { gemm(x, .yes, seen.view, into: $0, beta: 1) }
   }
 }

@@ -26,10 +26,10 @@ package final class ProjectedGradients: GradientObserver {
     gemm(d, .no, sides.output, .yes, into: outputs)
     for sample in 0..<batch.count {
       let rows = batch.rows(of: sample)
-      let place = Matrix(
+      let gradient = Matrix(
         storage: gradients.storage, offset: sample * gradients.stride + sides.range.lowerBound,
         rows: sides.output.rows, columns: sides.input.rows)
-      gemm(outputs.view.rows(rows), .yes, inputs.view.rows(rows), into: place)
+      gemm(outputs.view.rows(rows), .yes, inputs.view.rows(rows), into: gradient)
     }
   }
 }

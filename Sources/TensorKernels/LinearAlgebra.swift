@@ -17,15 +17,16 @@ package func solvePositiveDefinite(_ a: inout [Double], _ b: inout [Double], rig
   return info == 0
 }
 
-/// `Y^T Y` of a tall Y (rows x n) in f64: n x n, row-major, both triangles.
-package func gram(_ y: MatrixView) -> [Double] {
+/// `X^T Y` of two tall matrices (rows x m, rows x n), products and sums in f64: m x n, row-major.
+package func innerProducts(_ x: MatrixView, _ y: MatrixView) -> [Double] {
   _ = BLAS.singleThreaded
-  let n = y.columns
-  let values = y.values.map(Double.init)
-  var result = [Double](repeating: 0, count: n * n)
+  precondition(x.rows == y.rows, "innerProducts: \(x.rows) and \(y.rows) rows")
+  let (m, n) = (x.columns, y.columns)
+  var result = [Double](repeating: 0, count: m * n)
+  guard m > 0, n > 0 else { return result }
   cblas_dgemm(
-    CblasRowMajor, CblasTrans, CblasNoTrans, blasint(n), blasint(n), blasint(y.rows), 1, values, blasint(n),
-    values, blasint(n), 0, &result, blasint(n))
+    CblasRowMajor, CblasTrans, CblasNoTrans, blasint(m), blasint(n), blasint(x.rows), 1,
+    x.values.map(Double.init), blasint(m), y.values.map(Double.init), blasint(n), 0, &result, blasint(n))
   return result
 }
 

@@ -48,7 +48,7 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "Passes over the training rows at most.")
   var epochs: Int = Optimisation().epochs
 
-  @Option(help: "Epochs without progress on the validation rows before it stops.")
+  @Option(help: "Epochs clearly worse than the best on the validation rows before it stops.")
   var patience: Int = Optimisation().patience
 
   @Option(help: "Rows a step.")
@@ -56,6 +56,18 @@ struct TrainCommand: ParsableCommand {
 
   @Option(help: "The highest learning rate, that of the topmost layer.")
   var learningRate: Double = Optimisation().learningRate
+
+  @Option(help: "The head's highest learning rate.")
+  var headLearningRate: Double = Optimisation().headLearningRate
+
+  @Option(
+    help:
+      "How much of a label's deviation from its source and length is aimed at, 0 to 1 (default: by the rows)."
+  )
+  var withinSourceShare: Double?
+
+  @Option(help: "How often a text is shown as a random part of itself, 0 to 1.")
+  var cropShare: Double = Optimisation().cropShare
 
   @Flag(help: "Train the embedding tables too.")
   var trainEmbeddings = false
@@ -70,12 +82,14 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError(
         "--layers is within 1...256, --hidden-size within 1...16384, --heads within 1...1024")
     }
-    if !learningRate.isFinite || learningRate > 1 {
-      throw ValidationError("--learning-rate \(learningRate): at most 1")
+    for (name, rate) in [("learning-rate", learningRate), ("head-learning-rate", headLearningRate)]
+    where !(rate > 0 && rate <= 1) { throw ValidationError("--\(name) \(rate): above 0 and at most 1") }
+    for (name, share) in [("within-source-share", withinSourceShare ?? 0), ("crop-share", cropShare)]
+    where !(0...1).contains(share) { throw ValidationError("--\(name) \(share): from 0 to 1") }
+    if epochs < 1 || patience < 1 || batchRows < 1 {
+      throw ValidationError("--epochs, --patience and --batch-rows are above zero")
     }
-    if epochs < 1 || patience < 1 || batchRows < 1 || learningRate <= 0 || (testRows ?? 0) < 0 {
-      throw ValidationError("--epochs, --patience, --batch-rows and --learning-rate are above zero")
-    }
+    if let testRows, testRows < 0 { throw ValidationError("--test-rows \(testRows): at least 0") }
   }
 
   func run() throws {
@@ -109,6 +123,9 @@ struct TrainCommand: ParsableCommand {
     configuration.optimisation.patience = patience
     configuration.optimisation.batchRows = batchRows
     configuration.optimisation.learningRate = learningRate
+    configuration.optimisation.headLearningRate = headLearningRate
+    configuration.optimisation.withinSourceShare = withinSourceShare
+    configuration.optimisation.cropShare = cropShare
     configuration.optimisation.trainsEmbeddingTables = trainEmbeddings
     return configuration
   }

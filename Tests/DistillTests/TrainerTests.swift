@@ -6,15 +6,16 @@ import TensorKernels
 import Testing
 
 @Suite struct TrainerTests {
-  /// Texts whose label is the share of the letter `a`, with a little noise.
+  /// Texts of many lengths whose label is the share of the letter `a`, with a little noise.
   private func dataset(_ count: Int = 240) -> DistillationDataset {
     var generator = SeededGenerator(seed: 9)
     let rows = (0..<count).map { index -> DistillationDataset.Row in
       let share = generator.uniform()
-      let letters = (0..<12).map { _ in
+      let letters = (0..<Int(12 + generator.next() % 30)).map { _ in
         generator.uniform() < share ? "a" : String(UnicodeScalar(UInt8(98 + generator.next() % 20)))
       }
-      let label = Double(letters.count { $0 == "a" }) + 0.1 * generator.normal() + 5
+      let label =
+        12 * Double(letters.count { $0 == "a" }) / Double(letters.count) + 0.1 * generator.normal() + 5
       return .init(
         text: Array((letters + ["\(index)"]).joined(separator: " ").utf8), label: label,
         source: index % 2 == 0 ? "even" : "odd")
@@ -25,7 +26,7 @@ import Testing
   private func configuration(_ tokenizer: String) -> TrainingConfiguration {
     var configuration = TrainingConfiguration(
       initialEncoder: .scratch(EncoderSize(layers: 1, hiddenSize: 32, heads: 2), tokenizer: tokenizer))
-    configuration.maxTokens = 24
+    configuration.maxTokens = 64
     configuration.optimisation.epochs = 8
     configuration.optimisation.learningRate = 2e-3
     configuration.optimisation.headLearningRate = 2e-3
@@ -82,6 +83,16 @@ import Testing
     #expect(before.card.calibration == after.card.calibration)
   }
 
+  @Test func equalLabelsAreRefused() throws {
+    let folder = try TrainerFolder()
+    var dataset = dataset(80)
+    for row in dataset.rows.indices { dataset.rows[row].label = 2 }
+    let error = #expect(throws: DistillError.self) {
+      try Trainer(configuration: configuration(folder.tokenizer), dataset: dataset).run(version: "test")
+    }
+    #expect("\(try #require(error))".contains("the same"))
+  }
+
   @Test func cancellingEndsTheRun() throws {
     let folder = try TrainerFolder()
     #expect(throws: DistillError.interrupted) {
@@ -113,7 +124,12 @@ import Testing
     let head = model.parameters.view(model.layout.headWeight).values
     let width = model.configuration.hiddenSize
     #expect(head[width...].filter { $0 != 0 }.count == 1)
-    #expect(head[..<width].allSatisfy { $0 != 0 })
+    let weights = head[..<width].filter { $0 != 0 }
+    #expect(weights.count >= width - 1)
+    let last = model.layout.layers.last!
+    let dimension = head[width...].firstIndex { $0 != 0 }! - width
+    #expect(model.parameters.view(last.outputNormWeight)[0, dimension] == 0)
+    #expect(model.parameters.view(last.outputNormBias)[0, dimension] == 1)
   }
 
   @Test func maxTokensBeyondThePositionsAreRefused() throws {

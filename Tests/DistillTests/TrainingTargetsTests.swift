@@ -4,31 +4,53 @@ import TensorKernels
 import Testing
 
 @Suite struct TrainingTargetsTests {
-  /// Two sources: the longer one is worth more, but within each the shorter text is.
-  private let rootLengths: [Double] = [2, 3, 4, 8, 9, 10]
-  private let sources = [0, 0, 0, 1, 1, 1]
-  private let labels: [Double] = [3, 2, 1, 6, 5, 4]
+  /// Two sources: the longer one is worth more, but within each the shorter text is. Labels as given, without noise.
+  private let rootLengths = (0..<60).map { (row: Int) -> Double in
+    row < 30 ? Double(2 + row % 7) : Double(12 + row % 5)
+  }
+  private let sources = (0..<60).map { $0 < 30 ? "a" : "b" }
+  private func label(_ row: Int) -> Double { (row < 30 ? 0 : 30) - rootLengths[row] }
+
+  private func targets(_ labels: [Double], _ sources: [String], share: Double? = nil) -> TrainingTargets {
+    TrainingTargets(labels: labels, sources: sources, rootLengths: rootLengths, share: share)
+  }
 
   @Test func slopeIsTheOneWithinGroups() {
+    let labels = (0..<60).map(label)
     #expect(abs(slopeWithin(sources, rootLengths, labels) + 1) < 1e-12)
-    #expect(slopeWithin([0, 0, 0, 0, 0, 0], rootLengths, labels) > 0)
-    #expect(slopeWithin([0, 1], [4, 9], [1, 2]) == 0, "one row a group says nothing")
+    #expect(slopeWithin(sources.map { _ in nil }, rootLengths, labels) > 0)
+    #expect(slopeWithin(["a", "b"], [4, 9], [1, 2]) == 0, "one row a group says nothing")
   }
 
   @Test func deviationsFromSourceAndLengthAreShrunk() {
-    let noisy: [Double] = [3, 1, 2, 6, 5, 4]
-    func targets(_ share: Double) -> [Double] {
-      TrainingTargets(labels: noisy, sources: sources, rootLengths: rootLengths, withinSourceShare: share)
-        .values
+    let labels = (0..<60).map { label($0) + Double($0 * 37 % 11) }
+    let (none, half, whole) = (
+      targets(labels, sources, share: 0), targets(labels, sources, share: 0.5),
+      targets(labels, sources, share: 1)
+    )
+    for row in 0..<60 {
+      #expect(abs(half.values[row] - (none.values[row] + whole.values[row]) / 2) < 1e-12)
+      let expected = none.expected(source: sources[row], rootLength: rootLengths[row])
+      #expect(abs(none.values[row] - expected) < 1e-12)
     }
-    let (none, half, whole) = (targets(0), targets(0.5), targets(1))
-    for row in 0..<6 { #expect(abs(half[row] - (none[row] + whole[row]) / 2) < 1e-12) }
-    #expect(Set(whole).count == 6 && whole.max() == whole[3] && whole.min() == whole[1])
-    // Without deviations, targets within a source lie on a line over sqrt(n).
-    #expect(abs((none[0] - none[1]) - (none[1] - none[2])) < 1e-12)
-    #expect(abs((none[0] - none[1]) - (none[3] - none[4])) < 1e-12)
-    let sourceMean = (whole[0] + whole[1] + whole[2]) / 3
-    #expect(abs((none[0] + none[1] + none[2]) / 3 - sourceMean) < 1e-12)
+    #expect(whole.values.max() == whole.values[labels.indices.max { labels[$0] < labels[$1] }!])
+    for rows in [0..<30, 30..<60] {
+      let means = [none, whole].map { $0.values[rows].reduce(0, +) / 30 }
+      #expect(abs(means[0] - means[1]) < 1e-9, "a source's mean stays")
+    }
+  }
+
+  @Test func shareFollowsWhatThereIsToLearn() {
+    let structured = (0..<60).map { label($0) + Double($0 * 37 % 11) }
+    let unrelated = (0..<60).map { Double($0 * 37 % 61) }
+    let (low, high) = (targets(structured, sources).share, targets(unrelated, sources).share)
+    #expect(low > 0 && low < 0.1, "\(low)")
+    #expect(high > 0.3 && high <= 1, "\(high)")
+    #expect(low < high)
+    // Sources of one row each explain nothing by themselves.
+    let single = targets(structured, (0..<60).map { "\($0)" })
+    #expect(
+      single.expected(source: "3", rootLength: 5) == single.expected(source: "never seen", rootLength: 5))
   }
 
   @Test func cropsAreRunsOfTheTextBetweenItsEnds() {

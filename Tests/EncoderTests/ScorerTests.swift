@@ -70,6 +70,22 @@ private final class Collected: LineOutput {
     #expect(output.lines.count == 1)
   }
 
+  /// A gzip file that ends within its data: what could be read has its scores.
+  @Test func linesBeforeABrokenOffInputAreScored() throws {
+    let folder = try TemporaryFolder()
+    let scorer = Scorer(valuator: try tinyValuator(in: folder), configuration: ScoringConfiguration())
+    let output = Collected()
+    let text = Array("{\"text\": \"a\"}\n{\"text\": \"b\"}\n{\"te".utf8)
+    let count = UInt8(text.count)
+    // A gzip header and one stored block that says it is not the last.
+    let bytes: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF, 0, count, 0, ~count, 0xFF] + text
+    let path = folder.path + "/broken.jsonl.gz"
+    try OutputFile.write(bytes, to: path)
+    let error = #expect(throws: FormatError.self) { try scorer.score(LineReader(path: path), into: output) }
+    #expect("\(try #require(error))".contains("broken.jsonl.gz"))
+    #expect(output.lines.count == 2)
+  }
+
   @Test func markedLinesKeepTheirPlace() throws {
     let input = """
       {"text": "a"}

@@ -38,8 +38,10 @@ import Testing
     #expect(!solvePositiveDefinite(&a, &b, rightHandSides: 1))
   }
 
-  @Test func gramIsTheProductOfColumns() {
-    let y = Matrix(rows: 3, columns: 2, values: [1, 2, 3, 4, 5, 6])
-    #expect(gram(y.view) == [35, 44, 44, 56])
+  @Test func innerProductsAreThoseOfColumns() {
+    let x = Matrix(rows: 3, columns: 2, values: [1, 2, 3, 4, 5, 6])
+    let y = Matrix(rows: 3, columns: 1, values: [1, 0, -1])
+    #expect(innerProducts(x.view, x.view) == [35, 44, 44, 56])
+    #expect(innerProducts(x.view, y.view) == [-4, -4])
   }
 }
