@@ -121,6 +121,13 @@ package struct ComparisonRun {
 
   private func check(_ labels: LabelFile) throws {
     let attributes = labels.attributes
+    guard attributes.maxTokens == configuration.maximumTokens else {
+      throw ComparisonError.mismatch(
+        path: labels.path,
+        what:
+          "was made with --max-tokens \(attributes.maxTokens.map(String.init) ?? "(none)"); give compare the same"
+      )
+    }
     try check(labels.path, "model", attributes.modelSHA256, model.sha256)
     try check(labels.path, "target", attributes.targetSHA256, targets.sha256)
     guard attributes.kind == LabelKind.dot.rawValue, attributes.projection == "none" else {
@@ -134,13 +141,6 @@ package struct ComparisonRun {
       throw ComparisonError.mismatch(
         path: labels.path,
         what: "was made with --layers '\(attributes.extra["layers"] ?? "*")'; give compare the same")
-    }
-    guard attributes.maxTokens == configuration.maximumTokens else {
-      throw ComparisonError.mismatch(
-        path: labels.path,
-        what:
-          "was made with --max-tokens \(attributes.maxTokens.map(String.init) ?? "(none)"); give compare the same"
-      )
     }
   }
 

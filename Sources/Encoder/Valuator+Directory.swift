@@ -4,6 +4,12 @@ import Tokenization
 
 extension Valuator {
   private static let cardName = "alinfik.json"
+  /// What a valuator's folder may hold; the tokenizer's files are those it came with.
+  private static let entries = [
+    cardName, "1_Pooling", "2_Dense", "README.md", "added_tokens.json", "config.json", "model.safetensors",
+    "modules.json", "sentence_bert_config.json", "special_tokens_map.json", "tokenizer.json",
+    "tokenizer_config.json", "training.jsonl", "vocab.txt",
+  ]
 
   /// Reads a valuator directory. Throws where `alinfik.json` is missing, a file is not the one that was saved, or
   /// the weights are not what config.json says.
@@ -35,7 +41,7 @@ extension Valuator {
 
   /// Throws where something stands under this name that a valuator must not replace. Worth asking before training.
   package static func refuseExisting(_ directory: String, force: Bool) throws {
-    try OutputDirectory(path: directory, marker: cardName, force: force).discard()
+    try OutputDirectory(path: directory, entries: entries, force: force).discard()
   }
 
   /// Writes the directory beside its name and renames it when it is whole. It loads in sentence-transformers too:
@@ -43,7 +49,7 @@ extension Valuator {
   ///
   /// - Parameter log: what becomes `training.jsonl`, a line each.
   package func save(to directory: String, log: [JSONValue] = [], force: Bool = false) throws {
-    let output = try OutputDirectory(path: directory, marker: Self.cardName, force: force)
+    let output = try OutputDirectory(path: directory, entries: Self.entries, force: force)
     let folder = output.temporaryPath
     for part in ["1_Pooling", "2_Dense"] {
       try FileManager.default.createDirectory(

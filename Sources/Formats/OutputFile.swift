@@ -32,11 +32,24 @@ package final class OutputFile {
 
   /// Throws `exists` where something has this name, unless by force; a folder is never replaced by a file.
   package static func refuseExisting(_ path: String, force: Bool) throws(FormatError) {
+    if path.isEmpty { throw .inputOutput(path: "(output)", reason: "its name is empty; give one") }
     var status = stat()
-    guard lstat(path, &status) == 0 else { return }
+    guard !isDevice(path), lstat(path, &status) == 0 else { return }
     if !force { throw .exists(path: path) }
     if status.st_mode & S_IFMT == S_IFDIR {
       throw .inputOutput(path: path, reason: "it is a folder, and a file of that name is to be written")
+    }
+  }
+
+  /// Throws where an output is one of the inputs: not even by force is what is read overwritten.
+  package static func refuseInputs(_ path: String, _ inputs: [String]) throws(FormatError) {
+    var output = stat()
+    guard stat(path, &output) == 0, output.st_mode & S_IFMT == S_IFREG else { return }
+    for input in inputs {
+      var status = stat()
+      if stat(input, &status) == 0, status.st_ino == output.st_ino, status.st_dev == output.st_dev {
+        throw .isInput(path: path)
+      }
     }
   }
 
@@ -166,21 +179,23 @@ package final class OutputFile {
 
 /// A folder that is filled beside its final name (`NAME.tmp`) and takes that name only when it is whole.
 ///
-/// By force it replaces a folder of that name, but only an empty one or one that holds the `marker` file,
-/// which says that it was made by an earlier run: a slip of the keyboard must not cost a home folder.
+/// By force it replaces a folder of that name, but only an empty one or one that an earlier run made: it has the
+/// first of `entries` in it and nothing that is not among them. A slip of the keyboard must not cost a home folder,
+/// nor a note that was put beside the files.
 package final class OutputDirectory {
   package let path: String
   /// Put the files here.
   package let temporaryPath: String
   private let force: Bool
-  private let marker: String
+  private let entries: [String]
   private var isOpen = true
 
-  package init(path: String, marker: String, force: Bool = false) throws(FormatError) {
+  package init(path: String, entries: [String], force: Bool = false) throws(FormatError) {
+    if path.isEmpty { throw .inputOutput(path: "(output)", reason: "its name is empty; give one") }
     var path = path
     while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
     self.path = path
-    self.marker = marker
+    self.entries = entries
     self.force = force
     temporaryPath = path + ".tmp"
     try refuseExisting()
@@ -203,15 +218,21 @@ package final class OutputDirectory {
     let manager = FileManager.default
     var isDirectory: ObjCBool = false
     guard manager.fileExists(atPath: path, isDirectory: &isDirectory) else { return }
-    if isDirectory.boolValue, let entries = try? manager.contentsOfDirectory(atPath: path) {
-      if entries.isEmpty { return }
-      if force && entries.contains(marker) { return }
-      if force {
-        let reason = "it holds other files (and no \(marker)), so it is not replaced; give another name"
-        throw .inputOutput(path: path, reason: reason)
-      }
+    guard isDirectory.boolValue, let found = try? manager.contentsOfDirectory(atPath: path) else {
+      throw .inputOutput(path: path, reason: "it is a file, and a folder of that name is to be written")
     }
-    throw .exists(path: path)
+    if found.isEmpty { return }
+    guard force else { throw .exists(path: path) }
+    if !found.contains(entries[0]) {
+      throw .inputOutput(
+        path: path,
+        reason: "it holds other files (and no \(entries[0])), so it is not replaced; give another name")
+    }
+    if let stranger = found.sorted().first(where: { !entries.contains($0) }) {
+      throw .inputOutput(
+        path: path, reason: "it holds '\(stranger)', which would be lost; move that away or give another name"
+      )
+    }
   }
 
   /// Gives the folder its name; one that it replaces is removed after that.

@@ -145,6 +145,11 @@ extension ComparisonReport {
     else { return nil }
     let measured =
       "Stepping the model for real on \(oracle.rows.count) rows changed the target loss in the order that"
+    if oracle.rows.count < 10 {
+      return
+        "Stepping the model for real on \(oracle.rows.count) rows (Spearman \(inner(found.spearman))) is too"
+        + " little to say whether \(reference.name) holds."
+    }
     if value >= 0.95 {
       return "\(measured) \(reference.name) predicts (Spearman \(inner(found.spearman))):"
         + " the reference holds."

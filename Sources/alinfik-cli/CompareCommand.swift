@@ -78,7 +78,10 @@ struct CompareCommand: ParsableCommand {
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
     let folder =
-      common.dryRun ? nil : try OutputDirectory(path: output, marker: "report.json", force: common.force)
+      common.dryRun
+      ? nil
+      : try OutputDirectory(
+        path: output, entries: ["report.json", "report.html"], force: common.force)
     let valuatorLoaded = try valuator.map { try Valuator.load(directory: $0) }
     let labelFile = try labels.map { try LabelFile(path: $0) }
     let (model, targets, samples) = try input.load(terminal, force: common.force)

@@ -23,7 +23,7 @@ struct InputOptions: ParsableArguments {
   @Option(help: "The target in words, for people who meet the labels later.")
   var targetDescription: String = ""
 
-  @Option(help: "What to do with a bad line: fail, skip, or quarantine.")
+  @Option(help: "What to do with a sample's bad line: fail, skip, or quarantine.")
   var onError: OnError = .fail
 
   @Option(
@@ -40,8 +40,8 @@ struct InputOptions: ParsableArguments {
     if let maxTokens, maxTokens < 2 {
       throw ValidationError("--max-tokens \(maxTokens): at least 2, or nothing is predicted")
     }
-    if onError == .quarantine, quarantine == nil {
-      throw ValidationError("--on-error quarantine wants --quarantine FILE")
+    if (onError == .quarantine) != (quarantine != nil) {
+      throw ValidationError("--on-error quarantine and --quarantine FILE want each other")
     }
     if target.isEmpty || sample.isEmpty {
       throw ValidationError("--target and --sample want at least one file")
@@ -52,6 +52,7 @@ struct InputOptions: ParsableArguments {
   func load(_ terminal: Terminal, force: Bool) throws -> (
     model: LoadedModel, targets: PreparedRows, samples: PreparedRows
   ) {
+    if let quarantine { try OutputFile.refuseInputs(quarantine, target + sample) }
     let loaded = try LoadedModel(path: model)
     terminal.say("model: \(loaded.model.summary)")
     var targetOptions = fields.recordOptions

@@ -62,6 +62,7 @@ struct LabelCommand: ParsableCommand {
 
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
+    try OutputFile.refuseInputs(output, input.target + input.sample + [input.model])
     if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
     let (model, targets, samples) = try input.load(terminal, force: common.force || resume)
     let labels = try LabelRun(

@@ -46,6 +46,10 @@ struct ScoreCommand: ParsableCommand {
       throw ValidationError("--output and --output-dir exclude each other")
     }
     if outputDir != nil && files.isEmpty { throw ValidationError("--output-dir wants input files") }
+    if let output, output.hasSuffix(".gz") || output.hasSuffix(".zst") {
+      throw ValidationError(
+        "--output \(output): records are written uncompressed; give a name without .gz or .zst")
+    }
   }
 
   func run() throws {
@@ -53,12 +57,21 @@ struct ScoreCommand: ParsableCommand {
     let loaded = try Valuator.load(directory: valuator)
     let plan =
       "\(loaded.card.labelKind) valuator, the first \(loaded.card.maxTokens) tokens, \(common.threads) workers"
+    let outputs = try checkedOutputs()
+    if common.dryRun {
+      print(plan)
+      return
+    }
     terminal.say(plan)
-    if common.dryRun { return }
     let started = Date()
     let scorer = Scorer(valuator: loaded, configuration: scoringConfiguration)
     if let outputDir {
-      try eachFile(into: outputDir, scorer, terminal)
+      try FileManager.default.createDirectory(atPath: outputDir, withIntermediateDirectories: true)
+      for (path, output) in zip(files, outputs) {
+        let file = try OutputFile(path: output, force: common.force)
+        try keepingPartial(file, terminal) { try score(path, scorer, into: file, terminal) }
+        try file.commit()
+      }
     } else {
       try together(scorer, terminal)
     }
@@ -92,22 +105,29 @@ struct ScoreCommand: ParsableCommand {
     }
   }
 
-  /// Each input into a file of its name without `.gz` or `.zst`.
-  private func eachFile(into folder: String, _ scorer: Scorer, _ terminal: Terminal) throws {
-    let names = files.map { path -> String in
-      let name = URL(fileURLWithPath: path).lastPathComponent
-      return name.hasSuffix(".gz") || name.hasSuffix(".zst") ? (name as NSString).deletingPathExtension : name
+  /// The files that will be written, one for each input with `--output-dir` (its name without `.gz` or `.zst`). Throws
+  /// before anything is scored where an input is missing, or an output exists or is an input.
+  private func checkedOutputs() throws -> [String] {
+    for path in files where path != "-" {
+      guard FileManager.default.fileExists(atPath: path) else { throw FormatError.missing(path: path) }
     }
-    guard Set(names).count == names.count else {
-      throw ValidationError("two of the files would be written under one name in \(folder)")
+    let outputs =
+      outputDir.map { folder in files.map { "\(folder)/\(Self.outputName($0))" } }
+      ?? [output].compactMap { $0 }
+    for (index, path) in outputs.enumerated() {
+      if let other = outputs[..<index].firstIndex(of: path) {
+        throw FormatError.inputOutput(
+          path: path, reason: "both \(files[other]) and \(files[index]) would be written under this name")
+      }
+      try OutputFile.refuseInputs(path, files)
+      try OutputFile.refuseExisting(path, force: common.force)
     }
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    for name in names { try OutputFile.refuseExisting("\(folder)/\(name)", force: common.force) }
-    for (path, name) in zip(files, names) {
-      let file = try OutputFile(path: "\(folder)/\(name)", force: common.force)
-      try keepingPartial(file, terminal) { try score(path, scorer, into: file, terminal) }
-      try file.commit()
-    }
+    return outputs
+  }
+
+  private static func outputName(_ path: String) -> String {
+    let name = URL(fileURLWithPath: path).lastPathComponent
+    return name.hasSuffix(".gz") || name.hasSuffix(".zst") ? (name as NSString).deletingPathExtension : name
   }
 
   private func score(_ path: String, _ scorer: Scorer, into sink: any LineOutput, _ terminal: Terminal) throws

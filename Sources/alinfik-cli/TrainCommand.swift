@@ -30,14 +30,14 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "Without --init: whose tokenizer the new encoder uses.")
   var tokenizer: String?
 
-  @Option(help: "Without --init: how many layers the encoder has.")
-  var layers: Int = EncoderSize().layers
+  @Option(help: "Without --init: how many layers the encoder has (default \(EncoderSize().layers)).")
+  var layers: Int?
 
-  @Option(help: "Without --init: how wide it is.")
-  var hiddenSize: Int = EncoderSize().hiddenSize
+  @Option(help: "Without --init: how wide it is (default \(EncoderSize().hiddenSize)).")
+  var hiddenSize: Int?
 
-  @Option(help: "Without --init: attention heads.")
-  var heads: Int = EncoderSize().heads
+  @Option(help: "Without --init: attention heads (default \(EncoderSize().heads)).")
+  var heads: Int?
 
   @Option(help: "Read the first N tokens of a text.")
   var maxTokens: Int = 256
@@ -78,7 +78,13 @@ struct TrainCommand: ParsableCommand {
     if (initial == nil) == (tokenizer == nil) {
       throw ValidationError("give either --init ENCODER or, to begin from random weights, --tokenizer PATH")
     }
-    if !(1...256).contains(layers) || !(1...16384).contains(hiddenSize) || !(1...1024).contains(heads) {
+    if initial != nil, layers != nil || hiddenSize != nil || heads != nil {
+      throw ValidationError("--layers, --hidden-size and --heads are for an encoder without --init")
+    }
+    let size = encoderSize
+    if !(1...256).contains(size.layers) || !(1...16384).contains(size.hiddenSize)
+      || !(1...1024).contains(size.heads)
+    {
       throw ValidationError(
         "--layers is within 1...256, --hidden-size within 1...16384, --heads within 1...1024")
     }
@@ -111,9 +117,16 @@ struct TrainCommand: ParsableCommand {
     if common.json { print(String(decoding: report.json.serialized(), as: UTF8.self)) }
   }
 
+  private var encoderSize: EncoderSize {
+    let standard = EncoderSize()
+    return EncoderSize(
+      layers: layers ?? standard.layers, hiddenSize: hiddenSize ?? standard.hiddenSize,
+      heads: heads ?? standard.heads)
+  }
+
   private var trainingConfiguration: TrainingConfiguration {
-    let size = EncoderSize(layers: layers, hiddenSize: hiddenSize, heads: heads)
-    let start = initial.map { InitialEncoder.directory($0) } ?? .scratch(size, tokenizer: tokenizer ?? "")
+    let start =
+      initial.map { InitialEncoder.directory($0) } ?? .scratch(encoderSize, tokenizer: tokenizer ?? "")
     var configuration = TrainingConfiguration(initialEncoder: start)
     configuration.maxTokens = maxTokens
     configuration.parts.testRows = testRows

@@ -73,7 +73,7 @@ import Testing
   @Test func aFolderTakesItsNameOnlyWhenWhole() throws {
     let folder = try TemporaryFolder()
     for (round, force) in [false, true].enumerated() {
-      let output = try OutputDirectory(path: folder.file("dir/"), marker: "alinfik.json", force: force)
+      let output = try OutputDirectory(path: folder.file("dir/"), entries: ["alinfik.json"], force: force)
       try OutputFile.write([UInt8(round)], to: output.temporaryPath + "/alinfik.json")
       try output.commit()
       #expect(try folder.read("dir/alinfik.json") == [UInt8(round)])
@@ -81,7 +81,7 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["dir"])
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("dir")) == ["alinfik.json"])
     #expect(throws: FormatError.exists(path: folder.file("dir"))) {
-      try OutputDirectory(path: folder.file("dir"), marker: "alinfik.json")
+      try OutputDirectory(path: folder.file("dir"), entries: ["alinfik.json"])
     }
   }
 
@@ -90,9 +90,32 @@ import Testing
     try FileManager.default.createDirectory(atPath: folder.file("home"), withIntermediateDirectories: true)
     _ = try folder.write("precious", to: "home/letters")
     #expect(throws: FormatError.self) {
-      try OutputDirectory(path: folder.file("home"), marker: "alinfik.json", force: true)
+      try OutputDirectory(path: folder.file("home"), entries: ["alinfik.json"], force: true)
     }
     #expect(try folder.read("home/letters") == Array("precious".utf8))
+    // A note beside the files of an earlier run, and a file in the place of a folder.
+    _ = try folder.write("{}", to: "home/alinfik.json")
+    let error = #expect(throws: FormatError.self) {
+      try OutputDirectory(path: folder.file("home"), entries: ["alinfik.json"], force: true)
+    }
+    #expect("\(try #require(error))".contains("letters"))
+    #expect(throws: FormatError.self) {
+      try OutputDirectory(path: folder.file("home/letters"), entries: ["alinfik.json"], force: true)
+    }
+    #expect(try folder.read("home/letters") == Array("precious".utf8))
+  }
+
+  @Test func anInputIsNoOutput() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write("precious", to: "in.jsonl")
+    try FileManager.default.createSymbolicLink(atPath: folder.file("link"), withDestinationPath: path)
+    for output in [path, folder.file("link")] {
+      #expect(throws: FormatError.isInput(path: output)) {
+        try OutputFile.refuseInputs(output, ["/nonexistent", path])
+      }
+    }
+    try OutputFile.refuseInputs(folder.file("new"), [path])
+    #expect(throws: FormatError.self) { try OutputFile.refuseExisting("", force: true) }
   }
 
   @Test func hashesFilesAndBytes() throws {
