@@ -56,7 +56,8 @@ stage train "$run/valuator" train "$run/labels.h5" --output "$run/valuator" --in
 stage score "$run/scored.jsonl" score "$run/valuator" "$data/unseen.jsonl" --output "$run/scored.jsonl"
 stage compare "$run/report/report.html" compare --model "$model" --target "$data/target.jsonl" \
   --sample "$data/sample.jsonl" --labels "$run/labels.h5" --valuator "$run/valuator" \
-  --max-tokens "$max_tokens" --target-description "32 held-out posts of sci.space" --output "$run/report"
+  --max-tokens "$max_tokens" --target-description "32 held-out posts of sci.space" --oracle-targets 2 \
+  --output "$run/report"
 
 python3 - "$run/scored.jsonl" <<'END'
 import json, shutil, sys
