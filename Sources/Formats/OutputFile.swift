@@ -22,7 +22,7 @@ package final class OutputFile {
     self.force = force
     isDirect = Self.isDevice(path)
     temporaryPath = isDirect ? path : path + ".tmp"
-    if !isDirect { try Self.refuseExisting(path, force: force) }
+    try Self.refuseExisting(path, force: force)
     descriptor = isDirect ? open(path, O_WRONLY | O_CLOEXEC) : try Self.openLocked(temporaryPath)
     if descriptor < 0 { throw .output(path, "open it for writing") }
     buffer.reserveCapacity(Self.bufferSize)

@@ -9,58 +9,18 @@ import Testing
 
 /// Labels against PyTorch in float64, and the properties every label has.
 @Suite struct InfluenceTests {
-  struct Setting {
-    let golden: GoldenLlama
-    let model: any CausalLanguageModel
-    let watched: WatchedLayers
-    let samples: [TokenizedSample]
-    var targets: [TokenizedSample] { golden.targets.map { samples[$0] } }
-
-    init(_ name: String) throws {
-      golden = try GoldenLlama(name)
-      model = try ModelLoader.load(path: golden.modelPath)
-      watched = try WatchedLayers(of: model)
-      samples = golden.samples.map {
-        TokenizedSample(tokens: $0.tokens, scored: $0.isScored, truncated: false)
-      }
-    }
-
-    func exact(_ kind: LabelKind, workers: Int = 2, batchTokens: Int = 16) throws -> ExactInfluence {
-      ExactInfluence(
-        model: model, watched: watched,
-        target: try MeanGradient(
-          of: targets, model: model, watched: watched, workers: workers, batchTokens: batchTokens),
-        kind: kind, gradientNorm: true)
-    }
-
-    func rows(_ measure: some InfluenceMeasure, workers: Int = 2, batchTokens: Int = 16) throws
-      -> [InfluenceRow]
-    {
-      try BatchPlan(samples, batchTokens: batchTokens).map(workers: workers) { _, batch, workspace in
-        measure.measure(batch, workspace: workspace)
-      }
-    }
-
-    func projected(rank: Int, seed: UInt64) throws -> ProjectedInfluence {
-      try ProjectedInfluence(
-        of: targets, model: model, watched: watched,
-        projection: LoGraProjection(watched: watched, rank: rank, seed: seed), kind: .dot, gradientNorm: true,
-        perTarget: true, keepsGradients: true, workers: 2, batchTokens: 16)
-    }
-  }
-
   @Test(arguments: GoldenLlama.random, LabelKind.allCases)
   func labelsOfRandomModelsEqualPyTorch(_ name: String, _ kind: LabelKind) throws {
-    try compare(Setting(name), kind)
+    try compare(InfluenceSetting(name), kind)
   }
 
   @Test(
     .enabled(if: TestData.isAvailable, "wants stories260k in ALINFIK_DATA"), arguments: LabelKind.allCases)
   func labelsOfStories260kEqualPyTorch(_ kind: LabelKind) throws {
-    try compare(Setting("stories260k"), kind)
+    try compare(InfluenceSetting("stories260k"), kind)
   }
 
-  private func compare(_ setting: Setting, _ kind: LabelKind) throws {
+  private func compare(_ setting: InfluenceSetting, _ kind: LabelKind) throws {
     let rows = try setting.rows(setting.exact(kind))
     for (row, sample) in zip(rows, setting.golden.samples) {
       let expected =
@@ -78,7 +38,7 @@ import Testing
   }
 
   @Test func twoWorkersAndOneGiveTheSameBits() throws {
-    let setting = try Setting("untied")
+    let setting = try InfluenceSetting("untied")
     let one = try setting.rows(setting.exact(.cosine, workers: 1), workers: 1)
     let two = try setting.rows(setting.exact(.cosine, workers: 2), workers: 2)
     #expect(one.map(\.label) == two.map(\.label))
@@ -86,7 +46,7 @@ import Testing
   }
 
   @Test func labelDoesNotDependOnItsNeighbours() throws {
-    let setting = try Setting("tied")
+    let setting = try InfluenceSetting("tied")
     let measure = try setting.exact(.dot)
     let alone = try setting.rows(measure, batchTokens: 1)
     let together = try setting.rows(measure, batchTokens: 1000)
@@ -94,7 +54,7 @@ import Testing
   }
 
   @Test func fullRankProjectionIsExact() throws {
-    let setting = try Setting("untied")
+    let setting = try InfluenceSetting("untied")
     let rows = try setting.rows(setting.projected(rank: 4096, seed: 1))
     for (row, sample) in zip(rows, setting.golden.samples) {
       #expect(abs(row.label - sample.dot) < 1e-4 * max(abs(sample.dot), 1e-2))
@@ -108,7 +68,7 @@ import Testing
 
   /// Over many seeds the mean of `<P g, P g'>` approaches `<g, g'>` as its standard error shrinks.
   @Test func projectionIsUnbiased() throws {
-    let setting = try Setting("tied")
+    let setting = try InfluenceSetting("tied")
     let draws = 400
     var values = setting.samples.map { _ in [Double]() }
     for seed in 0..<draws {
@@ -128,7 +88,7 @@ import Testing
   }
 
   @Test func globChoosesLayers() throws {
-    let setting = try Setting("tied")
+    let setting = try InfluenceSetting("tied")
     let layers = try WatchedLayers(of: setting.model, matching: "*layers.1.mlp.*").layers
     #expect(layers.map(\.name) == ["gate", "up", "down"].map { "model.layers.1.mlp.\($0)_proj.weight" })
     #expect(throws: LabelError.self) { try WatchedLayers(of: setting.model, matching: "nothing") }
@@ -136,7 +96,7 @@ import Testing
 
   /// The dual form against the definition, solved in the k x k space it avoids.
   @Test func lograInfluenceEqualsItsDefinition() throws {
-    let setting = try Setting("untied")
+    let setting = try InfluenceSetting("untied")
     let measure = try setting.projected(rank: 3, seed: 5)
     let rows = try setting.rows(measure)
     let gradients = Matrix(
@@ -193,5 +153,23 @@ import Testing
       .values(of: rows, targets: targets, workers: 2, batchTokens: 100)
     let agreement = try #require(spearman(labels, truth))
     #expect(agreement >= 0.95, "Spearman \(agreement)")
+  }
+}
+
+extension InfluenceSetting {
+  fileprivate func exact(_ kind: LabelKind, workers: Int = 2, batchTokens: Int = 16) throws -> ExactInfluence
+  {
+    ExactInfluence(
+      model: model, watched: watched,
+      target: try MeanGradient(
+        of: targets, model: model, watched: watched, workers: workers, batchTokens: batchTokens),
+      kind: kind, gradientNorm: true)
+  }
+
+  fileprivate func projected(rank: Int, seed: UInt64) throws -> ProjectedInfluence {
+    try ProjectedInfluence(
+      of: targets, model: model, watched: watched,
+      projection: LoGraProjection(watched: watched, rank: rank, seed: seed), kind: .dot, gradientNorm: true,
+      perTarget: true, keepsGradients: true, workers: 2, batchTokens: 16)
   }
 }

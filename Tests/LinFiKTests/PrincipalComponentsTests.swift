@@ -7,39 +7,8 @@ import Testing
 
 /// LoGra's PCA initialisation.
 @Suite struct PrincipalComponentsTests {
-  struct Setting {
-    let golden: GoldenLlama
-    let model: any CausalLanguageModel
-    let watched: WatchedLayers
-    let samples: [TokenizedSample]
-
-    init(_ name: String) throws {
-      golden = try GoldenLlama(name)
-      model = try ModelLoader.load(path: golden.modelPath)
-      watched = try WatchedLayers(of: model)
-      samples = golden.samples.map {
-        TokenizedSample(tokens: $0.tokens, scored: $0.isScored, truncated: false)
-      }
-    }
-
-    func projection(rank: Int, workers: Int = 2) throws -> LoGraProjection {
-      try LoGraProjection(
-        principalComponentsOf: samples, model: model, watched: watched, rank: rank, seed: 1, workers: workers,
-        batchTokens: 16)
-    }
-
-    func labels(_ projection: LoGraProjection) throws -> [Double] {
-      let measure = try ProjectedInfluence(
-        of: golden.targets.map { samples[$0] }, model: model, watched: watched, projection: projection,
-        kind: .dot, gradientNorm: false, perTarget: false, keepsGradients: false, workers: 2, batchTokens: 16)
-      return try BatchPlan(samples, batchTokens: 16).map(workers: 2) { _, batch, workspace in
-        measure.measure(batch, workspace: workspace)
-      }.map(\.label)
-    }
-  }
-
   @Test func atFullRankLabelsAreExact() throws {
-    let setting = try Setting("untied")
+    let setting = try InfluenceSetting("untied")
     for (label, sample) in zip(try setting.labels(setting.projection(rank: 4096)), setting.golden.samples) {
       #expect(abs(label - sample.dot) < 1e-4 * max(abs(sample.dot), 1e-2))
     }
@@ -48,7 +17,7 @@ import Testing
   /// A quarter of each side. What is lost makes labels smaller, more or less alike, so only directions are compared.
   @Test(.enabled(if: TestData.isAvailable, "wants stories260k in ALINFIK_DATA"))
   func labelsPointWhereTheExactOnesDo() throws {
-    let setting = try Setting("stories260k")
+    let setting = try InfluenceSetting("stories260k")
     let exact = setting.golden.samples.map(\.dot)
     let labels = try setting.labels(setting.projection(rank: 16))
     func product(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
@@ -57,7 +26,7 @@ import Testing
   }
 
   @Test func workersDoNotChangeABit() throws {
-    let setting = try Setting("untied")
+    let setting = try InfluenceSetting("untied")
     let one = try setting.projection(rank: 5, workers: 1)
     let two = try setting.projection(rank: 5, workers: 2)
     for (a, b) in zip(one.layers, two.layers) {
@@ -70,7 +39,7 @@ import Testing
   /// random model's spectrum is flat, which is the hardest for a sketch.
   @Test func rowsAreLeadingEigenvectors() throws {
     let rank = 5
-    let setting = try Setting("untied")
+    let setting = try InfluenceSetting("untied")
     let projection = try setting.projection(rank: rank)
     let moments = SecondMomentRecorder(setting.watched)
     for sample in setting.samples {
@@ -96,6 +65,21 @@ import Testing
         #expect(kept > 0.9 * exact && kept < 1.0001 * exact, "\(kept) of \(exact)")
       }
     }
+  }
+}
+
+extension InfluenceSetting {
+  fileprivate func projection(rank: Int, workers: Int = 2) throws -> LoGraProjection {
+    try LoGraProjection(
+      principalComponentsOf: samples, model: model, watched: watched, rank: rank, seed: 1, workers: workers,
+      batchTokens: 16)
+  }
+
+  fileprivate func labels(_ projection: LoGraProjection) throws -> [Double] {
+    let measure = try ProjectedInfluence(
+      of: targets, model: model, watched: watched, projection: projection, kind: .dot, gradientNorm: false,
+      perTarget: false, keepsGradients: false, workers: 2, batchTokens: 16)
+    return try rows(measure).map(\.label)
   }
 }
 

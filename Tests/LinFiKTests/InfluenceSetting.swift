@@ -1,0 +1,30 @@
+import LanguageModels
+import LinFiK
+import Records
+import TestSupport
+
+/// A golden model, and its samples as a run has them.
+struct InfluenceSetting {
+  let golden: GoldenLlama
+  let model: any CausalLanguageModel
+  let watched: WatchedLayers
+  let samples: [TokenizedSample]
+  var targets: [TokenizedSample] { golden.targets.map { samples[$0] } }
+
+  init(_ name: String) throws {
+    golden = try GoldenLlama(name)
+    model = try ModelLoader.load(path: golden.modelPath)
+    watched = try WatchedLayers(of: model)
+    samples = golden.samples.map {
+      TokenizedSample(tokens: $0.tokens, scored: $0.isScored, truncated: false)
+    }
+  }
+
+  func rows(_ measure: some InfluenceMeasure, workers: Int = 2, batchTokens: Int = 16) throws
+    -> [InfluenceRow]
+  {
+    try BatchPlan(samples, batchTokens: batchTokens).map(workers: workers) { _, batch, workspace in
+      measure.measure(batch, workspace: workspace)
+    }
+  }
+}
