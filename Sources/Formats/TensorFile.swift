@@ -90,6 +90,13 @@ extension TensorFile {
     return raw.assumingMemoryBound(to: Float.self)
   }
 
+  /// The numbers themselves where they are BF16 and lie aligned; else nil. Valid while the file object lives.
+  package func mappedBFloat16(of tensor: TensorInfo) -> UnsafeBufferPointer<UInt16>? {
+    let raw = bytes(of: tensor)
+    guard tensor.type == .bf16, Int(bitPattern: raw.baseAddress) & 1 == 0 else { return nil }
+    return raw.assumingMemoryBound(to: UInt16.self)
+  }
+
   /// The tensor of that name and shape; throws where there is none or its shape is another.
   package func tensor(named name: String, shape: [Int]) throws(FormatError) -> TensorInfo {
     guard let tensor = tensor(named: name) else {

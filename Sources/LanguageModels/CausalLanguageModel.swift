@@ -31,6 +31,8 @@ package final class Workspace {
 package protocol CausalLanguageModel: Sendable {
   /// The family and sizes in one line, for logs and reports.
   var summary: String { get }
+  /// What the factors of its products are rounded to.
+  var precision: Precision { get }
   var vocabularySize: Int { get }
   /// The longest sequence it was made for.
   var contextLength: Int { get }
@@ -53,10 +55,10 @@ package protocol CausalLanguageModel: Sendable {
   func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float]
 
   /// The weight of a linear layer.
-  func linearWeight(_ layer: Int) -> MatrixView
+  func linearWeight(_ layer: Int) -> WeightMatrix
 
   /// The same model with other weights in its linear layers, indexed as `linearLayers`.
-  func replacingLinearWeights(_ weights: [MatrixView]) -> Self
+  func replacingLinearWeights(_ weights: [WeightMatrix]) -> Self
 }
 
 extension CausalLanguageModel {

@@ -9,8 +9,9 @@ import TensorKernels
 package struct Llama: CausalLanguageModel {
   package let configuration: LlamaConfiguration
   package let linearLayers: [LinearLayer]
-  private let embedding: MatrixView
-  private let head: MatrixView
+  package let precision: Precision
+  private let embedding: WeightMatrix
+  private let head: WeightMatrix
   private let finalNorm: MatrixView
   private let blocks: [Block]
   private let rope: RotaryEmbedding
@@ -18,9 +19,9 @@ package struct Llama: CausalLanguageModel {
   private struct Block: Sendable {
     let inputNorm: MatrixView
     let postAttentionNorm: MatrixView
-    var linears: [MatrixView]
+    var linears: [WeightMatrix]
 
-    subscript(part: Part) -> MatrixView { linears[part.rawValue] }
+    subscript(part: Part) -> WeightMatrix { linears[part.rawValue] }
   }
 
   /// A block's linear layers in forward order; the raw value is the place in `Block.linears`.
@@ -52,14 +53,17 @@ package struct Llama: CausalLanguageModel {
 
   /// Reads every weight by its Hugging Face name. Throws `ModelError` for a missing tensor, a wrong shape or a value
   /// that is not finite.
-  package init(configuration c: LlamaConfiguration, weights: some WeightSource) throws {
+  package init(
+    configuration c: LlamaConfiguration, weights: some WeightSource, precision: Precision = .f32
+  ) throws {
     configuration = c
+    self.precision = precision
     try weights.refuseBiases()
     try weights.refuseBlock(c.layers)
-    embedding = try weights.matrix("model.embed_tokens.weight", rows: c.vocabularySize, columns: c.hiddenSize)
+    embedding = try weights.weight("model.embed_tokens.weight", rows: c.vocabularySize, columns: c.hiddenSize)
     head =
       c.tiesEmbeddings
-      ? embedding : try weights.matrix("lm_head.weight", rows: c.vocabularySize, columns: c.hiddenSize)
+      ? embedding : try weights.weight("lm_head.weight", rows: c.vocabularySize, columns: c.hiddenSize)
     finalNorm = try weights.matrix("model.norm.weight", rows: 1, columns: c.hiddenSize)
     blocks = try (0..<c.layers).map { index in
       let prefix = "model.layers.\(index)."
@@ -69,7 +73,7 @@ package struct Llama: CausalLanguageModel {
           prefix + "post_attention_layernorm.weight", rows: 1, columns: c.hiddenSize),
         linears: try Part.allCases.map { part in
           let (rows, columns) = part.shape(c)
-          return try weights.matrix("\(prefix)\(part.name).weight", rows: rows, columns: columns)
+          return try weights.weight("\(prefix)\(part.name).weight", rows: rows, columns: columns)
         })
     }
     linearLayers = (0..<c.layers).flatMap { index in
@@ -82,17 +86,15 @@ package struct Llama: CausalLanguageModel {
     rope = RotaryEmbedding(headWidth: c.headWidth, theta: c.ropeTheta)
   }
 
-  private init(
-    configuration: LlamaConfiguration, linearLayers: [LinearLayer], embedding: MatrixView, head: MatrixView,
-    finalNorm: MatrixView, blocks: [Block], rope: RotaryEmbedding
-  ) {
-    self.configuration = configuration
-    self.linearLayers = linearLayers
-    self.embedding = embedding
-    self.head = head
-    self.finalNorm = finalNorm
+  private init(_ other: Llama, blocks: [Block]) {
+    configuration = other.configuration
+    precision = other.precision
+    linearLayers = other.linearLayers
+    embedding = other.embedding
+    head = other.head
+    finalNorm = other.finalNorm
+    rope = other.rope
     self.blocks = blocks
-    self.rope = rope
   }
 
   package var summary: String {
@@ -110,11 +112,11 @@ package struct Llama: CausalLanguageModel {
     MemoryLayout<Float>.stride * arenaSize(tokens: tokens, longest: tokens, keepsActivations: true)
   }
 
-  package func linearWeight(_ layer: Int) -> MatrixView {
+  package func linearWeight(_ layer: Int) -> WeightMatrix {
     blocks[layer / Part.allCases.count].linears[layer % Part.allCases.count]
   }
 
-  package func replacingLinearWeights(_ weights: [MatrixView]) -> Llama {
+  package func replacingLinearWeights(_ weights: [WeightMatrix]) -> Llama {
     precondition(
       weights.count == linearLayers.count, "\(weights.count) weights for \(linearLayers.count) layers")
     let parts = Part.allCases.count
@@ -123,9 +125,7 @@ package struct Llama: CausalLanguageModel {
       block.linears = Array(weights[index * parts..<(index + 1) * parts])
       return block
     }
-    return Llama(
-      configuration: configuration, linearLayers: linearLayers, embedding: embedding, head: head,
-      finalNorm: finalNorm, blocks: changed, rope: rope)
+    return Llama(self, blocks: changed)
   }
 }
 
@@ -187,7 +187,7 @@ extension Llama {
     let c = configuration
     let x = arena.matrix(batch.tokenCount, c.hiddenSize)
     for (row, token) in batch.tokens.enumerated() {
-      x.rows(row..<row + 1).copy(embedding.rows(Int(token)..<Int(token) + 1))
+      embedding.copyRow(Int(token), into: x.rows(row..<row + 1))
     }
     let angles = rope.angles(positions: batch.longest)
     var saved: [Saved] = []
@@ -205,24 +205,34 @@ extension Llama {
     let normed = arena.matrix(x.rows, x.columns)
     saved.input.copy(x.view)
     norm(saved.input, block.inputNorm, into: normed, inverseRMS: saved.inputInverseRMS)
-    gemm(normed.view, .no, block[.query], .yes, into: saved.query)
-    gemm(normed.view, .no, block[.key], .yes, into: saved.key)
-    gemm(normed.view, .no, block[.value], .yes, into: saved.value)
+    forward(normed, block[.query], into: saved.query)
+    forward(normed, block[.key], into: saved.key)
+    forward(normed, block[.value], into: saved.value)
     angles.rotate(saved.query, offsets: batch.offsets)
     angles.rotate(saved.key, offsets: batch.offsets)
     attention(
       query: saved.query.view, key: saved.key.view, value: saved.value.view, offsets: batch.offsets,
       shape: configuration.attention, into: saved.attended, arena: arena)
-    gemm(saved.attended.view, .no, block[.output], .yes, into: x, beta: 1)
+    forward(saved.attended, block[.output], into: x, adding: true)
 
     saved.middle.copy(x.view)
     norm(saved.middle, block.postAttentionNorm, into: normed, inverseRMS: saved.middleInverseRMS)
-    gemm(normed.view, .no, block[.gate], .yes, into: saved.gate)
-    gemm(normed.view, .no, block[.up], .yes, into: saved.up)
+    forward(normed, block[.gate], into: saved.gate)
+    forward(normed, block[.up], into: saved.up)
     let product = arena.matrix(x.rows, configuration.intermediateSize)
     siluMultiply(gate: saved.gate.view, up: saved.up.view, into: product)
-    gemm(product.view, .no, block[.down], .yes, into: x, beta: 1)
+    forward(product, block[.down], into: x, adding: true)
     arena.release(to: mark)
+  }
+
+  /// `y = x W^T`, or with `adding` `y += x W^T`.
+  private func forward(_ x: Matrix, _ weight: WeightMatrix, into y: Matrix, adding: Bool = false) {
+    gemm(x.view, .no, weight, .yes, into: y, beta: adding ? 1 : 0, precision: precision)
+  }
+
+  /// `dx = dy W`, or with `adding` `dx += dy W`.
+  private func backward(_ dy: Matrix, _ weight: WeightMatrix, into dx: Matrix, adding: Bool = false) {
+    gemm(dy.view, .no, weight, into: dx, beta: adding ? 1 : 0, precision: precision)
   }
 
   private func norm(_ x: Matrix, _ weight: MatrixView, into y: Matrix, inverseRMS: Matrix) {
@@ -237,8 +247,7 @@ extension Llama {
     norm(x, finalNorm, into: normed, inverseRMS: arena.matrix(1, x.rows))
     return headCrossEntropy(
       hidden: normed.view, head: head, predictions: batch.predictions, samples: batch.count,
-      hiddenGradient: nil,
-      arena: arena)
+      hiddenGradient: nil, arena: arena, precision: precision)
   }
 
   package func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float] {
@@ -249,7 +258,7 @@ extension Llama {
     let normed = arena.matrix(x.rows, x.columns)
     norm(x, finalNorm, into: normed, inverseRMS: arena.matrix(1, x.rows))
     let logits = arena.matrix(1, configuration.vocabularySize)
-    gemm(normed.view.rows(x.rows - 1..<x.rows), .no, head, .yes, into: logits)
+    gemm(normed.view.rows(x.rows - 1..<x.rows), .no, head, .yes, into: logits, precision: precision)
     return logits.view.values
   }
 }
@@ -268,7 +277,7 @@ extension Llama {
     let dnormed = arena.matrix(x.rows, x.columns)
     let losses = headCrossEntropy(
       hidden: normed.view, head: head, predictions: batch.predictions, samples: batch.count,
-      hiddenGradient: dnormed, arena: arena)
+      hiddenGradient: dnormed, arena: arena, precision: precision)
     let dx = arena.matrix(x.rows, x.columns)
     dx.fill(0)
     rmsNormBackward(
@@ -307,14 +316,14 @@ extension Llama {
     let product = arena.matrix(dx.rows, configuration.intermediateSize)
     siluMultiply(gate: saved.gate.view, up: saved.up.view, into: product)
     observe(.down, product, dx)
-    gemm(dx.view, .no, block[.down], into: product)
+    backward(dx, block[.down], into: product)
     siluMultiplyBackward(gate: saved.gate, up: saved.up, outputGradient: product.view)
 
     norm(saved.middle, block.postAttentionNorm, into: normed, inverseRMS: saved.middleInverseRMS)
     observe(.up, normed, saved.up)
     observe(.gate, normed, saved.gate)
-    gemm(saved.gate.view, .no, block[.gate], into: normed)
-    gemm(saved.up.view, .no, block[.up], into: normed, beta: 1)
+    backward(saved.gate, block[.gate], into: normed)
+    backward(saved.up, block[.up], into: normed, adding: true)
     rmsNormBackward(
       saved.middle.view, weight: block.postAttentionNorm, inverseRMS: saved.middleInverseRMS.view,
       outputGradient: normed.view, addingTo: dx)
@@ -330,7 +339,7 @@ extension Llama {
     observe(.output, saved.attended, dx)
     // Attended values are not needed past here: their memory takes their gradient.
     let dattended = saved.attended
-    gemm(dx.view, .no, block[.output], into: dattended)
+    backward(dx, block[.output], into: dattended)
     let dquery = arena.matrix(dx.rows, c.attention.queryWidth)
     let dkey = arena.matrix(dx.rows, c.attention.keyValueWidth)
     let dvalue = arena.matrix(dx.rows, c.attention.keyValueWidth)
@@ -347,9 +356,9 @@ extension Llama {
     observe(.key, normed, dkey)
     observe(.query, normed, dquery)
     if isFirst { return }
-    gemm(dquery.view, .no, block[.query], into: normed)
-    gemm(dkey.view, .no, block[.key], into: normed, beta: 1)
-    gemm(dvalue.view, .no, block[.value], into: normed, beta: 1)
+    backward(dquery, block[.query], into: normed)
+    backward(dkey, block[.key], into: normed, adding: true)
+    backward(dvalue, block[.value], into: normed, adding: true)
     rmsNormBackward(
       saved.input.view, weight: block.inputNorm, inverseRMS: saved.inputInverseRMS.view,
       outputGradient: normed.view, addingTo: dx)

@@ -6,6 +6,8 @@ package protocol WeightSource {
   /// The named tensor as a matrix (a vector is one row). Throws `ModelError` where it is missing, has another shape,
   /// or holds a value that is not finite.
   func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView
+  /// The same, left as the file holds it where that is bf16.
+  func weight(_ name: String, rows: Int, columns: Int) throws -> WeightMatrix
   /// The file, for tensors that nobody asked for.
   var file: any TensorFile { get }
 }
@@ -30,7 +32,7 @@ extension WeightSource {
   }
 }
 
-/// The tensors of a safetensors file, used in place where they are F32, else converted.
+/// The tensors of a safetensors file, used in place where they are F32 (weights: or BF16), else converted.
 package struct SafetensorsWeights: WeightSource {
   package let file: any TensorFile
 
@@ -38,6 +40,11 @@ package struct SafetensorsWeights: WeightSource {
 
   package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
     try file.matrix(name, rows: rows, columns: columns)
+  }
+
+  package func weight(_ name: String, rows: Int, columns: Int) throws -> WeightMatrix {
+    try file.mappedWeight(name, rows: rows, columns: columns)
+      ?? .f32(matrix(name, rows: rows, columns: columns))
   }
 }
 
@@ -51,6 +58,10 @@ package struct GGUFWeights: WeightSource {
     if name.hasSuffix("q_proj.weight") { return unpermuted(matrix, heads: configuration.heads) }
     if name.hasSuffix("k_proj.weight") { return unpermuted(matrix, heads: configuration.keyValueHeads) }
     return matrix
+  }
+
+  package func weight(_ name: String, rows: Int, columns: Int) throws -> WeightMatrix {
+    .f32(try matrix(name, rows: rows, columns: columns))
   }
 
   /// `model.layers.3.mlp.up_proj.weight` -> `blk.3.ffn_up.weight`
@@ -89,14 +100,30 @@ package struct GGUFWeights: WeightSource {
 }
 
 extension TensorFile {
-  /// The mapped bytes themselves where they are F32, else the numbers converted to it.
-  fileprivate func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
+  private func checked(_ name: String, rows: Int, columns: Int) throws -> TensorInfo {
     guard let tensor = tensor(named: name) else { throw ModelError.tensor(path, name, "is missing") }
     let expected = rows == 1 ? [[columns], [1, columns]] : [[rows, columns]]
     guard expected.contains(tensor.shape) else {
       throw ModelError.tensor(
         path, name, "has shape \(tensor.shape), the configuration asks for \(expected[0])")
     }
+    return tensor
+  }
+
+  /// The mapped bytes themselves where they are BF16, else nil.
+  fileprivate func mappedWeight(_ name: String, rows: Int, columns: Int) throws -> WeightMatrix? {
+    let tensor = try checked(name, rows: rows, columns: columns)
+    guard let numbers = mappedBFloat16(of: tensor) else { return nil }
+    // All ones in the exponent: an infinity or NaN.
+    guard numbers.allSatisfy({ $0 & 0x7f80 != 0x7f80 }) else {
+      throw ModelError.tensor(path, name, "holds a NaN or an infinity")
+    }
+    return .bf16(BFloat16View(numbers, rows: rows, columns: columns, owner: self))
+  }
+
+  /// The mapped bytes themselves where they are F32, else the numbers converted to it.
+  fileprivate func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
+    let tensor = try checked(name, rows: rows, columns: columns)
     let matrix: Matrix
     if let mapped = mappedFloats(of: tensor) {
       matrix = Matrix(

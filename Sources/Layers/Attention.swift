@@ -27,11 +27,15 @@ package struct AttentionShape: Sendable {
   func keyValueColumns(ofHead head: Int) -> Range<Int> { queryColumns(head / (heads / keyValueHeads)) }
 
   /// Floats of arena that `attention` needs for sequences of at most `length` positions.
-  package func forwardScratch(length: Int) -> Int { length * length + 16 }
+  package func forwardScratch(length: Int) -> Int { min(length, queryBlock) * length + 16 }
 
   /// Floats of arena that `attentionBackward` needs for sequences of at most `length` positions.
-  package func backwardScratch(length: Int) -> Int { 2 * (length * length + 16) }
+  package func backwardScratch(length: Int) -> Int { 2 * forwardScratch(length: length) }
 }
+
+/// Queries whose probabilities exist at a time: memory grows with the length, not its square, and a causal mask saves
+/// the blocks above the diagonal.
+private let queryBlock = 64
 
 /// Scaled dot-product attention within each sequence of a packed batch:
 /// `O_h = softmax(Q_h K_h^T / sqrt(d)) V_h`, rows masked above the diagonal when causal.
@@ -42,10 +46,9 @@ package func attention(
   query q: MatrixView, key k: MatrixView, value v: MatrixView, offsets: [Int], shape: AttentionShape,
   into output: Matrix, arena: Arena
 ) {
-  forEachHead(offsets: offsets, shape: shape, arena: arena) { rows, head in
-    let kv = shape.keyValueColumns(ofHead: head)
-    let p = attentionProbabilities(q, k, rows: rows, head: head, shape: shape, arena: arena)
-    gemm(p.view, .no, v.rows(rows).columns(kv), into: output.rows(rows).columns(shape.queryColumns(head)))
+  forEachBlock(offsets: offsets, shape: shape, arena: arena) { block in
+    let p = attentionProbabilities(q, k, block, arena)
+    gemm(p.view, .no, v.rows(block.keys).columns(block.keyValueColumns), into: block.part(of: output))
   }
 }
 
@@ -59,43 +62,60 @@ package func attentionBackward(
   shape: AttentionShape, queryGradient dq: Matrix, keyGradient dk: Matrix, valueGradient dv: Matrix,
   arena: Arena
 ) {
-  let group = shape.heads / shape.keyValueHeads
-  forEachHead(offsets: offsets, shape: shape, arena: arena) { rows, head in
-    let columns = shape.queryColumns(head)
-    let kv = shape.keyValueColumns(ofHead: head)
-    let upstream = outputGradient.rows(rows).columns(columns)
-    // The first head of a group writes the shared key and value gradients, the others add to them.
-    let beta: Float = head % group == 0 ? 0 : 1
-    let p = attentionProbabilities(q, k, rows: rows, head: head, shape: shape, arena: arena)
-    gemm(p.view, .yes, upstream, into: dv.rows(rows).columns(kv), beta: beta)
-    let ds = arena.matrix(rows.count, rows.count)
-    gemm(upstream, .no, v.rows(rows).columns(kv), .yes, into: ds)
-    ck_softmax_backward(ds.pointer, p.pointer, shape.scale, rows.count, rows.count)
-    gemm(ds.view, .no, k.rows(rows).columns(kv), into: dq.rows(rows).columns(columns))
-    gemm(ds.view, .yes, q.rows(rows).columns(columns), into: dk.rows(rows).columns(kv), beta: beta)
+  dk.fill(0)
+  dv.fill(0)
+  forEachBlock(offsets: offsets, shape: shape, arena: arena) { block in
+    let kv = block.keyValueColumns
+    let upstream = block.part(of: outputGradient)
+    let p = attentionProbabilities(q, k, block, arena)
+    gemm(p.view, .yes, upstream, into: dv.rows(block.keys).columns(kv), beta: 1)
+    let ds = arena.matrix(block.queries.count, block.keys.count)
+    gemm(upstream, .no, v.rows(block.keys).columns(kv), .yes, into: ds)
+    ck_softmax_backward(ds.pointer, p.pointer, shape.scale, ds.rows, ds.columns)
+    gemm(ds.view, .no, k.rows(block.keys).columns(kv), into: block.part(of: dq))
+    gemm(ds.view, .yes, block.part(of: q), into: dk.rows(block.keys).columns(kv), beta: 1)
   }
 }
 
-private func forEachHead(
-  offsets: [Int], shape: AttentionShape, arena: Arena, _ body: (_ rows: Range<Int>, _ head: Int) -> Void
+/// Some queries of one head and sequence, with the keys that they see.
+private struct AttentionBlock {
+  let queries: Range<Int>
+  let keys: Range<Int>
+  let queryColumns: Range<Int>
+  let keyValueColumns: Range<Int>
+  let shape: AttentionShape
+
+  /// Keys that the block's first query sees; each further one sees one more when causal.
+  var firstKept: Int { shape.isCausal ? queries.lowerBound - keys.lowerBound + 1 : keys.count }
+
+  func part(of matrix: Matrix) -> Matrix { matrix.rows(queries).columns(queryColumns) }
+  func part(of matrix: MatrixView) -> MatrixView { matrix.rows(queries).columns(queryColumns) }
+}
+
+private func forEachBlock(
+  offsets: [Int], shape: AttentionShape, arena: Arena, _ body: (AttentionBlock) -> Void
 ) {
-  for (start, end) in zip(offsets, offsets.dropFirst()) where end > start {
+  for (start, end) in zip(offsets, offsets.dropFirst()) {
     for head in 0..<shape.heads {
-      let mark = arena.mark
-      body(start..<end, head)
-      arena.release(to: mark)
+      for first in stride(from: start, to: end, by: queryBlock) {
+        let queries = first..<min(first + queryBlock, end)
+        let mark = arena.mark
+        body(
+          AttentionBlock(
+            queries: queries, keys: start..<(shape.isCausal ? queries.upperBound : end),
+            queryColumns: shape.queryColumns(head), keyValueColumns: shape.keyValueColumns(ofHead: head),
+            shape: shape))
+        arena.release(to: mark)
+      }
     }
   }
 }
 
 private func attentionProbabilities(
-  _ q: MatrixView, _ k: MatrixView, rows: Range<Int>, head: Int, shape: AttentionShape, arena: Arena
+  _ q: MatrixView, _ k: MatrixView, _ block: AttentionBlock, _ arena: Arena
 ) -> Matrix {
-  let p = arena.matrix(rows.count, rows.count)
-  gemm(
-    q.rows(rows).columns(shape.queryColumns(head)), .no,
-    k.rows(rows).columns(shape.keyValueColumns(ofHead: head)),
-    .yes, into: p)
-  ck_softmax(p.pointer, shape.scale, shape.isCausal ? 1 : 0, rows.count, rows.count)
+  let p = arena.matrix(block.queries.count, block.keys.count)
+  gemm(block.part(of: q), .no, k.rows(block.keys).columns(block.keyValueColumns), .yes, into: p)
+  ck_softmax(p.pointer, block.shape.scale, block.firstKept, p.rows, p.columns)
   return p
 }

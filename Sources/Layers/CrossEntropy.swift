@@ -1,4 +1,5 @@
 import CKernels
+import Foundation
 import TensorKernels
 
 /// One term of a loss: the hidden state in `row` should predict `token`; its loss counts `weight` for `sample`.
@@ -16,50 +17,115 @@ package struct PredictedToken: Sendable {
   }
 }
 
-/// The output head with its cross-entropy, some positions at a time, so that logits for a whole batch never exist
-/// and positions outside the loss cost nothing.
+/// The output head with its cross-entropy, some positions and some of the vocabulary at a time, so that logits for a
+/// whole batch never exist and positions outside the loss cost nothing.
 ///
 /// `loss_s = sum_t w_t (logsumexp(W h_t) - (W h_t)_token)` over the predictions t of sample s.
 /// hidden: T x d, head W: V x d. When `hiddenGradient` (T x d) is given it is written:
 /// `dh_t = w_t W^T (softmax(W h_t) - onehot)`, zero where nothing is predicted. Returns the samples' losses.
 package func headCrossEntropy(
-  hidden: MatrixView, head: MatrixView, predictions: [PredictedToken], samples: Int, hiddenGradient: Matrix?,
-  arena: Arena
+  hidden: MatrixView, head: WeightMatrix, predictions: [PredictedToken], samples: Int,
+  hiddenGradient: Matrix?, arena: Arena, precision: Precision = .f32
 ) -> [Double] {
   var losses = [Double](repeating: 0, count: samples)
   hiddenGradient?.fill(0)
-  let mark = arena.mark
-  let chunk = min(headChunk, predictions.count)
-  let states = arena.matrix(chunk, hidden.columns)
-  let logits = arena.matrix(chunk, head.rows)
   for start in stride(from: 0, to: predictions.count, by: headChunk) {
     let part = predictions[start..<min(start + headChunk, predictions.count)]
-    let states = states.rows(0..<part.count)
-    let logits = logits.rows(0..<part.count)
+    let mark = arena.mark
+    let states = arena.matrix(part.count, hidden.columns)
     for (i, prediction) in part.enumerated() {
       states.rows(i..<i + 1).copy(hidden.rows(prediction.row..<prediction.row + 1))
     }
-    gemm(states.view, .no, head, .yes, into: logits)
-    for (i, prediction) in part.enumerated() {
-      let gradientWeight = hiddenGradient == nil ? 0 : Float(prediction.weight)
-      losses[prediction.sample] +=
-        prediction.weight
-        * ck_cross_entropy(logits.pointer + i * logits.stride, head.rows, prediction.token, gradientWeight)
+    var chunk = HeadChunk(
+      part, states: states, head: head, keepsLogits: hiddenGradient != nil, arena: arena, precision: precision
+    )
+    let terms = chunk.forward()
+    for (prediction, term) in zip(part, terms) { losses[prediction.sample] += prediction.weight * term }
+    if let hiddenGradient {
+      chunk.backward(into: states)
+      for (i, prediction) in part.enumerated() {
+        hiddenGradient.rows(prediction.row..<prediction.row + 1).copy(states.view.rows(i..<i + 1))
+      }
     }
-    guard let hiddenGradient else { continue }
-    gemm(logits.view, .no, head, into: states)
-    for (i, prediction) in part.enumerated() {
-      hiddenGradient.rows(prediction.row..<prediction.row + 1).copy(states.view.rows(i..<i + 1))
-    }
+    arena.release(to: mark)
   }
-  arena.release(to: mark)
   return losses
 }
 
-/// Positions whose logits exist at a time.
+/// Positions whose logits exist at a time, and how much of the vocabulary is worked on while it is in the cache.
 private let headChunk = 128
+private let vocabularyBlock = 640
 
 /// Floats of arena that `headCrossEntropy` needs.
 package func headCrossEntropyScratch(width: Int, vocabulary: Int) -> Int {
-  headChunk * (width + vocabulary) + 32
+  headChunk * (width + vocabulary) + headChunk * (vocabulary / vocabularyBlock + 1) + 4 * 16
+}
+
+/// The predictions of one chunk of positions. Block after block of the vocabulary, forward keeps `e^(logit - top)`
+/// with the largest logit seen so far as top; backward knows the largest of all.
+private struct HeadChunk {
+  private let predictions: ArraySlice<PredictedToken>
+  private let states: Matrix
+  private let head: WeightMatrix
+  private let blocks: [Range<Int>]
+  private let logits: Matrix
+  private let keepsLogits: Bool
+  private let precision: Precision
+  /// blocks x positions: the top that a block's exponentials are taken from.
+  private let blockTop: Matrix
+  private var top: [Float]
+  private var total: [Double]
+
+  init(
+    _ predictions: ArraySlice<PredictedToken>, states: Matrix, head: WeightMatrix, keepsLogits: Bool,
+    arena: Arena, precision: Precision
+  ) {
+    self.predictions = predictions
+    self.states = states
+    self.head = head
+    self.keepsLogits = keepsLogits
+    self.precision = precision
+    blocks = stride(from: 0, to: head.rows, by: vocabularyBlock).map {
+      $0..<min($0 + vocabularyBlock, head.rows)
+    }
+    logits = arena.matrix(predictions.count, keepsLogits ? head.rows : min(vocabularyBlock, head.rows))
+    blockTop = arena.matrix(blocks.count, predictions.count)
+    top = [Float](repeating: -.infinity, count: predictions.count)
+    total = [Double](repeating: 0, count: predictions.count)
+  }
+
+  private func part(_ block: Range<Int>) -> Matrix {
+    logits.columns(keepsLogits ? block : 0..<block.count)
+  }
+
+  /// Each prediction's `logsumexp(logits) - logits[token]`.
+  mutating func forward() -> [Double] {
+    var chosen = [Float](repeating: 0, count: predictions.count)
+    for (index, block) in blocks.enumerated() {
+      let part = part(block)
+      gemm(states.view, .no, head.rows(block), .yes, into: part, precision: precision)
+      for (i, prediction) in predictions.enumerated() where block.contains(prediction.token) {
+        chosen[i] = part[i, prediction.token - block.lowerBound]
+      }
+      ck_exp_block(
+        part.pointer, part.stride, &top, &total, blockTop.rows(index..<index + 1).pointer, part.rows,
+        part.columns)
+    }
+    return top.indices.map { log(total[$0]) + Double(top[$0] - chosen[$0]) }
+  }
+
+  /// `w (softmax - onehot) W` a row.
+  func backward(into gradient: Matrix) {
+    for (index, block) in blocks.enumerated() {
+      let part = part(block)
+      for (i, prediction) in predictions.enumerated() {
+        let row = part.rows(i..<i + 1)
+        scale(row, by: Float(prediction.weight / total[i]) * exp(blockTop[index, i] - top[i]))
+        if block.contains(prediction.token) {
+          row[0, prediction.token - block.lowerBound] -= Float(prediction.weight)
+        }
+      }
+      gemm(part.view, .no, head.rows(block), into: gradient, beta: index == 0 ? 0 : 1, precision: precision)
+    }
+  }
 }

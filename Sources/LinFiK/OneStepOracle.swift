@@ -63,11 +63,11 @@ package struct OneStepOracle: Sendable {
   private func loss(
     step: Double, _ gradient: [Matrix], _ stepped: [Matrix], _ plan: BatchPlan, _ workers: Int
   ) throws -> Double {
-    let weights = model.linearLayers.indices.map { layer in
+    let weights = model.linearLayers.indices.map { layer -> WeightMatrix in
       guard let place = watched.place(ofLayer: layer) else { return model.linearWeight(layer) }
-      stepped[place].copy(model.linearWeight(layer))
+      stepped[place].copy(model.linearWeight(layer).f32)
       add(gradient[place].view, times: Float(step), to: stepped[place])
-      return stepped[place].view
+      return .f32(stepped[place].view)
     }
     return try meanLoss(model.replacingLinearWeights(weights), plan, workers)
   }

@@ -1,13 +1,4 @@
-import COpenBLAS
-
-/// What a BLAS call must be told once: the name of the kernel OpenBLAS picked, and one thread a call.
-package enum BLAS {
-  /// Workers call BLAS side by side, each single-threaded: two workers beat one call with two threads.
-  package static let singleThreaded: Void = openblas_set_num_threads(1)
-
-  /// The kernel OpenBLAS runs on this machine, for example `SkylakeX`.
-  package static var coreName: String { String(cString: openblas_get_corename()) }
-}
+import CKernels
 
 /// How a factor of a product is read.
 package enum Transpose {
@@ -15,22 +6,55 @@ package enum Transpose {
   case yes
 }
 
+/// What the factors of a product are rounded to before they are multiplied; sums are always f32.
+package enum Precision: String, Sendable, CaseIterable {
+  case f32
+  case bf16
+}
+
 /// General matrix product: `C = alpha op(A) op(B) + beta C`, with `op(A)`: m x k, `op(B)`: k x n, C: m x n.
+///
+/// Runs on the calling thread. An element's bits depend on k, its row of A and its column of B alone, so a row comes
+/// out the same whatever stands above and below it. The kernel is ours (bodies/gemm.h in CKernels).
 package func gemm(
   _ a: MatrixView, _ transposeA: Transpose, _ b: MatrixView, _ transposeB: Transpose = .no,
-  into c: Matrix,
-  alpha: Float = 1, beta: Float = 0
+  into c: Matrix, alpha: Float = 1, beta: Float = 0, precision: Precision = .f32
 ) {
-  _ = BLAS.singleThreaded
+  let factor = ck_factor(
+    values: b.pointer, stride: b.stride, is_transposed: transposeB == .yes ? 1 : 0, is_bf16: 0)
+  gemm(
+    a, transposeA, factor, rows: b.rows, columns: b.columns, into: c, alpha: alpha, beta: beta,
+    precision: precision)
+}
+
+/// The same product with a weight as second factor; bf16 weights are widened as they are read.
+package func gemm(
+  _ a: MatrixView, _ transposeA: Transpose, _ b: WeightMatrix, _ transposeB: Transpose = .no,
+  into c: Matrix, alpha: Float = 1, beta: Float = 0, precision: Precision = .f32
+) {
+  switch b {
+  case .f32(let matrix):
+    gemm(a, transposeA, matrix, transposeB, into: c, alpha: alpha, beta: beta, precision: precision)
+  case .bf16(let matrix):
+    let factor = ck_factor(
+      values: matrix.pointer, stride: matrix.columns, is_transposed: transposeB == .yes ? 1 : 0, is_bf16: 1)
+    gemm(
+      a, transposeA, factor, rows: matrix.rows, columns: matrix.columns, into: c, alpha: alpha, beta: beta,
+      precision: precision)
+  }
+}
+
+private func gemm(
+  _ a: MatrixView, _ transposeA: Transpose, _ b: ck_factor, rows: Int, columns: Int, into c: Matrix,
+  alpha: Float, beta: Float, precision: Precision
+) {
   let (m, k) = transposeA == .no ? (a.rows, a.columns) : (a.columns, a.rows)
-  let (kb, n) = transposeB == .no ? (b.rows, b.columns) : (b.columns, b.rows)
+  let (kb, n) = b.is_transposed == 0 ? (rows, columns) : (columns, rows)
   precondition(
     k == kb && c.rows == m && c.columns == n,
     "gemm: \(m) x \(k) times \(kb) x \(n) into \(c.rows) x \(c.columns)")
-  guard m > 0, n > 0 else { return }
-  cblas_sgemm(
-    CblasRowMajor, transposeA == .no ? CblasNoTrans : CblasTrans,
-    transposeB == .no ? CblasNoTrans : CblasTrans,
-    blasint(m), blasint(n), blasint(k), alpha, a.pointer, blasint(max(a.stride, 1)), b.pointer,
-    blasint(max(b.stride, 1)), beta, c.pointer, blasint(max(c.stride, 1)))
+  guard k > 0 else { return scale(c, by: beta) }
+  ck_gemm(
+    m, n, k, alpha, a.pointer, a.stride, transposeA == .yes ? 1 : 0, b, beta, c.pointer, c.stride,
+    precision == .bf16 ? 1 : 0)
 }

@@ -1,5 +1,14 @@
 import COpenBLAS
 
+/// What a BLAS call must be told once: the name of the kernel OpenBLAS picked, and one thread a call.
+package enum BLAS {
+  /// Workers call BLAS side by side, each single-threaded.
+  package static let singleThreaded: Void = openblas_set_num_threads(1)
+
+  /// The kernel OpenBLAS runs on this machine, for example `SkylakeX`.
+  package static var coreName: String { String(cString: openblas_get_corename()) }
+}
+
 // Small dense problems in f64, by LAPACK.
 
 /// Solves `A X = B` in place for a symmetric positive definite A (n x n, f64), B holding `rightHandSides` rows of n.

@@ -110,7 +110,8 @@ import Testing
     let one = try valuator.scoreTexts(many, workers: 1)
     let three = try valuator.scoreTexts(many, workers: 3)
     #expect(one.map(\.raw) == three.map(\.raw))
-    #expect(Set(one.map(\.raw)).count > 5)
+    // Texts of five lengths once truncated; equal texts have equal bits whatever batch they are in.
+    #expect(Set(one.map(\.raw)).count == 5)
     #expect(zip(one, many).allSatisfy { $0.tokens == min(12, 2 * ($1.count / 3) + 2) })
   }
 

@@ -91,10 +91,10 @@ import LanguageModels
       let (row, column) = largestEntry(gradient)
       let losses = [step, -step].map { change in
         let changed = Matrix(rows: layer.outputWidth, columns: layer.inputWidth)
-        changed.copy(model.linearWeight(index))
+        changed.copy(model.linearWeight(index).f32)
         changed[row, column] += change
         var weights = model.linearLayers.indices.map { model.linearWeight($0) }
-        weights[index] = changed.view
+        weights[index] = .f32(changed.view)
         return model.replacingLinearWeights(weights).losses(of: batch, workspace: Workspace())[0]
       }
       let difference = (losses[0] - losses[1]) / Double(2 * step)

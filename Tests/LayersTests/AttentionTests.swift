@@ -133,7 +133,8 @@ import Testing
     let arena = Arena(capacity: headCrossEntropyScratch(width: 6, vocabulary: 5))
     func losses(_ gradient: Matrix?) -> [Double] {
       headCrossEntropy(
-        hidden: hidden.view, head: head.view, predictions: predictions, samples: 2, hiddenGradient: gradient,
+        hidden: hidden.view, head: .f32(head.view), predictions: predictions, samples: 2,
+        hiddenGradient: gradient,
         arena: arena)
     }
     let found = losses(gradient)

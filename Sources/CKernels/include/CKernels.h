@@ -1,5 +1,6 @@
-// The vector loops under the layers, in C because they need an instruction set chosen at run time:
-// each is compiled for AVX-512, AVX2 and the baseline, and the loader picks one (ifunc).
+// The loops and the matrix product under the layers, in C because they need an instruction set chosen at run time:
+// each is compiled for AVX-512, AVX2 and the baseline, and one set is chosen when the program starts. The environment
+// variable ALINFIK_INSTRUCTION_SET=avx2 or =baseline takes a smaller one than the processor has.
 // Matrices are row-major f32. `rows` x `columns`, with a stride in elements where rows may be apart.
 // Sums use a fixed order for a given instruction set, so the same machine gives the same bits.
 
@@ -9,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Name of the instruction set the loader picked: "avx512", "avx2" or "baseline".
+// Name of the chosen instruction set: "avx512", "avx2" or "baseline".
 const char *ck_instruction_set(void);
 
 // y += x
@@ -41,15 +42,16 @@ void ck_layer_norm(float *y, float *mean, float *inverse_sd, const float *x, con
 // dx = backward of layer norm (written; may alias dy); dw and db are added to when not NULL.
 void ck_layer_norm_backward(float *dx, float *dw, float *db, const float *dy, const float *x, const float *mean, const float *inverse_sd, const float *w, size_t rows, size_t columns);
 
-// Softmax in place over the first `kept(r)` columns of each row, the rest set to zero:
-// kept(r) = r + 1 when causal, else columns. Scores are scaled first: p = softmax(scale * s).
-void ck_softmax(float *s, float scale, int causal, size_t rows, size_t columns);
+// Softmax in place over the first `first_kept + r` columns of row r (at most all), the rest set to zero.
+// Scores are scaled first: p = softmax(scale * s).
+void ck_softmax(float *s, float scale, size_t first_kept, size_t rows, size_t columns);
 // ds = scale * p * (dp - sum(dp * p)) a row, written over dp.
 void ck_softmax_backward(float *dp, const float *p, float scale, size_t rows, size_t columns);
 
-// Row cross-entropy over logits: returns log-sum-exp(logits) - logits[target] in f64.
-// When `gradient_weight` is not zero the logits are overwritten by gradient_weight * (softmax - onehot).
-double ck_cross_entropy(float *logits, size_t columns, size_t target, float gradient_weight);
+// A block of each row's log-sum-exp, taken block after block: with m the largest logit of row r so far, logits become
+// e^(logit - m), total[r] (f64) is brought to m and the block's sum added, top[r] = block_top[r] = m.
+// Before the first block top is -infinity and total 0; after the last the sum over all blocks is total e^top.
+void ck_exp_block(float *logits, size_t stride, float *top, double *total, float *block_top, size_t rows, size_t columns);
 
 // Rotary embedding by the Hugging Face convention (halves, not pairs), in place, over `heads` heads of width 2*half
 // in each row; cosine and sine are [rows x half]. `direction` 1 rotates forward, -1 back.
@@ -61,5 +63,21 @@ void ck_adamw(float *w, float *m, float *v, const float *g, float lr, float b1, 
 
 // 1 when every value is finite, else 0.
 int ck_all_finite(const float *x, size_t n);
+
+// The second factor of a product: row-major, rows `stride` numbers apart; f32, or bf16 that is widened when read.
+typedef struct {
+  const void *values;
+  size_t stride;
+  int is_transposed;
+  int is_bf16;
+} ck_factor;
+
+// C = alpha op(A) op(B) + beta C; op(A): m x k, op(B): k x n, C: m x n. With `rounds` both factors are rounded to bf16
+// first; products and sums are f32. One thread; an element's bits depend on k and its row and column alone.
+void ck_gemm(size_t m, size_t n, size_t k, float alpha, const float *a, size_t a_stride, int a_transposed, ck_factor b,
+             float beta, float *c, size_t c_stride, int rounds);
+
+// Whether the processor multiplies bf16 pairs itself.
+int ck_has_bf16(void);
 
 #endif

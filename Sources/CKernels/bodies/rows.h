@@ -1,6 +1,5 @@
-#include "internal.h"
-
-CK_DISPATCH void ck_rms_norm(float *y, float *inverse_rms, const float *x, const float *w, float epsilon, size_t rows,
+// Loops over rows; included once for each instruction set.
+static void CK(rms_norm)(float *y, float *inverse_rms, const float *x, const float *w, float epsilon, size_t rows,
                              size_t columns) {
   CK_REASSOCIATE
   for (size_t r = 0; r < rows; r++) {
@@ -15,7 +14,7 @@ CK_DISPATCH void ck_rms_norm(float *y, float *inverse_rms, const float *x, const
 }
 
 // With n = x * inv: dx = inv * (w dy - n * mean(w dy * n)).
-CK_DISPATCH void ck_rms_norm_backward(float *dx, const float *dy, const float *x, const float *inverse_rms,
+static void CK(rms_norm_backward)(float *dx, const float *dy, const float *x, const float *inverse_rms,
                                       const float *w, size_t rows, size_t columns) {
   CK_REASSOCIATE
   for (size_t r = 0; r < rows; r++) {
@@ -28,7 +27,7 @@ CK_DISPATCH void ck_rms_norm_backward(float *dx, const float *dy, const float *x
   }
 }
 
-CK_DISPATCH void ck_layer_norm(float *y, float *mean, float *inverse_sd, const float *x, const float *w, const float *b,
+static void CK(layer_norm)(float *y, float *mean, float *inverse_sd, const float *x, const float *w, const float *b,
                                float epsilon, size_t rows, size_t columns) {
   CK_REASSOCIATE
   for (size_t r = 0; r < rows; r++) {
@@ -46,7 +45,7 @@ CK_DISPATCH void ck_layer_norm(float *y, float *mean, float *inverse_sd, const f
 }
 
 // With n = (x - mean) inv and g = w dy: dx = inv (g - mean(g) - n mean(g n)).
-CK_DISPATCH void ck_layer_norm_backward(float *dx, float *dw, float *db, const float *dy, const float *x,
+static void CK(layer_norm_backward)(float *dx, float *dw, float *db, const float *dy, const float *x,
                                         const float *mean, const float *inverse_sd, const float *w, size_t rows,
                                         size_t columns) {
   CK_REASSOCIATE
@@ -73,11 +72,11 @@ CK_INLINE float row_max(const float *a, size_t n) {
   return m;
 }
 
-CK_DISPATCH void ck_softmax(float *s, float scale, int causal, size_t rows, size_t columns) {
+static void CK(softmax)(float *s, float scale, size_t first_kept, size_t rows, size_t columns) {
   CK_REASSOCIATE
   for (size_t r = 0; r < rows; r++) {
     float *a = s + r * columns;
-    size_t kept = causal ? r + 1 : columns;
+    size_t kept = first_kept + r < columns ? first_kept + r : columns;
     float top = row_max(a, kept) * scale, sum = 0;
     for (size_t i = 0; i < kept; i++) {
       a[i] = ck_exp(a[i] * scale - top);
@@ -89,7 +88,7 @@ CK_DISPATCH void ck_softmax(float *s, float scale, int causal, size_t rows, size
   }
 }
 
-CK_DISPATCH void ck_softmax_backward(float *dp, const float *p, float scale, size_t rows, size_t columns) {
+static void CK(softmax_backward)(float *dp, const float *p, float scale, size_t rows, size_t columns) {
   CK_REASSOCIATE
   for (size_t r = 0; r < rows; r++) {
     float *d = dp + r * columns;
@@ -100,27 +99,18 @@ CK_DISPATCH void ck_softmax_backward(float *dp, const float *p, float scale, siz
   }
 }
 
-CK_DISPATCH double ck_cross_entropy(float *logits, size_t columns, size_t target, float gradient_weight) {
+static void CK(exp_block)(float *logits, size_t stride, float *top, double *total, float *block_top, size_t rows,
+                          size_t columns) {
   CK_REASSOCIATE
-  float top = row_max(logits, columns), chosen = logits[target], sum = 0;
-  double total = 0;
-  for (size_t start = 0; start < columns; start += 1024) {
-    size_t end = start + 1024 < columns ? start + 1024 : columns;
-    sum = 0;
-    if (gradient_weight != 0) {
-      for (size_t i = start; i < end; i++) {
-        logits[i] = ck_exp(logits[i] - top);
-        sum += logits[i];
-      }
-    } else {
-      for (size_t i = start; i < end; i++) sum += ck_exp(logits[i] - top);
+  for (size_t r = 0; r < rows; r++) {
+    float *a = logits + r * stride;
+    float largest = row_max(a, columns), before = top[r], sum = 0;
+    if (before > largest) largest = before;
+    for (size_t i = 0; i < columns; i++) {
+      a[i] = ck_exp(a[i] - largest);
+      sum += a[i];
     }
-    total += (double)sum;
+    total[r] = total[r] * (double)ck_exp(before - largest) + (double)sum;
+    top[r] = block_top[r] = largest;
   }
-  if (gradient_weight != 0) {
-    float scale = gradient_weight / (float)total;
-    for (size_t i = 0; i < columns; i++) logits[i] *= scale;
-    logits[target] -= gradient_weight;
-  }
-  return log(total) + (double)(top - chosen);
 }

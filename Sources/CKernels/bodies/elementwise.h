@@ -1,30 +1,18 @@
-#include "internal.h"
-
-const char *ck_instruction_set(void) {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
-    return "avx512";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
-#endif
-  return "baseline";
-}
-
-CK_DISPATCH void ck_add(float *restrict y, const float *restrict x, size_t n) {
+// Element-wise loops; included once for each instruction set.
+static void CK(add)(float *restrict y, const float *restrict x, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-CK_DISPATCH void ck_axpy(float *restrict y, float a, const float *restrict x, size_t n) {
+static void CK(axpy)(float *restrict y, float a, const float *restrict x, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
-CK_DISPATCH void ck_scale(float *y, float a, const float *x, size_t n) {
+static void CK(scale)(float *y, float a, const float *x, size_t n) {
   CK_IN_PLACE
   for (size_t i = 0; i < n; i++) y[i] = a * x[i];
 }
 
-CK_DISPATCH double ck_dot(const float *x, const float *y, size_t n) {
+static double CK(dot)(const float *x, const float *y, size_t n) {
   CK_REASSOCIATE
   double total = 0;
   // Blocks of 4096 keep f32 lanes short of rounding trouble; the blocks are summed in f64.
@@ -37,12 +25,12 @@ CK_DISPATCH double ck_dot(const float *x, const float *y, size_t n) {
   return total;
 }
 
-CK_DISPATCH void ck_silu_mul(float *h, const float *gate, const float *up, size_t n) {
+static void CK(silu_mul)(float *h, const float *gate, const float *up, size_t n) {
   CK_IN_PLACE
   for (size_t i = 0; i < n; i++) h[i] = gate[i] * ck_sigmoid(gate[i]) * up[i];
 }
 
-CK_DISPATCH void ck_silu_mul_backward(float *dgate, float *dup, const float *dh, const float *gate, const float *up,
+static void CK(silu_mul_backward)(float *dgate, float *dup, const float *dh, const float *gate, const float *up,
                                       size_t n) {
   CK_IN_PLACE
   for (size_t i = 0; i < n; i++) {
@@ -53,12 +41,12 @@ CK_DISPATCH void ck_silu_mul_backward(float *dgate, float *dup, const float *dh,
   }
 }
 
-CK_DISPATCH void ck_gelu(float *y, const float *x, size_t n) {
+static void CK(gelu)(float *y, const float *x, size_t n) {
   CK_IN_PLACE
   for (size_t i = 0; i < n; i++) y[i] = 0.5f * x[i] * (1.0f + ck_erf(x[i] * 0.70710678118654752f));
 }
 
-CK_DISPATCH void ck_gelu_backward(float *dx, const float *dy, const float *x, size_t n) {
+static void CK(gelu_backward)(float *dx, const float *dy, const float *x, size_t n) {
   CK_IN_PLACE
   for (size_t i = 0; i < n; i++) {
     float v = x[i];
@@ -68,7 +56,7 @@ CK_DISPATCH void ck_gelu_backward(float *dx, const float *dy, const float *x, si
   }
 }
 
-CK_DISPATCH void ck_rope(float *x, size_t stride, const float *cosine, const float *sine, float direction, size_t rows,
+static void CK(rope)(float *x, size_t stride, const float *cosine, const float *sine, float direction, size_t rows,
                          size_t heads, size_t half) {
   for (size_t r = 0; r < rows; r++) {
     const float *c = cosine + r * half, *s = sine + r * half;
@@ -83,7 +71,7 @@ CK_DISPATCH void ck_rope(float *x, size_t stride, const float *cosine, const flo
   }
 }
 
-CK_DISPATCH void ck_adamw(float *w, float *m, float *v, const float *g, float lr, float b1, float b2, float c1, float c2,
+static void CK(adamw)(float *w, float *m, float *v, const float *g, float lr, float b1, float b2, float c1, float c2,
                           float eps, float decay, size_t n) {
   float i1 = 1.0f / c1, i2 = 1.0f / c2;
   for (size_t i = 0; i < n; i++) {
@@ -94,7 +82,7 @@ CK_DISPATCH void ck_adamw(float *w, float *m, float *v, const float *g, float lr
   }
 }
 
-CK_DISPATCH int ck_all_finite(const float *x, size_t n) {
+static int CK(all_finite)(const float *x, size_t n) {
   uint32_t bad = 0;
   for (size_t i = 0; i < n; i++) {
     union { float f; uint32_t u; } bits = {x[i]};

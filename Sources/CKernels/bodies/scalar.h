@@ -1,14 +1,6 @@
-#ifndef C_KERNELS_INTERNAL_H
-#define C_KERNELS_INTERNAL_H
+// What every body uses: pragmas, and functions of one number.
 
-#include "CKernels.h"
-#include <math.h>
-
-#if defined(__x86_64__)
-#define CK_DISPATCH __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CK_DISPATCH
-#endif
+#define CK_UNROLL _Pragma("clang loop unroll(full)")
 #define CK_INLINE static inline __attribute__((always_inline))
 // Lets the compiler keep several partial sums; without it a sum is one scalar chain, 20 times slower.
 #define CK_REASSOCIATE _Pragma("clang fp reassociate(on) contract(fast)")
@@ -54,4 +46,21 @@ CK_INLINE float ck_erf(float x) {
   return x < 0 ? -y : y;
 }
 
-#endif
+CK_INLINE float ck_from_bf16(uint16_t x) {
+  union { uint32_t u; float f; } bits = {(uint32_t)x << 16};
+  return bits.f;
+}
+
+// The nearest bf16, ties to even; not for NaN.
+CK_INLINE float ck_round_bf16(float x) {
+  union { float f; uint32_t u; } bits = {x};
+  bits.u = (bits.u + 0x7fffu + ((bits.u >> 16) & 1u)) & 0xffff0000u;
+  return bits.f;
+}
+
+// The size of equal blocks of at most `most`, a multiple of `unit`.
+CK_INLINE size_t ck_even(size_t total, size_t most, size_t unit) {
+  size_t blocks = (total + most - 1) / most;
+  size_t size = blocks == 0 ? unit : (total + blocks - 1) / blocks;
+  return (size + unit - 1) / unit * unit;
+}

@@ -1,0 +1,191 @@
+// Matrix product, included once for each instruction set, which has defined the tile:
+//   V, LANES        a vector of floats and its width
+//   TILE_ROWS       rows of C that a tile keeps in registers; a tile is 2 vectors wide
+//   ck_transpose    LANES x LANES floats, transposed
+//
+// The blocked algorithm of Goto & van de Geijn (2008): a block of B is packed into the level-2 cache, by routines that
+// transpose or widen it on the way, so that weights are never kept twice and may be bf16 in a mapped file.
+//
+// Every element of C is summed over k in one order that depends on k alone: rows, columns, workers and the tile's
+// shape do not change its bits.
+
+enum {
+  TILE_COLUMNS = 2 * LANES,
+  // The level-2 cache holds a block of B, level 1 a panel of A and what streams by of B's panel.
+  BLOCK_DEPTH = 256,
+  BLOCK_COLUMNS = 640,
+  // Rows of A's panel, and panels of B, lie a cache line more than their size apart: else they share cache sets.
+  PANEL_STRIDE = BLOCK_DEPTH + 16,
+  PANEL_GAP = 16,
+  MAX_TILE_ROWS = 16,
+};
+
+// C[R x 2 LANES] = alpha A B + beta C: a at [r a_row + p a_column], b packed.
+CK_INLINE void CK(tile)(const int R, size_t depth, const float *a, size_t a_row, size_t a_column, const float *b,
+                        float *c, size_t c_stride, float alpha, float beta) {
+  CK_REASSOCIATE
+  V sum[TILE_ROWS][2];
+  CK_UNROLL
+  for (int r = 0; r < R; r++) {
+    sum[r][0] = sum[r][1] = (V){0};
+    __builtin_prefetch(c + r * c_stride, 1);
+    __builtin_prefetch(c + r * c_stride + TILE_COLUMNS - 1, 1);
+  }
+  for (size_t p = 0; p < depth; p++, a += a_column, b += TILE_COLUMNS) {
+    // The processor's own prefetcher starts anew with every tile; this does not.
+    __builtin_prefetch(b + 8 * TILE_COLUMNS);
+    __builtin_prefetch(b + 8 * TILE_COLUMNS + LANES);
+    V left = *(const V *)b, right = *(const V *)(b + LANES);
+    CK_UNROLL
+    for (int r = 0; r < R; r++) {
+      float x = a[r * a_row];
+      sum[r][0] += x * left;
+      sum[r][1] += x * right;
+    }
+  }
+  CK_UNROLL
+  for (int r = 0; r < R; r++) {
+    for (int half = 0; half < 2; half++) {
+      UNALIGNED_V *place = (UNALIGNED_V *)(c + r * c_stride + half * LANES);
+      *place = beta == 0 ? (V)(alpha * sum[r][half]) : (V)(alpha * sum[r][half] + beta * *place);
+    }
+  }
+}
+
+// A tile of `rows` rows from a panel of A's rows, or of its columns.
+static void CK(tile_rows)(size_t rows, size_t depth, const float *a, int a_transposed, const float *b, float *c,
+                          size_t c_stride, float alpha, float beta) {
+#define CK_ROWS(R)                                                                          \
+  case R:                                                                                   \
+    if (a_transposed) CK(tile)(R, depth, a, 1, MAX_TILE_ROWS, b, c, c_stride, alpha, beta);      \
+    else CK(tile)(R, depth, a, PANEL_STRIDE, 1, b, c, c_stride, alpha, beta);               \
+    break;
+  switch (rows) {
+    CK_ROWS(1) CK_ROWS(2) CK_ROWS(3) CK_ROWS(4)
+#if CK_TILE_ROWS > 4
+    CK_ROWS(5) CK_ROWS(6)
+#endif
+#if CK_TILE_ROWS > 6
+    CK_ROWS(7) CK_ROWS(8) CK_ROWS(9) CK_ROWS(10) CK_ROWS(11) CK_ROWS(12) CK_ROWS(13) CK_ROWS(14)
+#endif
+  }
+#undef CK_ROWS
+}
+
+// One row of B's block, `width` numbers, to a row of floats.
+CK_INLINE void CK(widen)(const ck_factor *b, size_t row, size_t column, size_t width, float *out) {
+  if (b->is_bf16) {
+    const uint16_t *from = (const uint16_t *)b->values + row * b->stride + column;
+    for (size_t i = 0; i < width; i++) out[i] = ck_from_bf16(from[i]);
+  } else {
+    const float *from = (const float *)b->values + row * b->stride + column;
+    for (size_t i = 0; i < width; i++) out[i] = from[i];
+  }
+}
+
+// `width` columns of a transposed B, from `column` on, into a packed panel.
+static void CK(pack_transposed)(const ck_factor *b, size_t column, size_t width, size_t first, size_t depth,
+                                float *out) {
+  float square[LANES * LANES] __attribute__((aligned(64)));
+  for (size_t p = 0; p < depth; p += LANES) {
+    size_t count = depth - p < LANES ? depth - p : LANES;
+    for (size_t i = 0; i < TILE_COLUMNS; i += LANES) {
+      size_t rows = i >= width ? 0 : width - i < LANES ? width - i : LANES;
+      if (rows == LANES && count == LANES && !b->is_bf16) {
+        const float *from = (const float *)b->values + (column + i) * b->stride + first + p;
+        ck_transpose(from, b->stride, out + p * TILE_COLUMNS + i, TILE_COLUMNS);
+        continue;
+      }
+      if (rows < LANES || count < LANES) memset(square, 0, sizeof square);
+      for (size_t r = 0; r < rows; r++) CK(widen)(b, column + i + r, first + p, count, square + r * LANES);
+      if (count == LANES) {
+        ck_transpose(square, LANES, out + p * TILE_COLUMNS + i, TILE_COLUMNS);
+      } else {
+        for (size_t q = 0; q < count; q++)
+          for (size_t r = 0; r < LANES; r++) out[(p + q) * TILE_COLUMNS + i + r] = square[r * LANES + q];
+      }
+    }
+  }
+}
+
+// A block of B, depth x width, into panels of TILE_COLUMNS columns, the last one filled up with zeros.
+static void CK(pack)(const ck_factor *b, size_t first, size_t depth, size_t column, size_t width, int rounds,
+                     float *out) {
+  size_t whole = width / TILE_COLUMNS * TILE_COLUMNS, panel = depth * TILE_COLUMNS + PANEL_GAP;
+  if (b->is_transposed) {
+    for (size_t j = 0; j < width; j += TILE_COLUMNS) {
+      size_t count = width - j < TILE_COLUMNS ? width - j : TILE_COLUMNS;
+      CK(pack_transposed)(b, column + j, count, first, depth, out + j / TILE_COLUMNS * panel);
+    }
+  } else {
+    if (whole < width) memset(out + whole / TILE_COLUMNS * panel, 0, panel * sizeof(float));
+    // Row after row, as they lie in memory.
+    for (size_t p = 0; p < depth; p++) {
+      float *to = out + p * TILE_COLUMNS;
+      size_t j = 0;
+      for (; j < whole; j += TILE_COLUMNS, to += panel) CK(widen)(b, first + p, column + j, TILE_COLUMNS, to);
+      if (j < width) CK(widen)(b, first + p, column + j, width - j, to);
+    }
+  }
+  if (rounds && !b->is_bf16) {
+    size_t count = (width + TILE_COLUMNS - 1) / TILE_COLUMNS * panel;
+    for (size_t i = 0; i < count; i++) out[i] = ck_round_bf16(out[i]);
+  }
+}
+
+// `rows` rows of A from `row` on: a panel of rows, or of columns where A is transposed, each at a fixed stride.
+static void CK(panel)(const float *a, size_t a_stride, int a_transposed, size_t row, size_t rows, size_t first,
+                      size_t depth, int rounds, float *panel) {
+  if (a_transposed) {
+    const float *from = a + first * a_stride + row;
+    float *to = panel;
+    for (size_t p = 0; p < depth; p++, from += a_stride, to += MAX_TILE_ROWS)
+      for (size_t r = 0; r < rows; r++) to[r] = from[r];
+  } else {
+    for (size_t r = 0; r < rows; r++)
+      memcpy(panel + r * PANEL_STRIDE, a + (row + r) * a_stride + first, depth * sizeof(float));
+  }
+  if (rounds) {
+    size_t count = a_transposed ? depth * MAX_TILE_ROWS : rows * PANEL_STRIDE;
+    for (size_t i = 0; i < count; i++) panel[i] = ck_round_bf16(panel[i]);
+  }
+}
+
+// The last, partial column panel of a block is multiplied into a tile of its own.
+static void CK(edge)(size_t rows, size_t depth, const float *a, int a_transposed, const float *b, size_t width,
+                     float *c, size_t c_stride, float alpha, float beta) {
+  float tile[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
+  CK(tile_rows)(rows, depth, a, a_transposed, b, tile, TILE_COLUMNS, alpha, 0);
+  for (size_t r = 0; r < rows; r++)
+    for (size_t i = 0; i < width; i++) {
+      float *place = c + r * c_stride + i;
+      *place = beta == 0 ? tile[r * TILE_COLUMNS + i] : tile[r * TILE_COLUMNS + i] + beta * *place;
+    }
+}
+
+static void CK(gemm)(size_t m, size_t n, size_t k, float alpha, const float *a, size_t a_stride, int a_transposed,
+                     ck_factor b, float beta, float *c, size_t c_stride, int rounds) {
+  size_t block_depth = ck_even(k, BLOCK_DEPTH, 16), block_columns = ck_even(n, BLOCK_COLUMNS, 64);
+  float *panel = ck_gemm_scratch(), *block = panel + MAX_TILE_ROWS * PANEL_STRIDE;
+  for (size_t j = 0; j < n; j += block_columns) {
+    size_t width = n - j < block_columns ? n - j : block_columns;
+    for (size_t p = 0; p < k; p += block_depth) {
+      size_t depth = k - p < block_depth ? k - p : block_depth;
+      CK(pack)(&b, p, depth, j, width, rounds, block);
+      float keep = p == 0 ? beta : 1;
+      for (size_t i = 0; i < m; i += TILE_ROWS) {
+        size_t rows = m - i < TILE_ROWS ? m - i : TILE_ROWS;
+        CK(panel)(a, a_stride, a_transposed, i, rows, p, depth, rounds, panel);
+        for (size_t q = 0; q < width; q += TILE_COLUMNS) {
+          float *place = c + i * c_stride + j + q;
+          const float *packed = block + q / TILE_COLUMNS * (depth * TILE_COLUMNS + PANEL_GAP);
+          if (width - q >= TILE_COLUMNS) {
+            CK(tile_rows)(rows, depth, panel, a_transposed, packed, place, c_stride, alpha, keep);
+          } else {
+            CK(edge)(rows, depth, panel, a_transposed, packed, width - q, place, c_stride, alpha, keep);
+          }
+        }
+      }
+    }
+  }
+}

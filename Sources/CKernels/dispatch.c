@@ -1,0 +1,62 @@
+#include "dispatch.h"
+#include <pthread.h>
+#include <sys/mman.h>
+
+#if defined(__x86_64__)
+static int has_avx512(void) {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
+         && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+}
+
+static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+
+static const ck_kernels *chosen = &ck_kernels_baseline;
+
+// Before main, so that no kernel has to ask. The variable can only take away, never claim what the processor lacks.
+__attribute__((constructor)) static void choose(void) {
+#if defined(__x86_64__)
+  const char *wish = getenv("ALINFIK_INSTRUCTION_SET");
+  __builtin_cpu_init();
+  if (wish && strcmp(wish, "baseline") == 0) return;
+  if (has_avx512() && !(wish && strcmp(wish, "avx2") == 0)) {
+    chosen = &ck_kernels_avx512;
+  } else if (has_avx2()) {
+    chosen = &ck_kernels_avx2;
+  }
+#endif
+}
+
+const char *ck_instruction_set(void) { return chosen->instruction_set; }
+
+int ck_has_bf16(void) {
+#if defined(__x86_64__)
+  return strcmp(chosen->instruction_set, "avx512") == 0 && __builtin_cpu_supports("avx512bf16");
+#else
+  return 0;
+#endif
+}
+
+#define CK_CALL_void(call) call
+#define CK_CALL_int(call) return call
+#define CK_CALL_double(call) return call
+#define CK_FORWARD(result, name, parameters, arguments) \
+  result ck_##name parameters { CK_CALL_##result(chosen->name arguments); }
+CK_EVERY(CK_FORWARD)
+
+static pthread_key_t scratch_key;
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+static void make_key(void) { pthread_key_create(&scratch_key, free); }
+
+float *ck_gemm_scratch(void) {
+  static _Thread_local float *scratch;
+  if (scratch) return scratch;
+  // One huge page: its addresses cost one entry of the translation buffer.
+  size_t bytes = 2 << 20;
+  scratch = aligned_alloc(bytes, bytes);
+  if (!scratch) abort();
+  madvise(scratch, bytes, MADV_HUGEPAGE);
+  pthread_once(&scratch_once, make_key);
+  pthread_setspecific(scratch_key, scratch);
+  return scratch;
+}
