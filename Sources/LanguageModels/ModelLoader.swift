@@ -3,8 +3,10 @@ import Foundation
 
 /// Opens a language model by its path: a Hugging Face directory or a GGUF file.
 package enum ModelLoader {
-  /// Model families that can be loaded, as config.json's `model_type` and GGUF's `general.architecture` name them.
-  package static let supportedFamilies = ["llama"]
+  /// Model families that can be loaded, as config.json's `model_type` names them.
+  package static let supportedFamilies = ["llama", "gpt2"]
+  /// Those of them that a GGUF file may hold, as its `general.architecture` names them.
+  package static let supportedFamiliesInGGUF = ["llama"]
 
   /// Loads the model. Throws `ModelError`, or `FormatError` for a file that is malformed.
   package static func load(path: String) throws -> any CausalLanguageModel {
@@ -39,13 +41,19 @@ package enum ModelLoader {
     }
     let config = try JSONValue.read(path: configPath)
     let family = config["model_type"]?.string ?? "(none)"
-    guard supportedFamilies.contains(family) else { throw unsupported(family, configPath) }
+    guard supportedFamilies.contains(family) else {
+      throw unsupported(family, supportedFamilies, configPath)
+    }
     guard FileManager.default.fileExists(atPath: weightsPath) else {
       let hint =
         FileManager.default.fileExists(atPath: weightsPath + ".index.json")
         ? "its weights are in several files, which is not supported yet; save it as one model.safetensors"
         : "has no model.safetensors"
       throw ModelError.missing("\(path): \(hint)")
+    }
+    if family == "gpt2" {
+      let configuration = try GPT2Configuration(json: config, path: configPath)
+      return try GPT2(configuration: configuration, weights: SafetensorsWeights(path: weightsPath))
     }
     let configuration = try LlamaConfiguration(json: config, path: configPath)
     return try Llama(configuration: configuration, weights: SafetensorsWeights(path: weightsPath))
@@ -54,16 +62,20 @@ package enum ModelLoader {
   private static func loadGGUF(_ path: String) throws -> any CausalLanguageModel {
     let file = try GGUFFile(path: path)
     let family = file.metadata["general.architecture"]?.string ?? "(none)"
-    guard supportedFamilies.contains(family) else { throw unsupported(family, path) }
+    guard supportedFamiliesInGGUF.contains(family) else {
+      throw unsupported(family, supportedFamiliesInGGUF, path, where: " in a GGUF file")
+    }
     let configuration = try LlamaConfiguration(gguf: file)
     return try Llama(
       configuration: configuration, weights: GGUFWeights(file: file, configuration: configuration)
     )
   }
 
-  private static func unsupported(_ family: String, _ path: String) -> ModelError {
+  private static func unsupported(
+    _ family: String, _ supported: [String], _ path: String, where place: String = ""
+  ) -> ModelError {
     .configuration(
       path,
-      "architecture '\(family)' is not supported; supported: \(supportedFamilies.joined(separator: ", "))")
+      "architecture '\(family)' is not supported\(place); supported: \(supported.joined(separator: ", "))")
   }
 }

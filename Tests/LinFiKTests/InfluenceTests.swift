@@ -9,7 +9,7 @@ import Testing
 
 /// Labels against PyTorch in float64, and the properties every label has.
 @Suite struct InfluenceTests {
-  @Test(arguments: GoldenModel.llama, LabelKind.allCases)
+  @Test(arguments: GoldenModel.llama + GoldenModel.gpt2, LabelKind.allCases)
   func labelsOfRandomModelsEqualPyTorch(_ name: String, _ kind: LabelKind) throws {
     try compare(InfluenceSetting(name), kind)
   }

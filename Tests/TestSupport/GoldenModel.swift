@@ -1,6 +1,6 @@
 import Formats
 
-/// What PyTorch in float64 found for a small language model (`scripts/fixtures/llama.py`).
+/// What PyTorch in float64 found for a small language model (`scripts/fixtures/llama.py`, `gpt2.py`).
 package struct GoldenModel: Sendable {
   package struct Sample: Sendable {
     package let id: String
@@ -22,6 +22,7 @@ package struct GoldenModel: Sendable {
 
   /// Random models that are committed whole.
   package static let llama = ["llama/tied", "llama/untied", "llama/head-dim"]
+  package static let gpt2 = ["gpt2/gelu-new", "gpt2/original"]
 
   package init(_ name: String) throws {
     self.name = name
