@@ -1,14 +1,12 @@
 """LogIX (Choe et al. 2024), the reference implementation of LoGra: projected gradients logged to disk.
 
 Its own workflow: watch the block linears, add_lora with random projections, log the gradients without a Hessian, save.
-LogIX is used as it is, with what it needs from outside:
+LogIX is used as it is and needs no patch for today's PyTorch and transformers; from outside:
 
 - It knows nn.Linear only, so transformers' Conv1D layers (GPT-2) are replaced by nn.Linear with the same numbers.
-- Its Linear hooks read `inputs[0]` of a call with one argument, which holds for these models.
 - It keeps gradients in memory until 10^9 numbers; here it writes them out at 2^24, which bounds its memory.
 """
 
-import contextlib
 import os
 import tempfile
 
@@ -83,7 +81,7 @@ def main():
     args = common.options(__doc__).parse_args()
     model = common.load_model(args)
     loaded = common.current_rss()
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    with tempfile.TemporaryDirectory() as folder:
         session = start(model, args.rank, folder)
 
         def run(rows, batches):

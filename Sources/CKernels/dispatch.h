@@ -20,6 +20,8 @@
     (dgate, dup, dh, gate, up, n))                                                                                     \
   X(void, gelu, (float *y, const float *x, size_t n), (y, x, n))                                                       \
   X(void, gelu_backward, (float *dx, const float *dy, const float *x, size_t n), (dx, dy, x, n))                       \
+  X(void, gelu_tanh, (float *y, const float *x, size_t n), (y, x, n))                                                  \
+  X(void, gelu_tanh_backward, (float *dx, const float *dy, const float *x, size_t n), (dx, dy, x, n))                  \
   X(void, rope,                                                                                                        \
     (float *x, size_t stride, const float *cosine, const float *sine, float direction, size_t rows, size_t heads,      \
      size_t half),                                                                                                     \
@@ -66,7 +68,7 @@ typedef struct {
 #define CK_TABLE(set, CK)                                                                                              \
   {                                                                                                                    \
     set, CK(add), CK(axpy), CK(scale), CK(dot), CK(silu_mul), CK(silu_mul_backward), CK(gelu), CK(gelu_backward),      \
-        CK(rope), CK(adamw), CK(all_finite), CK(rms_norm), CK(rms_norm_backward), CK(layer_norm),                      \
+        CK(gelu_tanh), CK(gelu_tanh_backward), CK(rope), CK(adamw), CK(all_finite), CK(rms_norm), CK(rms_norm_backward), CK(layer_norm),                      \
         CK(layer_norm_backward), CK(softmax), CK(softmax_backward), CK(exp_block), CK(gemm)                            \
   }
 

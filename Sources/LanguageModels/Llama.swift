@@ -13,15 +13,15 @@ package struct Llama: CausalLanguageModel {
   private let embedding: WeightMatrix
   private let head: WeightMatrix
   private let finalNorm: MatrixView
-  private let blocks: [Block]
+  private var blocks: [Block]
   private let rope: RotaryEmbedding
 
   private struct Block: Sendable {
     let inputNorm: MatrixView
     let postAttentionNorm: MatrixView
-    var linears: [WeightMatrix]
+    var linears: [Linear]
 
-    subscript(part: Part) -> WeightMatrix { linears[part.rawValue] }
+    subscript(part: Part) -> Linear { linears[part.rawValue] }
   }
 
   /// A block's linear layers in forward order; the raw value is the place in `Block.linears`.
@@ -73,7 +73,9 @@ package struct Llama: CausalLanguageModel {
           prefix + "post_attention_layernorm.weight", rows: 1, columns: c.hiddenSize),
         linears: try Part.allCases.map { part in
           let (rows, columns) = part.shape(c)
-          return try weights.weight("\(prefix)\(part.name).weight", rows: rows, columns: columns)
+          let name = "\(prefix)\(part.name).weight"
+          return Linear(
+            weight: try weights.weight(name, rows: rows, columns: columns), precision: precision)
         })
     }
     linearLayers = (0..<c.layers).flatMap { index in
@@ -84,17 +86,6 @@ package struct Llama: CausalLanguageModel {
       }
     }
     rope = RotaryEmbedding(headWidth: c.headWidth, theta: c.ropeTheta)
-  }
-
-  private init(_ other: Llama, blocks: [Block]) {
-    configuration = other.configuration
-    precision = other.precision
-    linearLayers = other.linearLayers
-    embedding = other.embedding
-    head = other.head
-    finalNorm = other.finalNorm
-    rope = other.rope
-    self.blocks = blocks
   }
 
   package var summary: String {
@@ -113,19 +104,18 @@ package struct Llama: CausalLanguageModel {
   }
 
   package func linearWeight(_ layer: Int) -> WeightMatrix {
-    blocks[layer / Part.allCases.count].linears[layer % Part.allCases.count]
+    blocks[layer / Part.allCases.count].linears[layer % Part.allCases.count].weight
   }
 
   package func replacingLinearWeights(_ weights: [WeightMatrix]) -> Llama {
     precondition(
       weights.count == linearLayers.count, "\(weights.count) weights for \(linearLayers.count) layers")
-    let parts = Part.allCases.count
-    let changed = blocks.enumerated().map { index, block in
-      var block = block
-      block.linears = Array(weights[index * parts..<(index + 1) * parts])
-      return block
+    var changed = self
+    for (layer, weight) in weights.enumerated() {
+      let (block, part) = layer.quotientAndRemainder(dividingBy: Part.allCases.count)
+      changed.blocks[block].linears[part] = blocks[block].linears[part].replacing(weight: weight)
     }
-    return Llama(self, blocks: changed)
+    return changed
   }
 }
 
@@ -205,34 +195,24 @@ extension Llama {
     let normed = arena.matrix(x.rows, x.columns)
     saved.input.copy(x.view)
     norm(saved.input, block.inputNorm, into: normed, inverseRMS: saved.inputInverseRMS)
-    forward(normed, block[.query], into: saved.query)
-    forward(normed, block[.key], into: saved.key)
-    forward(normed, block[.value], into: saved.value)
+    block[.query].forward(normed.view, into: saved.query)
+    block[.key].forward(normed.view, into: saved.key)
+    block[.value].forward(normed.view, into: saved.value)
     angles.rotate(saved.query, offsets: batch.offsets)
     angles.rotate(saved.key, offsets: batch.offsets)
     attention(
       query: saved.query.view, key: saved.key.view, value: saved.value.view, offsets: batch.offsets,
       shape: configuration.attention, into: saved.attended, arena: arena)
-    forward(saved.attended, block[.output], into: x, adding: true)
+    block[.output].forward(saved.attended.view, into: x, adding: true)
 
     saved.middle.copy(x.view)
     norm(saved.middle, block.postAttentionNorm, into: normed, inverseRMS: saved.middleInverseRMS)
-    forward(normed, block[.gate], into: saved.gate)
-    forward(normed, block[.up], into: saved.up)
+    block[.gate].forward(normed.view, into: saved.gate)
+    block[.up].forward(normed.view, into: saved.up)
     let product = arena.matrix(x.rows, configuration.intermediateSize)
     siluMultiply(gate: saved.gate.view, up: saved.up.view, into: product)
-    forward(product, block[.down], into: x, adding: true)
+    block[.down].forward(product.view, into: x, adding: true)
     arena.release(to: mark)
-  }
-
-  /// `y = x W^T`, or with `adding` `y += x W^T`.
-  private func forward(_ x: Matrix, _ weight: WeightMatrix, into y: Matrix, adding: Bool = false) {
-    gemm(x.view, .no, weight, .yes, into: y, beta: adding ? 1 : 0, precision: precision)
-  }
-
-  /// `dx = dy W`, or with `adding` `dx += dy W`.
-  private func backward(_ dy: Matrix, _ weight: WeightMatrix, into dx: Matrix, adding: Bool = false) {
-    gemm(dy.view, .no, weight, into: dx, beta: adding ? 1 : 0, precision: precision)
   }
 
   private func norm(_ x: Matrix, _ weight: MatrixView, into y: Matrix, inverseRMS: Matrix) {
@@ -316,14 +296,14 @@ extension Llama {
     let product = arena.matrix(dx.rows, configuration.intermediateSize)
     siluMultiply(gate: saved.gate.view, up: saved.up.view, into: product)
     observe(.down, product, dx)
-    backward(dx, block[.down], into: product)
+    block[.down].inputGradient(dx.view, into: product)
     siluMultiplyBackward(gate: saved.gate, up: saved.up, outputGradient: product.view)
 
     norm(saved.middle, block.postAttentionNorm, into: normed, inverseRMS: saved.middleInverseRMS)
     observe(.up, normed, saved.up)
     observe(.gate, normed, saved.gate)
-    backward(saved.gate, block[.gate], into: normed)
-    backward(saved.up, block[.up], into: normed, adding: true)
+    block[.gate].inputGradient(saved.gate.view, into: normed)
+    block[.up].inputGradient(saved.up.view, into: normed, adding: true)
     rmsNormBackward(
       saved.middle.view, weight: block.postAttentionNorm, inverseRMS: saved.middleInverseRMS.view,
       outputGradient: normed.view, addingTo: dx)
@@ -339,7 +319,7 @@ extension Llama {
     observe(.output, saved.attended, dx)
     // Attended values are not needed past here: their memory takes their gradient.
     let dattended = saved.attended
-    backward(dx, block[.output], into: dattended)
+    block[.output].inputGradient(dx.view, into: dattended)
     let dquery = arena.matrix(dx.rows, c.attention.queryWidth)
     let dkey = arena.matrix(dx.rows, c.attention.keyValueWidth)
     let dvalue = arena.matrix(dx.rows, c.attention.keyValueWidth)
@@ -356,9 +336,9 @@ extension Llama {
     observe(.key, normed, dkey)
     observe(.query, normed, dquery)
     if isFirst { return }
-    backward(dquery, block[.query], into: normed)
-    backward(dkey, block[.key], into: normed, adding: true)
-    backward(dvalue, block[.value], into: normed, adding: true)
+    block[.query].inputGradient(dquery.view, into: normed)
+    block[.key].inputGradient(dkey.view, into: normed, adding: true)
+    block[.value].inputGradient(dvalue.view, into: normed, adding: true)
     rmsNormBackward(
       saved.input.view, weight: block.inputNorm, inverseRMS: saved.inputInverseRMS.view,
       outputGradient: normed.view, addingTo: dx)

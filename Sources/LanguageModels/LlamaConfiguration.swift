@@ -92,18 +92,15 @@ package struct LlamaConfiguration: Sendable, Equatable {
     try validate(path)
   }
 
-  /// Sizes that a file may claim but no model has are refused before any memory is taken.
   private func validate(_ path: String) throws {
-    let sizes = [
-      ("vocabulary size", vocabularySize, 1 << 24), ("hidden size", hiddenSize, 1 << 20),
-      ("intermediate size", intermediateSize, 1 << 22), ("layer count", layers, 1 << 12),
-      ("head count", heads, 1 << 16),
-      ("key-value head count", keyValueHeads, 1 << 16), ("head width", headWidth, 1 << 16),
-      ("context length", contextLength, 1 << 24),
-    ]
-    for (name, value, most) in sizes where value < 1 || value > most {
-      throw ModelError.configuration(path, "\(name) \(value) is not within 1...\(most)")
-    }
+    try ModelError.requireSizes(
+      [
+        ("vocabulary size", vocabularySize, 1 << 24), ("hidden size", hiddenSize, 1 << 20),
+        ("intermediate size", intermediateSize, 1 << 22), ("layer count", layers, 1 << 12),
+        ("head count", heads, 1 << 16),
+        ("key-value head count", keyValueHeads, 1 << 16), ("head width", headWidth, 1 << 16),
+        ("context length", contextLength, 1 << 24),
+      ], path: path)
     guard heads % keyValueHeads == 0 else {
       throw ModelError.configuration(path, "\(heads) heads cannot share \(keyValueHeads) key-value heads")
     }

@@ -15,3 +15,12 @@ package enum ModelError: Error, CustomStringConvertible {
     }
   }
 }
+
+extension ModelError {
+  /// Refuses sizes that a file may claim but no model has, before any memory is taken.
+  static func requireSizes(_ sizes: [(name: String, value: Int, most: Int)], path: String) throws {
+    for (name, value, most) in sizes where value < 1 || value > most {
+      throw ModelError.configuration(path, "\(name) \(value) is not within 1...\(most)")
+    }
+  }
+}

@@ -1,19 +1,22 @@
 import Formats
 import Foundation
+import TensorKernels
 
 /// Opens a language model by its path: a Hugging Face directory or a GGUF file.
 package enum ModelLoader {
-  /// Model families that can be loaded, as config.json's `model_type` and GGUF's `general.architecture` name them.
-  package static let supportedFamilies = ["llama"]
+  /// Model families that can be loaded, as config.json's `model_type` names them.
+  package static let supportedFamilies = ["llama", "gpt2"]
+  /// Those of them that a GGUF file may hold, as its `general.architecture` names them.
+  package static let supportedFamiliesInGGUF = ["llama"]
 
   /// Loads the model. Throws `ModelError`, or `FormatError` for a file that is malformed.
-  package static func load(path: String) throws -> any CausalLanguageModel {
+  package static func load(path: String, precision: Precision = .f32) throws -> any CausalLanguageModel {
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
       throw ModelError.missing(
         "\(path): no such file or directory; --model wants a Hugging Face directory or a GGUF file")
     }
-    return isDirectory.boolValue ? try loadDirectory(path) : try loadGGUF(path)
+    return isDirectory.boolValue ? try loadDirectory(path, precision) : try loadGGUF(path, precision)
   }
 
   /// The files a model consists of, for its hash: configuration, weights and tokenizer.
@@ -30,7 +33,8 @@ package enum ModelLoader {
     .map { "\(path)/\($0)" }.filter { FileManager.default.fileExists(atPath: $0) }
   }
 
-  private static func loadDirectory(_ path: String) throws -> any CausalLanguageModel {
+  private static func loadDirectory(_ path: String, _ precision: Precision) throws -> any CausalLanguageModel
+  {
     let configPath = "\(path)/config.json"
     let weightsPath = "\(path)/model.safetensors"
     guard FileManager.default.fileExists(atPath: configPath) else {
@@ -39,7 +43,9 @@ package enum ModelLoader {
     }
     let config = try JSONValue.read(path: configPath)
     let family = config["model_type"]?.string ?? "(none)"
-    guard supportedFamilies.contains(family) else { throw unsupported(family, configPath) }
+    guard supportedFamilies.contains(family) else {
+      throw unsupported(family, supportedFamilies, configPath)
+    }
     guard FileManager.default.fileExists(atPath: weightsPath) else {
       let hint =
         FileManager.default.fileExists(atPath: weightsPath + ".index.json")
@@ -47,23 +53,33 @@ package enum ModelLoader {
         : "has no model.safetensors"
       throw ModelError.missing("\(path): \(hint)")
     }
+    if family == "gpt2" {
+      let configuration = try GPT2Configuration(json: config, path: configPath)
+      return try GPT2(
+        configuration: configuration, weights: SafetensorsWeights(path: weightsPath), precision: precision)
+    }
     let configuration = try LlamaConfiguration(json: config, path: configPath)
-    return try Llama(configuration: configuration, weights: SafetensorsWeights(path: weightsPath))
+    return try Llama(
+      configuration: configuration, weights: SafetensorsWeights(path: weightsPath), precision: precision)
   }
 
-  private static func loadGGUF(_ path: String) throws -> any CausalLanguageModel {
+  private static func loadGGUF(_ path: String, _ precision: Precision) throws -> any CausalLanguageModel {
     let file = try GGUFFile(path: path)
     let family = file.metadata["general.architecture"]?.string ?? "(none)"
-    guard supportedFamilies.contains(family) else { throw unsupported(family, path) }
+    guard supportedFamiliesInGGUF.contains(family) else {
+      throw unsupported(family, supportedFamiliesInGGUF, path, where: " in a GGUF file")
+    }
     let configuration = try LlamaConfiguration(gguf: file)
     return try Llama(
-      configuration: configuration, weights: GGUFWeights(file: file, configuration: configuration)
-    )
+      configuration: configuration, weights: GGUFWeights(file: file, configuration: configuration),
+      precision: precision)
   }
 
-  private static func unsupported(_ family: String, _ path: String) -> ModelError {
+  private static func unsupported(
+    _ family: String, _ supported: [String], _ path: String, where place: String = ""
+  ) -> ModelError {
     .configuration(
       path,
-      "architecture '\(family)' is not supported; supported: \(supportedFamilies.joined(separator: ", "))")
+      "architecture '\(family)' is not supported\(place); supported: \(supported.joined(separator: ", "))")
   }
 }

@@ -23,8 +23,10 @@ extension WeightSource {
 
 extension WeightSource {
   /// Throws where the file has a further block: a configuration that claims fewer layers describes another model.
-  func refuseBlock(_ index: Int) throws {
-    let names = ["model.layers.\(index).", "blk.\(index)."]
+  ///
+  /// `prefixes` is what the names of a block's tensors begin with, up to its index.
+  func refuseBlock(_ index: Int, prefixes: [String] = ["model.layers.", "blk."]) throws {
+    let names = prefixes.map { "\($0)\(index)." }
     if let tensor = file.tensors.first(where: { tensor in names.contains { tensor.name.hasPrefix($0) } }) {
       throw ModelError.tensor(
         file.path, tensor.name, "belongs to block \(index), but the configuration says \(index) layers")

@@ -27,18 +27,20 @@ package struct LayerNorm: Sendable {
   }
 
   /// With `n = (x - mean) / sd` and `g = w dy`: `dx = (g - mean(g) - n mean(g n)) / sd` (written; may be dy),
-  /// `dw += sum_t dy_t n_t`, `db += sum_t dy_t`.
+  /// `dw += sum_t dy_t n_t`, `db += sum_t dy_t` where they are given.
   package func backward(
     _ x: MatrixView, statistics: MatrixView, outputGradient dy: MatrixView, into dx: Matrix,
-    weightGradient dw: Matrix, biasGradient db: Matrix
+    weightGradient dw: Matrix? = nil, biasGradient db: Matrix? = nil
   ) {
     requireShapes(x, dx.view, statistics)
     precondition(dy.rows == x.rows && dy.columns == x.columns && dy.isContiguous, "LayerNorm: dy shape")
-    precondition(
-      dw.rows == 1 && dw.columns == x.columns && db.rows == 1 && db.columns == x.columns,
-      "LayerNorm: dw \(dw.rows) x \(dw.columns), db \(db.rows) x \(db.columns) for width \(x.columns)")
+    for gradient in [dw, db].compactMap({ $0 }) {
+      precondition(
+        gradient.rows == 1 && gradient.columns == x.columns,
+        "LayerNorm: dw or db \(gradient.rows) x \(gradient.columns) for width \(x.columns)")
+    }
     ck_layer_norm_backward(
-      dx.pointer, dw.pointer, db.pointer, dy.pointer, x.pointer, statistics.pointer,
+      dx.pointer, dw?.pointer, db?.pointer, dy.pointer, x.pointer, statistics.pointer,
       statistics.pointer + statistics.stride, weight.pointer, x.rows, x.columns)
   }
 

@@ -2,10 +2,14 @@ import TensorKernels
 
 /// A linear layer `y = x W^T + b`; W: outputs x inputs, b: 1 x outputs or none, x: T x inputs, y: T x outputs.
 package struct Linear: Sendable {
-  package let weight: MatrixView
+  package let weight: WeightMatrix
   package let bias: MatrixView?
+  /// What the factors of its products are rounded to.
+  package let precision: Precision
 
-  package init(weight: MatrixView, bias: MatrixView? = nil) {
+  package init(weight: MatrixView, bias: MatrixView? = nil) { self.init(weight: .f32(weight), bias: bias) }
+
+  package init(weight: WeightMatrix, bias: MatrixView? = nil, precision: Precision = .f32) {
     if let bias {
       precondition(
         bias.rows == 1 && bias.columns == weight.rows,
@@ -13,17 +17,23 @@ package struct Linear: Sendable {
     }
     self.weight = weight
     self.bias = bias
+    self.precision = precision
+  }
+
+  /// The same layer with another weight.
+  package func replacing(weight: WeightMatrix) -> Linear {
+    Linear(weight: weight, bias: bias, precision: precision)
   }
 
   /// `y = x W^T + b`, or with `adding` `y += x W^T + b`, which is how a residual joins without a pass of its own.
   package func forward(_ x: MatrixView, into y: Matrix, adding: Bool = false) {
-    gemm(x, .no, weight, .yes, into: y, beta: adding ? 1 : 0)
+    gemm(x, .no, weight, .yes, into: y, beta: adding ? 1 : 0, precision: precision)
     if let bias { addBias(bias, to: y) }
   }
 
   /// The input's gradient: `dx = dy W`, or with `adding` `dx += dy W`.
   package func inputGradient(_ dy: MatrixView, into dx: Matrix, adding: Bool = false) {
-    gemm(dy, .no, weight, .no, into: dx, beta: adding ? 1 : 0)
+    gemm(dy, .no, weight, .no, into: dx, beta: adding ? 1 : 0, precision: precision)
   }
 }
 

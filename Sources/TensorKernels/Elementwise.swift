@@ -90,3 +90,18 @@ package func geluBackward(_ x: MatrixView, outputGradient dy: MatrixView, into d
   requireContiguous("geluBackward", x, dy, dx.view)
   ck_gelu_backward(dx.pointer, dy.pointer, x.pointer, x.rows * x.columns)
 }
+
+/// `y = x s(x)` with `s = (1 + tanh u) / 2` and `u = sqrt(2 / pi) (x + 0.044715 x^3)`: GELU as GPT-2 computes it.
+package func geluTanh(_ x: MatrixView, into y: Matrix) {
+  requireSameShape("geluTanh", x, y.view)
+  requireContiguous("geluTanh", x, y.view)
+  ck_gelu_tanh(y.pointer, x.pointer, x.rows * x.columns)
+}
+
+/// Backward of `geluTanh`: `dx = dy (s + 2 x s (1 - s) u')`, `u' = sqrt(2 / pi) (1 + 0.134145 x^2)`; dx may be dy.
+package func geluTanhBackward(_ x: MatrixView, outputGradient dy: MatrixView, into dx: Matrix) {
+  requireSameShape("geluTanhBackward", x, dy)
+  requireSameShape("geluTanhBackward", x, dx.view)
+  requireContiguous("geluTanhBackward", x, dy, dx.view)
+  ck_gelu_tanh_backward(dx.pointer, dy.pointer, x.pointer, x.rows * x.columns)
+}

@@ -150,6 +150,22 @@ package struct MatrixView: @unchecked Sendable {
     return pointer[row * stride + column]
   }
 
+  /// A copy with rows and columns exchanged, contiguous.
+  package var transposed: MatrixView {
+    let result = Matrix(rows: columns, columns: rows)
+    // Squares of 32 x 32: a cache line of either side is used up before it is evicted.
+    for top in Swift.stride(from: 0, to: rows, by: 32) {
+      for left in Swift.stride(from: 0, to: columns, by: 32) {
+        for row in top..<min(top + 32, rows) {
+          for column in left..<min(left + 32, columns) {
+            result.pointer[column * rows + row] = pointer[row * stride + column]
+          }
+        }
+      }
+    }
+    return result.view
+  }
+
   /// All values, row after row.
   package var values: [Float] {
     var result: [Float] = []

@@ -5,14 +5,14 @@ import TestSupport
 
 /// A golden model, and its samples as a run has them.
 struct InfluenceSetting {
-  let golden: GoldenLlama
+  let golden: GoldenModel
   let model: any CausalLanguageModel
   let watched: WatchedLayers
   let samples: [TokenizedSample]
   var targets: [TokenizedSample] { golden.targets.map { samples[$0] } }
 
   init(_ name: String) throws {
-    golden = try GoldenLlama(name)
+    golden = try GoldenModel(name)
     model = try ModelLoader.load(path: golden.modelPath)
     watched = try WatchedLayers(of: model)
     samples = golden.samples.map {

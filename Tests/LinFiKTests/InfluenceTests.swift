@@ -9,7 +9,7 @@ import Testing
 
 /// Labels against PyTorch in float64, and the properties every label has.
 @Suite struct InfluenceTests {
-  @Test(arguments: GoldenLlama.random, LabelKind.allCases)
+  @Test(arguments: GoldenModel.llama + GoldenModel.gpt2, LabelKind.allCases)
   func labelsOfRandomModelsEqualPyTorch(_ name: String, _ kind: LabelKind) throws {
     try compare(InfluenceSetting(name), kind)
   }
@@ -17,7 +17,7 @@ import Testing
   @Test(
     .enabled(if: TestData.isAvailable, "wants stories260k in ALINFIK_DATA"), arguments: LabelKind.allCases)
   func labelsOfStories260kEqualPyTorch(_ kind: LabelKind) throws {
-    try compare(InfluenceSetting("stories260k"), kind)
+    try compare(InfluenceSetting("llama/stories260k"), kind)
   }
 
   private func compare(_ setting: InfluenceSetting, _ kind: LabelKind) throws {
@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test func twoWorkersAndOneGiveTheSameBits() throws {
-    let setting = try InfluenceSetting("untied")
+    let setting = try InfluenceSetting("llama/untied")
     let one = try setting.rows(setting.exact(.cosine, workers: 1), workers: 1)
     let two = try setting.rows(setting.exact(.cosine, workers: 2), workers: 2)
     #expect(one.map(\.label) == two.map(\.label))
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test func labelDoesNotDependOnItsNeighbours() throws {
-    let setting = try InfluenceSetting("tied")
+    let setting = try InfluenceSetting("llama/tied")
     let measure = try setting.exact(.dot)
     let alone = try setting.rows(measure, batchTokens: 1)
     let together = try setting.rows(measure, batchTokens: 1000)
@@ -54,7 +54,7 @@ import Testing
   }
 
   @Test func fullRankProjectionIsExact() throws {
-    let setting = try InfluenceSetting("untied")
+    let setting = try InfluenceSetting("llama/untied")
     let rows = try setting.rows(setting.projected(rank: 4096, seed: 1))
     for (row, sample) in zip(rows, setting.golden.samples) {
       #expect(abs(row.label - sample.dot) < 1e-4 * max(abs(sample.dot), 1e-2))
@@ -68,7 +68,7 @@ import Testing
 
   /// Over many seeds the mean of `<P g, P g'>` approaches `<g, g'>` as its standard error shrinks.
   @Test func projectionIsUnbiased() throws {
-    let setting = try InfluenceSetting("tied")
+    let setting = try InfluenceSetting("llama/tied")
     let draws = 400
     var values = setting.samples.map { _ in [Double]() }
     for seed in 0..<draws {
@@ -88,7 +88,7 @@ import Testing
   }
 
   @Test func globChoosesLayers() throws {
-    let setting = try InfluenceSetting("tied")
+    let setting = try InfluenceSetting("llama/tied")
     let layers = try WatchedLayers(of: setting.model, matching: "*layers.1.mlp.*").layers
     #expect(layers.map(\.name) == ["gate", "up", "down"].map { "model.layers.1.mlp.\($0)_proj.weight" })
     #expect(throws: LabelError.self) { try WatchedLayers(of: setting.model, matching: "nothing") }
@@ -96,7 +96,7 @@ import Testing
 
   /// The dual form against the definition, solved in the k x k space it avoids.
   @Test func lograInfluenceEqualsItsDefinition() throws {
-    let setting = try InfluenceSetting("untied")
+    let setting = try InfluenceSetting("llama/untied")
     let measure = try setting.projected(rank: 3, seed: 5)
     let rows = try setting.rows(measure)
     let gradients = Matrix(

@@ -8,7 +8,7 @@ import Testing
 /// LoGra's PCA initialisation.
 @Suite struct PrincipalComponentsTests {
   @Test func atFullRankLabelsAreExact() throws {
-    let setting = try InfluenceSetting("untied")
+    let setting = try InfluenceSetting("llama/untied")
     for (label, sample) in zip(try setting.labels(setting.projection(rank: 4096)), setting.golden.samples) {
       #expect(abs(label - sample.dot) < 1e-4 * max(abs(sample.dot), 1e-2))
     }
@@ -17,7 +17,7 @@ import Testing
   /// A quarter of each side. What is lost makes labels smaller, more or less alike, so only directions are compared.
   @Test(.enabled(if: TestData.isAvailable, "wants stories260k in ALINFIK_DATA"))
   func labelsPointWhereTheExactOnesDo() throws {
-    let setting = try InfluenceSetting("stories260k")
+    let setting = try InfluenceSetting("llama/stories260k")
     let exact = setting.golden.samples.map(\.dot)
     let labels = try setting.labels(setting.projection(rank: 16))
     func product(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
@@ -26,7 +26,7 @@ import Testing
   }
 
   @Test func workersDoNotChangeABit() throws {
-    let setting = try InfluenceSetting("untied")
+    let setting = try InfluenceSetting("llama/untied")
     let one = try setting.projection(rank: 5, workers: 1)
     let two = try setting.projection(rank: 5, workers: 2)
     for (a, b) in zip(one.layers, two.layers) {
@@ -39,7 +39,7 @@ import Testing
   /// random model's spectrum is flat, which is the hardest for a sketch.
   @Test func rowsAreLeadingEigenvectors() throws {
     let rank = 5
-    let setting = try InfluenceSetting("untied")
+    let setting = try InfluenceSetting("llama/untied")
     let projection = try setting.projection(rank: rank)
     let moments = SecondMomentRecorder(setting.watched)
     for sample in setting.samples {

@@ -22,6 +22,30 @@ import Testing
     }
   }
 
+  @Test func geluByTanhAndItsSlope() {
+    let y = row(values)
+    geluTanh(row(values).view, into: y)
+    let slope = row(values.map { _ in 1 })
+    geluTanhBackward(row(values).view, outputGradient: slope.view, into: slope)
+    let c = (2 / Double.pi).squareRoot()
+    for (i, x) in values.map(Double.init).enumerated() {
+      let t = tanh(c * (x + 0.044715 * x * x * x))
+      let expected = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x)
+      #expect(abs(Double(y[0, i]) - 0.5 * x * (1 + t)) < 1e-6 * max(1, abs(x)))
+      #expect(abs(Double(slope[0, i]) - expected) < 3e-6)
+    }
+  }
+
+  @Test func transposedExchangesRowsAndColumns() {
+    // Neither side a multiple of the square that is moved at a time; rows apart.
+    let x = Matrix(rows: 41, columns: 90, values: (0..<41 * 90).map(Float.init)).columns(3..<73).view
+    let turned = x.transposed
+    #expect(turned.rows == 70 && turned.columns == 41 && turned.isContiguous)
+    for row in 0..<x.rows {
+      for column in 0..<x.columns { #expect(turned[column, row] == x[row, column]) }
+    }
+  }
+
   @Test func swigluAndItsSlopesInPlace() {
     let up = values.map { 0.3 - $0 * 0.01 }
     let h = row(values)

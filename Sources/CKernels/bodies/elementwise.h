@@ -56,6 +56,23 @@ static void CK(gelu_backward)(float *dx, const float *dy, const float *x, size_t
   }
 }
 
+// Half of 1 + tanh(u) is sigmoid(2u), which one exponential gives without cancellation.
+CK_INLINE float gelu_tanh_gate(float x) { return ck_sigmoid(1.5957691216057308f * (x + 0.044715f * x * x * x)); }
+
+static void CK(gelu_tanh)(float *y, const float *x, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) y[i] = x[i] * gelu_tanh_gate(x[i]);
+}
+
+static void CK(gelu_tanh_backward)(float *dx, const float *dy, const float *x, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) {
+    float v = x[i];
+    float s = gelu_tanh_gate(v);
+    dx[i] = dy[i] * s * (1.0f + (1.0f - s) * 1.5957691216057308f * (v + 0.134145f * v * v * v));
+  }
+}
+
 static void CK(rope)(float *x, size_t stride, const float *cosine, const float *sine, float direction, size_t rows,
                          size_t heads, size_t half) {
   for (size_t r = 0; r < rows; r++) {

@@ -32,6 +32,11 @@ void ck_gelu(float *y, const float *x, size_t n);
 // dx = dy (Phi(x) + x phi(x)); may alias dy.
 void ck_gelu_backward(float *dx, const float *dy, const float *x, size_t n);
 
+// GELU by the hyperbolic tangent: y = x s, s = (1 + tanh(u)) / 2, u = sqrt(2/pi) (x + 0.044715 x^3); may alias.
+void ck_gelu_tanh(float *y, const float *x, size_t n);
+// dx = dy (s + x s (1 - s) 2 u'), u' = sqrt(2/pi) (1 + 0.134145 x^2); may alias dy.
+void ck_gelu_tanh_backward(float *dx, const float *dy, const float *x, size_t n);
+
 // y = x / rms(x) * w a row; inverse_rms[rows] is kept for backward.
 void ck_rms_norm(float *y, float *inverse_rms, const float *x, const float *w, float epsilon, size_t rows, size_t columns);
 // dx += backward of rms norm (adds to dx).

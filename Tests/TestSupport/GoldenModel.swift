@@ -1,7 +1,7 @@
 import Formats
 
-/// What PyTorch in float64 found for a small Llama (`scripts/fixtures/llama.py`).
-package struct GoldenLlama: Sendable {
+/// What PyTorch in float64 found for a small language model (`scripts/fixtures/llama.py`, `gpt2.py`).
+package struct GoldenModel: Sendable {
   package struct Sample: Sendable {
     package let id: String
     package let tokens: [Int32]
@@ -14,17 +14,19 @@ package struct GoldenLlama: Sendable {
     package let dotPerTarget: [Double]
   }
 
+  /// The family and the fixture, for example `llama/tied`.
   package let name: String
   package let samples: [Sample]
   /// Indices into `samples` of the target examples.
   package let targets: [Int]
 
   /// Random models that are committed whole.
-  package static let random = ["tied", "untied", "head-dim"]
+  package static let llama = ["llama/tied", "llama/untied", "llama/head-dim"]
+  package static let gpt2 = ["gpt2/gelu-new", "gpt2/original"]
 
   package init(_ name: String) throws {
     self.name = name
-    let json = try JSONValue.read(path: TestData.fixture("llama/\(name)/golden.json"))
+    let json = try JSONValue.read(path: TestData.fixture("\(name)/golden.json"))
     samples = json["samples"]!.array!.map { sample in
       Sample(
         id: sample["id"]!.string!, tokens: sample["ids"]!.array!.map { Int32($0.int!) },
@@ -39,9 +41,9 @@ package struct GoldenLlama: Sendable {
 
   /// The model's directory: the fixture's own, or the real one among the test data.
   package var modelPath: String {
-    name == "stories260k" ? TestData.path("stories260k") : TestData.fixture("llama/\(name)")
+    name == "llama/stories260k" ? TestData.path("stories260k") : TestData.fixture("\(name)")
   }
 
   /// The per-sample gradients, named `<sample>/<weight name>`.
-  package var gradientsPath: String { TestData.fixture("llama/\(name)/golden.safetensors") }
+  package var gradientsPath: String { TestData.fixture("\(name)/golden.safetensors") }
 }
