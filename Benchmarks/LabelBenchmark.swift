@@ -1,88 +1,133 @@
+import Formats
 import Foundation
 import LanguageModels
 import LinFiK
 import Records
 import TensorKernels
 
-/// Arithmetic rate of labelling, as a share of the best square product of the same run.
+/// Throughput of labelling on rows of token ids, as one JSON line that stands beside the peers'.
 struct LabelBenchmark {
-  let options: Options
+  private let options: Options
+  private let threads: Int
+  private let precision: Precision
 
-  init(_ options: Options) { self.options = options }
-
-  func run() throws {
-    let threads = options.integer("threads", default: ProcessInfo.processInfo.activeProcessorCount)
-    let length = options.integer("tokens", default: 160)
-    guard let path = options["model"] else { throw LabelError.options("--model is missing") }
-    let model = try ModelLoader.load(path: path)
-    let watched = try WatchedLayers(of: model)
-    print(
-      "\(model.summary); \(threads) workers, OpenBLAS kernel \(BLAS.coreName), loops \(vectorInstructionSet)")
-    let peak = try [2048, 3072, 4096].map { try squareProductRate(size: $0, threads: threads) }.max()!
-    print("best square product: \(format(peak)) GFLOP/s")
-
-    var generator = SeededGenerator(seed: 1)
-    let rows = (0..<options.integer("rows", default: 24)).map { _ in
-      TokenizedSample(
-        tokens: (0..<length).map { _ in Int32(generator.next() % UInt64(model.vocabularySize)) },
-        scored: [false] + Array(repeating: true, count: length - 1), truncated: false)
+  init(_ options: Options) throws {
+    self.options = options
+    threads = options.integer("threads", default: ProcessInfo.processInfo.activeProcessorCount)
+    guard let precision = Precision(rawValue: options["precision"] ?? "f32") else {
+      throw Refusal("--precision is f32 or bf16")
     }
-    let operations = Operations(of: rows, model: model, watched: watched)
-    let plan = BatchPlan(rows, batchTokens: LabelDefaults.batchTokens)
-    func report(_ name: String, _ work: Double, _ body: () throws -> Void) rethrows {
-      let seconds = try time(body)
-      let rate = work / seconds / 1e9
-      print(
-        "\(name): \(format(Double(rows.count) / seconds)) samples/s of \(length) tokens, \(format(rate)) GFLOP/s, "
-          + "\(format(100 * rate / peak)) % of the square product")
-    }
-    try report("forward", operations.forward) {
-      _ = try plan.map(workers: threads) { _, batch, workspace in
-        model.losses(of: batch, workspace: workspace)
-      }
-    }
-    var target: MeanGradient?
-    try report("target gradient", operations.exactLabels) {
-      target = try MeanGradient(
-        of: rows, model: model, watched: watched, workers: threads, batchTokens: LabelDefaults.batchTokens)
-    }
-    let exact = ExactInfluence(
-      model: model, watched: watched, target: target!, kind: .dot, gradientNorm: false)
-    try report("exact dot", operations.exactLabels) {
-      _ = try plan.map(workers: threads) { _, batch, workspace in exact.measure(batch, workspace: workspace) }
-    }
-    let rank = options.integer("rank", default: 16)
-    let projected = try ProjectedInfluence(
-      of: Array(rows.prefix(2)), model: model, watched: watched,
-      projection: LoGraProjection(watched: watched, rank: rank, seed: 1), kind: .dot, gradientNorm: false,
-      perTarget: false, keepsGradients: false, workers: threads, batchTokens: LabelDefaults.batchTokens)
-    try report("LoGra rank \(rank)", operations.projectedLabels(rank: rank)) {
-      _ = try plan.map(workers: threads) { _, batch, workspace in
-        projected.measure(batch, workspace: workspace)
-      }
-    }
+    self.precision = precision
   }
 
-  /// GFLOP/s of size x size products, `threads` side by side, best of five.
-  private func squareProductRate(size: Int, threads: Int) throws -> Double {
-    var best = Double.infinity
-    for _ in 0..<5 {
-      let matrices = (0..<threads).map { _ in (0..<2).map { _ in Matrix(rows: size, columns: size).view } }
-      let seconds = try time {
-        try parallelForEach(count: threads, workers: threads) { _, index in
-          gemm(matrices[index][0], .no, matrices[index][1], into: Matrix(rows: size, columns: size))
+  /// `--method forward | target | dot | logra`
+  func run() throws {
+    let model = try ModelLoader.load(path: try options.required("model"), precision: precision)
+    let watched = try WatchedLayers(of: model)
+    let loaded = peakMemory()
+    let rows = try readRows(vocabulary: model.vocabularySize)
+    let rank = options.integer("rank", default: 64)
+    let operations = Operations(of: rows, model: model, watched: watched)
+    let budget = options.integer("batch-tokens", default: LabelDefaults.batchTokens)
+    let plan = BatchPlan(rows, batchTokens: budget)
+    let method = options["method"] ?? "dot"
+    let (work, body): (Double, () throws -> Void)
+    switch method {
+    case "forward":
+      work = operations.forward
+      body = {
+        _ = try plan.map(workers: threads) { _, batch, workspace in
+          model.losses(of: batch, workspace: workspace)
         }
       }
-      best = min(best, seconds)
+    case "target":
+      work = operations.exactLabels
+      body = {
+        _ = try MeanGradient(
+          of: rows, model: model, watched: watched, workers: threads, batchTokens: budget)
+      }
+    case "dot":
+      work = operations.exactLabels
+      let target = try MeanGradient(
+        of: Array(rows.prefix(2)), model: model, watched: watched, workers: threads, batchTokens: budget)
+      body = measuring(
+        ExactInfluence(model: model, watched: watched, target: target, kind: .dot, gradientNorm: false), plan)
+    case "logra":
+      work = operations.projectedLabels(rank: rank)
+      let measure = try ProjectedInfluence(
+        of: Array(rows.prefix(2)), model: model, watched: watched,
+        projection: LoGraProjection(watched: watched, rank: rank, seed: 1), kind: .dot, gradientNorm: false,
+        perTarget: false, keepsGradients: true, workers: threads, batchTokens: budget)
+      body = measuring(measure, plan)
+    default: throw Refusal("--method is forward, target, dot or logra")
     }
-    return 2 * pow(Double(size), 3) * Double(threads) / best / 1e9
+    if options["profile"] != nil { while true { try body() } }
+    try report(method, model, rows, rank: rank, work: work, loaded: loaded, body)
   }
 
-  private func time(_ body: () throws -> Void) rethrows -> Double {
-    let clock = ContinuousClock()
-    let duration = try clock.measure(body)
-    return Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+  private func measuring(_ measure: some InfluenceMeasure, _ plan: BatchPlan) -> () throws -> Void {
+    {
+      _ = try plan.map(workers: threads) { _, batch, workspace in
+        measure.measure(batch, workspace: workspace).map { $0.projectedGradient.map(HalfPrecision.f16) }
+      }
+    }
   }
 
-  private func format(_ value: Double) -> String { String(format: "%.1f", value) }
+  /// The rate of the best of the repetitions, the product's rate measured before and after each.
+  private func report(
+    _ method: String, _ model: any CausalLanguageModel, _ rows: [TokenizedSample], rank: Int, work: Double,
+    loaded: Int, _ body: () throws -> Void
+  ) throws {
+    let tokens = rows.reduce(0) { $0 + $1.tokens.count }
+    var times: [Double] = []
+    var square = 0.0
+    for _ in 0..<options.integer("repeat", default: 3) {
+      if options["square"] != nil { square = max(square, try SquareProduct.best(threads: threads).rate) }
+      times.append(try seconds(body))
+    }
+    let best = times.min()!
+    let parts: [(String, JSONValue)] = [
+      ("peer", "alinfik"), ("version", JSONValue(alinfikVersion)), ("method", JSONValue(method)),
+      ("precision", JSONValue(precision.rawValue)), ("rows", JSONValue(rows.count)),
+      ("tokens", JSONValue(tokens)), ("rank", JSONValue(rank)), ("threads", JSONValue(threads)),
+      ("seconds", JSONValue(best)), ("samples_per_second", JSONValue(Double(rows.count) / best)),
+      ("tokens_per_second", JSONValue(Double(tokens) / best)), ("gigaflops", JSONValue(work / best / 1e9)),
+      ("square_gigaflops", JSONValue(square)), ("peak_rss_bytes", JSONValue(peakMemory())),
+      ("loaded_rss_bytes", JSONValue(loaded)), ("kernels", JSONValue(vectorInstructionSet)),
+      ("openblas", JSONValue(BLAS.coreName)), ("model", JSONValue(model.summary)),
+    ]
+    let line = parts.map { "\"\($0)\": \(String(decoding: $1.serialized(), as: UTF8.self))" }
+    print("{" + line.joined(separator: ", ") + "}")
+  }
+
+  /// Rows from `--rows FILE` (an array of token ids a line), or `--count` random ones of `--tokens` each.
+  private func readRows(vocabulary: Int) throws -> [TokenizedSample] {
+    if let path = options["rows"] {
+      return try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map { line in
+        let ids = line.drop { $0 == "[" }.prefix { $0 != "]" }.split(separator: ",")
+        return row(ids.map { Int32($0.filter { !$0.isWhitespace })! })
+      }
+    }
+    var generator = SeededGenerator(seed: 1)
+    let length = options.integer("tokens", default: 256)
+    return (0..<options.integer("count", default: 16)).map { _ in
+      row((0..<length).map { _ in Int32(generator.next() % UInt64(vocabulary)) })
+    }
+  }
+
+  private func row(_ tokens: [Int32]) -> TokenizedSample {
+    TokenizedSample(
+      tokens: tokens, scored: [false] + Array(repeating: true, count: tokens.count - 1), truncated: false)
+  }
+}
+
+func seconds(_ body: () throws -> Void) rethrows -> Double {
+  try ContinuousClock().measure(body) / .seconds(1)
+}
+
+/// The most memory this process has had, in bytes.
+func peakMemory() -> Int {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return usage.ru_maxrss * 1024
 }

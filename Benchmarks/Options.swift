@@ -16,5 +16,16 @@ struct Options {
 
   subscript(name: String) -> String? { values[name] }
 
+  func required(_ name: String) throws -> String {
+    guard let value = values[name] else { throw Refusal("--\(name) is missing") }
+    return value
+  }
+
   func integer(_ name: String, default fallback: Int) -> Int { values[name].flatMap { Int($0) } ?? fallback }
+}
+
+/// Why a benchmark does not run.
+struct Refusal: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
 }

@@ -1,13 +1,24 @@
 import Foundation
 
-// Benchmarks run by hand, never as tests:
-//   swift run -c release Benchmarks label --model PATH [--tokens 160] [--rows 24] [--threads 2]
+// Benchmarks run by hand, never as tests.
+let usage = """
+  usage: Benchmarks label --model DIR [--method forward|target|dot|logra] [--rows FILE | --count N --tokens T]
+                          [--rank 64] [--precision f32|bf16] [--threads N] [--batch-tokens N] [--repeat 3]
+                          [--square 1] [--profile 1]
+         Benchmarks square [--threads N]
+         Benchmarks make-model --shape NAME --output DIR [--tokenizer tokenizer.json]
+  """
 let arguments = Array(CommandLine.arguments.dropFirst())
+let options = Options(arguments.dropFirst())
 do {
   switch arguments.first {
-  case "label": try LabelBenchmark(Options(arguments.dropFirst())).run()
+  case "label": try LabelBenchmark(options).run()
+  case "square": try SquareProduct.run(options)
+  case "make-model":
+    try RandomModel(shape: try options.required("shape"))
+      .write(to: try options.required("output"), tokenizer: options["tokenizer"])
   default:
-    print("usage: Benchmarks label --model PATH [--tokens N] [--rows N] [--threads N]")
+    print(usage)
     exit(64)
   }
 } catch {
