@@ -28,7 +28,7 @@ struct LabelBenchmark {
     let rows = try readRows(vocabulary: model.vocabularySize)
     let rank = options.integer("rank", default: 64)
     let operations = Operations(of: rows, model: model, watched: watched)
-    let budget = options.integer("batch-tokens", default: LabelDefaults.batchTokens)
+    let budget = options.integer("batch-tokens", default: LabelDefaults.batchTokens(for: model))
     let plan = BatchPlan(rows, batchTokens: budget)
     let method = options["method"] ?? "dot"
     let (work, body): (Double, () throws -> Void)

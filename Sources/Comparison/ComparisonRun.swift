@@ -199,7 +199,9 @@ package struct ComparisonRun {
       versions: [.init(name: "alinfik", version: alinfikVersion)], command: configuration.command)
   }
 
-  var plan: BatchPlan { BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens) }
+  var plan: BatchPlan {
+    BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens(for: model.model))
+  }
 
   /// Tells how far a pass over `total` rows has come.
   func rowProgress(_ method: String, of total: Int) -> @Sendable (_ done: Int) throws -> Void {

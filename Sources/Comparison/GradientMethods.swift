@@ -29,7 +29,8 @@ extension ComparisonRun {
     let steps = OneStepOracle(
       model: model.model, watched: watched, learningRate: configuration.oracleStep, difference: .central)
     let changes = try steps.values(
-      of: rows, targets: watching, workers: configuration.workers, batchTokens: LabelDefaults.batchTokens,
+      of: rows, targets: watching, workers: configuration.workers,
+      batchTokens: LabelDefaults.batchTokens(for: model.model),
       progress: rowProgress("one-step oracle", of: count))
     return OracleResult(
       measured: Oracle(
@@ -43,7 +44,8 @@ extension ComparisonRun {
   ) throws -> MeanGradient {
     try MeanGradient(
       of: targets, model: model, watched: watched, workers: configuration.workers,
-      batchTokens: LabelDefaults.batchTokens, progress: rowProgress("target gradients", of: targets.count))
+      batchTokens: LabelDefaults.batchTokens(for: model),
+      progress: rowProgress("target gradients", of: targets.count))
   }
 
   private func exactLabels(
@@ -51,7 +53,7 @@ extension ComparisonRun {
   ) throws -> [Double] {
     let measure = ExactInfluence(
       model: model, watched: watched, target: target, kind: .dot, gradientNorm: false)
-    return try BatchPlan(rows, batchTokens: LabelDefaults.batchTokens)
+    return try BatchPlan(rows, batchTokens: LabelDefaults.batchTokens(for: model))
       .map(workers: configuration.workers, progress: rowProgress("exact labels", of: rows.count)) {
         _, batch, workspace in measure.measure(batch, workspace: workspace)
       }
@@ -101,7 +103,8 @@ extension ComparisonRun {
       try ProjectedInfluence(
         of: targets.sequences, model: model.model, watched: watched, projection: projection, kind: .dot,
         gradientNorm: false, perTarget: false, keepsGradients: true, workers: configuration.workers,
-        batchTokens: LabelDefaults.batchTokens, progress: rowProgress("projected targets", of: targets.count))
+        batchTokens: LabelDefaults.batchTokens(for: model.model),
+        progress: rowProgress("projected targets", of: targets.count))
     }
     let influence = try measured {
       let gradients = Matrix(rows: samples.count, columns: projection.width)

@@ -176,7 +176,7 @@ extension GPT2 {
     // The residual, its final norm and their gradient; inside a block the activated feed-forward or d[q k v].
     let scratch = tokens * (3 * c.hiddenSize + 2 + max(c.intermediateSize, 3 * c.hiddenSize)) + 8 * 16
     return saved + scratch + c.attention.backwardScratch(length: longest)
-      + headCrossEntropyScratch(width: c.hiddenSize, vocabulary: c.vocabularySize)
+      + headCrossEntropyScratch(width: c.hiddenSize, vocabulary: c.vocabularySize, positions: tokens)
       // One row of logits, for the next token.
       + c.vocabularySize + 16
   }

@@ -166,7 +166,7 @@ extension Llama {
       tokens
       * (6 * hidden + 2 * c.attention.queryWidth + 2 * c.attention.keyValueWidth + 3 * c.intermediateSize)
     return saved + scratch + c.attention.backwardScratch(length: longest)
-      + headCrossEntropyScratch(width: hidden, vocabulary: c.vocabularySize) + 32 * 16
+      + headCrossEntropyScratch(width: hidden, vocabulary: c.vocabularySize, positions: tokens) + 32 * 16
   }
 
   /// Embeds the batch and runs it through all blocks; returns the last hidden states (T x d), before the final norm,

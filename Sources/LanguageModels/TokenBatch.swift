@@ -30,25 +30,6 @@ package struct TokenBatch: Sendable {
 }
 
 extension TokenBatch {
-  /// The sizes of batches formed in input order: as many sequences as fit `tokenBudget`, at least one.
-  package static func plan(lengths: [Int], tokenBudget: Int) -> [Range<Int>] {
-    var batches: [Range<Int>] = []
-    var start = 0
-    var tokens = 0
-    for (index, length) in lengths.enumerated() {
-      if index > start, tokens + length > tokenBudget {
-        batches.append(start..<index)
-        start = index
-        tokens = 0
-      }
-      tokens += length
-    }
-    if start < lengths.count { batches.append(start..<lengths.count) }
-    return batches
-  }
-}
-
-extension TokenBatch {
   /// What the hidden states predict: the state before each scored token, weighted so that a sequence's weights sum
   /// to one and its loss is a mean.
   var predictions: [PredictedToken] {

@@ -29,8 +29,11 @@ package func headCrossEntropy(
 ) -> [Double] {
   var losses = [Double](repeating: 0, count: samples)
   hiddenGradient?.fill(0)
-  for start in stride(from: 0, to: predictions.count, by: headChunk) {
-    let part = predictions[start..<min(start + headChunk, predictions.count)]
+  let most = headChunk(vocabulary: head.rows)
+  // Chunks of equal size: a small one at the end would read the whole head for a few positions.
+  let chunks = (predictions.count + most - 1) / most
+  for index in 0..<chunks {
+    let part = predictions[index * predictions.count / chunks..<(index + 1) * predictions.count / chunks]
     let mark = arena.mark
     let states = arena.matrix(part.count, hidden.columns)
     for (i, prediction) in part.enumerated() {
@@ -52,13 +55,16 @@ package func headCrossEntropy(
   return losses
 }
 
-/// Positions whose logits exist at a time, and how much of the vocabulary is worked on while it is in the cache.
-private let headChunk = 128
+/// Positions whose logits exist at a time: 32 MB of them, in multiples of what a product works on.
+private func headChunk(vocabulary: Int) -> Int { max(4, min(36, (8 << 20) / (14 * vocabulary))) * 14 }
+
+/// How much of the vocabulary is worked on while its logits are in the cache.
 private let vocabularyBlock = 640
 
-/// Floats of arena that `headCrossEntropy` needs.
-package func headCrossEntropyScratch(width: Int, vocabulary: Int) -> Int {
-  headChunk * (width + vocabulary) + headChunk * (vocabulary / vocabularyBlock + 1) + 4 * 16
+/// Floats of arena that `headCrossEntropy` needs for at most `positions` predictions.
+package func headCrossEntropyScratch(width: Int, vocabulary: Int, positions: Int) -> Int {
+  min(positions, headChunk(vocabulary: vocabulary)) * (width + vocabulary + vocabulary / vocabularyBlock + 1)
+    + 4 * 16
 }
 
 /// The predictions of one chunk of positions. Block after block of the vocabulary, forward keeps `e^(logit - top)`

@@ -1,8 +1,17 @@
+import LanguageModels
+
 /// Settings that are the same wherever labels are made.
 package enum LabelDefaults {
-  /// Tokens packed into one batch: enough for the products to run at full speed, few enough that a worker's
-  /// activations stay small (0.7 MB a token for a 135M model).
-  package static let batchTokens = 256
+  /// Memory that one worker's activations may take, so that two of them and all that is fixed stay within 400 MB
+  /// beside a model's weights and one gradient.
+  private static let workerBytes = 180 << 20
+
+  /// Tokens packed into one batch: as many as a worker's memory holds, for a weight is read once a batch; beyond 1008
+  /// that costs nothing any more. A multiple of the rows that a product works on at a time.
+  package static func batchTokens(for model: some CausalLanguageModel) -> Int {
+    stride(from: 1008, to: 126, by: -14).first { model.activationBytes(tokens: $0) <= workerBytes } ?? 126
+  }
+
   /// lambda as a share of a layer's mean eigenvalue.
   package static let dampingFactor = 0.1
   /// A LoGra rank that keeps a 135M model's projected gradient under 512 KB in f16.

@@ -33,7 +33,7 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     seconds = operations / (try productRate(workers: workers) * Self.efficiency)
     let weights = model.linearLayers.reduce(model.headParameters) { $0 + $1.inputWidth * $1.outputWidth }
     let longest = (run.samples.sequences + run.targets.sequences).map(\.tokens.count).max() ?? 0
-    let activations = model.activationBytes(tokens: max(LabelDefaults.batchTokens, longest))
+    let activations = model.activationBytes(tokens: max(LabelDefaults.batchTokens(for: model), longest))
     let held =
       projection == .none
       ? run.watched.parameterCount : run.targets.count * Self.width(run) + Self.projectionNumbers(run)

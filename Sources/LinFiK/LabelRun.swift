@@ -121,7 +121,7 @@ package struct LabelRun: Sendable {
     guard let projection else {
       let target = try MeanGradient(
         of: targets.sequences, model: model.model, watched: watched, workers: workers,
-        batchTokens: LabelDefaults.batchTokens, progress: targetProgress)
+        batchTokens: LabelDefaults.batchTokens(for: model.model), progress: targetProgress)
       return ExactInfluence(
         model: model.model, watched: watched, target: target, kind: configuration.kind,
         gradientNorm: configuration.gradientNorm)
@@ -129,7 +129,8 @@ package struct LabelRun: Sendable {
     return try ProjectedInfluence(
       of: targets.sequences, model: model.model, watched: watched, projection: projection,
       kind: configuration.kind, gradientNorm: configuration.gradientNorm, perTarget: configuration.perTarget,
-      keepsGradients: configuration.storesGradients, workers: workers, batchTokens: LabelDefaults.batchTokens,
+      keepsGradients: configuration.storesGradients, workers: workers,
+      batchTokens: LabelDefaults.batchTokens(for: model.model),
       progress: targetProgress)
   }
 
@@ -144,7 +145,7 @@ package struct LabelRun: Sendable {
       let rows = principalRows
       return try LoGraProjection(
         principalComponentsOf: rows, model: model.model, watched: watched, rank: rank,
-        seed: configuration.seed, workers: workers, batchTokens: LabelDefaults.batchTokens,
+        seed: configuration.seed, workers: workers, batchTokens: LabelDefaults.batchTokens(for: model.model),
         progress: { try progress(.components(done: $0, of: rows.count)) })
     }
   }
@@ -160,8 +161,8 @@ package struct LabelRun: Sendable {
     _ journal: LabelJournal, _ measure: any InfluenceMeasure, workers: Int,
     progress: @escaping @Sendable (LabelProgress) -> Void, isCancelled: @escaping @Sendable () -> Bool
   ) throws {
-    let plan = BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens)
-    let open = plan.ranges.indices.filter { !plan.ranges[$0].allSatisfy(journal.contains) }
+    let plan = BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens(for: model.model))
+    let open = plan.batches.indices.filter { !plan.batches[$0].allSatisfy(journal.contains) }
     let total = samples.count
     let before = journal.count
     let begin = ContinuousClock.now
@@ -169,7 +170,7 @@ package struct LabelRun: Sendable {
       try plan.forEach(open, workers: workers) { index, batch, workspace in
         if isCancelled() { throw LabelError.interrupted(done: journal.count, total: total) }
         let rows = measure.measure(batch, workspace: workspace)
-        for (position, row) in zip(plan.ranges[index], rows) where !journal.contains(position) {
+        for (position, row) in zip(plan.batches[index], rows) where !journal.contains(position) {
           try journal.append(try journalRow(position, row))
         }
         let seconds = begin.duration(to: .now) / .seconds(1)

@@ -130,7 +130,7 @@ import Testing
     let head = k.rows(0..<5)
     let hidden = v
     let gradient = Matrix(rows: 9, columns: 6)
-    let arena = Arena(capacity: headCrossEntropyScratch(width: 6, vocabulary: 5))
+    let arena = Arena(capacity: headCrossEntropyScratch(width: 6, vocabulary: 5, positions: 3))
     func losses(_ gradient: Matrix?) -> [Double] {
       headCrossEntropy(
         hidden: hidden.view, head: .f32(head.view), predictions: predictions, samples: 2,

@@ -6,16 +6,17 @@
 // The blocked algorithm of Goto & van de Geijn (2008): a block of B is packed into the level-2 cache, by routines that
 // transpose or widen it on the way, so that weights are never kept twice and may be bf16 in a mapped file.
 //
-// Every element of C is summed over k in one order that depends on k alone: rows, columns, workers and the tile's
-// shape do not change its bits.
+// Every element of C is summed over k in one order that depends on k and on whether B is transposed alone: rows,
+// columns, workers and the tile's shape do not change its bits.
 
 enum {
   TILE_COLUMNS = 2 * LANES,
-  // The level-2 cache holds a block of B, level 1 a panel of A and what streams by of B's panel.
-  BLOCK_DEPTH = 256,
-  BLOCK_COLUMNS = 640,
+  // A block of B fills most of a level-2 cache. It is long where B is contiguous, so that memory is read in long runs:
+  // LONG x SHORT for a transposed B (k is contiguous), SHORT x LONG otherwise.
+  BLOCK_LONG = 640,
+  BLOCK_SHORT = 256,
   // Rows of A's panel, and panels of B, lie a cache line more than their size apart: else they share cache sets.
-  PANEL_STRIDE = BLOCK_DEPTH + 16,
+  PANEL_STRIDE = BLOCK_LONG + 16,
   PANEL_GAP = 16,
   MAX_TILE_ROWS = 16,
 };
@@ -93,6 +94,8 @@ static void CK(pack_transposed)(const ck_factor *b, size_t column, size_t width,
       size_t rows = i >= width ? 0 : width - i < LANES ? width - i : LANES;
       if (rows == LANES && count == LANES && !b->is_bf16) {
         const float *from = (const float *)b->values + (column + i) * b->stride + first + p;
+        // A row's next cache lines but three: runs are too short for the processor to foresee.
+        for (size_t r = 0; r < LANES; r++) __builtin_prefetch(from + r * b->stride + 64);
         ck_transpose(from, b->stride, out + p * TILE_COLUMNS + i, TILE_COLUMNS);
         continue;
       }
@@ -165,7 +168,8 @@ static void CK(edge)(size_t rows, size_t depth, const float *a, int a_transposed
 
 static void CK(gemm)(size_t m, size_t n, size_t k, float alpha, const float *a, size_t a_stride, int a_transposed,
                      ck_factor b, float beta, float *c, size_t c_stride, int rounds) {
-  size_t block_depth = ck_even(k, BLOCK_DEPTH, 16), block_columns = ck_even(n, BLOCK_COLUMNS, 64);
+  size_t block_depth = ck_even(k, b.is_transposed ? BLOCK_LONG : BLOCK_SHORT, 16);
+  size_t block_columns = ck_even(n, b.is_transposed ? BLOCK_SHORT : BLOCK_LONG, 64);
   float *panel = ck_gemm_scratch(), *block = panel + MAX_TILE_ROWS * PANEL_STRIDE;
   for (size_t j = 0; j < n; j += block_columns) {
     size_t width = n - j < block_columns ? n - j : block_columns;
