@@ -1,6 +1,6 @@
 # `make demo` shows the whole loop on real text; `make test` says whether this checkout is sound.
 
-.PHONY: help setup build demo test check-peers format format-check clean
+.PHONY: help setup build demo test check-peers bench-label bench-growth format format-check clean
 
 SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
 
@@ -22,6 +22,14 @@ test: setup ## build and run all tests; needs no model, no Python packages
 
 check-peers: build ## hold results against PyTorch, transformers, sentence-transformers and h5py
 	@scripts/check-peers.sh
+
+bench-label: setup ## our labels beside LogIX, Bergson and plain PyTorch; continues where it stopped (ARGS=--quick: a look)
+	swift build -c release --product Benchmarks
+	@python3 Benchmarks/label.py $(ARGS)
+
+bench-growth: setup ## the cost of a sample against tokens and parameters, and docs/images/growth.svg (ARGS=--quick: a look)
+	swift build -c release --product Benchmarks
+	@python3 Benchmarks/growth.py $(ARGS)
 
 format: ## rewrite the sources in the house style
 	swift format --in-place --recursive $(SWIFT_SOURCES)

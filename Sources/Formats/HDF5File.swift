@@ -48,13 +48,13 @@ struct HDF5Handle: ~Copyable {
 
 /// The number types of a label file, as they are stored: little-endian.
 enum HDF5Element {
-  case f32, f16, i32, u8
+  case f32, f16, i32, i8, u8
 
   var size: Int {
     switch self {
     case .f32, .i32: 4
     case .f16: 2
-    case .u8: 1
+    case .i8, .u8: 1
     }
   }
 
@@ -62,6 +62,7 @@ enum HDF5Element {
     switch self {
     case .f32: return HDF5Handle(H5Tcopy(H5T_IEEE_F32LE_g), H5Tclose)
     case .i32: return HDF5Handle(H5Tcopy(H5T_STD_I32LE_g), H5Tclose)
+    case .i8: return HDF5Handle(H5Tcopy(H5T_STD_I8LE_g), H5Tclose)
     case .u8: return HDF5Handle(H5Tcopy(H5T_STD_U8LE_g), H5Tclose)
     case .f16:
       // The library of today has no name for it; so it is described: sign at bit 15, exponent of 5 bits from bit 10

@@ -139,6 +139,8 @@ package struct LabelFile: Sendable {
 
   private static let perTarget = "labels_per_target"
   private static let projected = "projected_gradients"
+  /// Beside int8 gradients: a scale for each block of `GradientStorage.block` numbers.
+  private static let scales = "projected_gradient_scales"
 
   // MARK: Reading
 
@@ -163,9 +165,10 @@ package struct LabelFile: Sendable {
     columns = LabelTexts(
       ids: try Self.strings("ids", rows, file), sources: try Self.strings("sources", rows, file),
       texts: try Self.strings("texts", rows, file))
+    let storage: GradientStorage = file.hasDataset(Self.scales) ? .int8 : .f16
     shape = LabelShape(
       rows: rows, targets: try Self.width(Self.perTarget, rows, file),
-      projected: try Self.width(Self.projected, rows, file))
+      projected: try Self.width(Self.projected, rows, file, isInteger: storage == .int8), storage: storage)
     try check(file)
   }
 
@@ -191,9 +194,11 @@ package struct LabelFile: Sendable {
   }
 
   /// The columns of a dataset that may be absent (0).
-  private static func width(_ name: String, _ rows: Int, _ file: HDF5File) throws(FormatError) -> Int {
+  private static func width(
+    _ name: String, _ rows: Int, _ file: HDF5File, isInteger: Bool = false
+  ) throws(FormatError) -> Int {
     guard file.hasDataset(name) else { return 0 }
-    let shape = try file.shape(name, rank: 2)
+    let shape = try file.shape(name, rank: 2, isInteger: isInteger)
     try checkRows(name, shape[0], rows, file)
     return shape[1]
   }
@@ -225,12 +230,28 @@ package struct LabelFile: Sendable {
     return values
   }
 
-  /// Projected gradients as f16 (`HalfPrecision.floats(f16:)`), row after row, of some rows. Only where
-  /// `shape.projected` is not 0.
-  package func projectedGradients(rows: Range<Int>) throws(FormatError) -> [UInt16] {
+  /// Projected gradients, row after row, of some rows. Only where `shape.projected` is not 0.
+  package func projectedGradients(rows: Range<Int>) throws(FormatError) -> [Float] {
     precondition(shape.projected > 0 && rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows)")
     return try HDF5.locked { () throws(FormatError) in
-      try HDF5File(opening: path).readNumbers(Self.projected, rows: rows, columns: shape.projected, .f16)
+      let file = try HDF5File(opening: path)
+      guard shape.storage == .int8 else {
+        let numbers: [UInt16] = try file.readNumbers(
+          Self.projected, rows: rows, columns: shape.projected, .f16)
+        return StoredGradient.f16(numbers).values
+      }
+      let width = GradientStorage.scaleCount(shape.projected)
+      guard try Self.width(Self.scales, count, file) == width else {
+        throw file.malformed("/\(Self.scales) has not \(width) columns")
+      }
+      let numbers: [Int8] = try file.readNumbers(Self.projected, rows: rows, columns: shape.projected, .i8)
+      let scales: [Float] = try file.readNumbers(Self.scales, rows: rows, columns: width, .f32)
+      return rows.indices.map { $0 - rows.lowerBound }.flatMap { row in
+        StoredGradient.int8(
+          scales: Array(scales[row * width..<(row + 1) * width]),
+          numbers: Array(numbers[row * shape.projected..<(row + 1) * shape.projected])
+        ).values
+      }
     }
   }
 
@@ -267,15 +288,14 @@ package struct LabelFile: Sendable {
     var rows = NarrowColumns(capacity: shape.rows)
     var targets = RowBlocks<Float>(
       file, perTarget, .f32, rows: shape.rows, columns: shape.targets)
-    var gradients = RowBlocks<UInt16>(
-      file, projected, .f16, rows: shape.rows, columns: shape.projected)
+    var gradients = GradientBlocks(file, shape)
     try targets.create()
     try gradients.create()
     for index in 0..<shape.rows {
       guard let row = try journal.row(at: index) else { preconditionFailure("row \(index) is missing") }
       rows.append(row)
       try targets.append(row.labelsPerTarget)
-      try gradients.append(row.projectedGradient)
+      if let gradient = row.projectedGradient { try gradients.append(gradient) }
     }
     try file.writeVector("labels", rows.labels, .f32)
     try file.writeVector("loss", rows.losses, .f32)
@@ -311,6 +331,38 @@ private struct NarrowColumns {
     gradientNorms.append(row.gradientNorm)
     tokenCounts.append(Int32(clamping: row.tokenCount))
     truncated.append(row.truncated ? 1 : 0)
+  }
+}
+
+extension LabelFile {
+  /// The datasets of the projected gradients, by their storage.
+  private struct GradientBlocks {
+    private var halves: RowBlocks<UInt16>
+    private var bytes: RowBlocks<Int8>
+    private var scales: RowBlocks<Float>
+
+    init(_ file: HDF5File, _ shape: LabelShape) {
+      let (f16, int8) = shape.storage == .f16 ? (shape.projected, 0) : (0, shape.projected)
+      halves = RowBlocks(file, LabelFile.projected, .f16, rows: shape.rows, columns: f16)
+      bytes = RowBlocks(file, LabelFile.projected, .i8, rows: shape.rows, columns: int8)
+      scales = RowBlocks(
+        file, LabelFile.scales, .f32, rows: shape.rows, columns: GradientStorage.scaleCount(int8))
+    }
+
+    mutating func create() throws(FormatError) {
+      try halves.create()
+      try bytes.create()
+      try scales.create()
+    }
+
+    mutating func append(_ gradient: StoredGradient) throws(FormatError) {
+      switch gradient {
+      case .f16(let numbers): try halves.append(numbers)
+      case .int8(let factors, let numbers):
+        try scales.append(factors)
+        try bytes.append(numbers)
+      }
+    }
   }
 }
 

@@ -14,12 +14,12 @@ package struct LabelRow: Sendable, Equatable {
   package var truncated: Bool
   /// One label for each target, or empty.
   package var labelsPerTarget: [Float]
-  /// The projected gradient as f16 (`HalfPrecision.f16`), or empty.
-  package var projectedGradient: [UInt16]
+  /// The projected gradient, or nil where it is not kept.
+  package var projectedGradient: StoredGradient?
 
   package init(
     index: Int, label: Float, loss: Float, gradientNorm: Float = .nan, tokenCount: Int, truncated: Bool,
-    labelsPerTarget: [Float] = [], projectedGradient: [UInt16] = []
+    labelsPerTarget: [Float] = [], projectedGradient: StoredGradient? = nil
   ) {
     self.index = index
     self.label = label
@@ -39,22 +39,28 @@ package struct LabelShape: Sendable, Equatable {
   package var targets: Int
   /// Numbers of a projected gradient, or 0 where they are not kept.
   package var projected: Int
+  /// How they are kept.
+  package var storage: GradientStorage
 
-  package init(rows: Int, targets: Int = 0, projected: Int = 0) {
+  package init(rows: Int, targets: Int = 0, projected: Int = 0, storage: GradientStorage = .f16) {
     self.rows = rows
     self.targets = targets
     self.projected = projected
+    self.storage = storage
   }
 
   /// The bytes of a row in the journal; the label file needs no more.
-  package var bytesPerRow: Int { LabelJournal.fixedBytes + 4 * targets + 2 * projected + 4 }
+  package var bytesPerRow: Int {
+    LabelJournal.fixedBytes + 4 * targets + storage.byteCount(projected) + 4
+  }
 }
 
 /// The append-only file that keeps finished rows while labelling runs (`labels.h5.partial`).
 ///
 /// Layout, little-endian: "ALFKJRNL", version u32, length of the configuration u32, the configuration (JSON), its CRC-32;
 /// then rows of one size in the order of their completion: index u64, label, loss, gradient norm f32, token count i32,
-/// truncated u32, labels per target f32, projected gradient f16, CRC-32 of the row. A row that a crash left torn fails
+/// truncated u32, labels per target f32, projected gradient (f16, or
+/// scales f32 and numbers int8), CRC-32 of the row. A row that a crash left torn fails
 /// its checksum; it and what follows are cut off when the journal is opened again.
 ///
 /// Rows may be appended by several threads in any order. A row that could not be written whole is taken back, so that
@@ -95,7 +101,7 @@ package final class LabelJournal: Sendable {
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     state = Mutex(State(places: [Int32](repeating: -1, count: shape.rows)))
     if descriptor < 0 { throw .output(path, "create it") }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    guard lockFile(descriptor) else {
       if errno == EWOULDBLOCK { throw .inputOutput(path: path, reason: "another process is writing it") }
       throw .system(path, "lock it")
     }
@@ -138,6 +144,7 @@ package final class LabelJournal: Sendable {
       members + [
         (key: "rows", value: JSONValue(shape.rows)), (key: "targets", value: JSONValue(shape.targets)),
         (key: "projected", value: JSONValue(shape.projected)),
+        (key: "gradient_storage", value: JSONValue(shape.storage.rawValue)),
       ])
   }
 
@@ -211,7 +218,9 @@ package final class LabelJournal: Sendable {
   package func append(_ row: LabelRow) throws(FormatError) {
     precondition(
       row.index >= 0 && row.index < shape.rows && row.labelsPerTarget.count == shape.targets
-        && row.projectedGradient.count == shape.projected, "row \(row.index) does not fit \(shape)")
+        && row.projectedGradient?.count ?? 0 == shape.projected
+        && row.projectedGradient?.storage ?? shape.storage == shape.storage,
+      "row \(row.index) does not fit \(shape)")
     try checkNumbers(row)
     let bytes = encode(row)
     let outcome = state.withLock { state in
@@ -245,7 +254,8 @@ package final class LabelJournal: Sendable {
     try check(row.label.isFinite, "the label")
     try check(row.loss.isFinite, "the loss")
     try check(row.labelsPerTarget.allSatisfy(\.isFinite), "a label for a target")
-    try check(row.projectedGradient.allSatisfy { $0 & 0x7C00 != 0x7C00 }, "a projected gradient in f16")
+    try check(
+      row.projectedGradient?.isFinite ?? true, "a projected gradient in \(shape.storage.rawValue)")
   }
 
   /// The row of a sample, or nil where it has none; throws where the disk gives back something else.
@@ -295,7 +305,7 @@ package final class LabelJournal: Sendable {
     Self.append(UInt32(clamping: row.tokenCount), to: &bytes)
     Self.append(UInt32(row.truncated ? 1 : 0), to: &bytes)
     row.labelsPerTarget.withUnsafeBytes { bytes.append(contentsOf: $0) }
-    row.projectedGradient.withUnsafeBytes { bytes.append(contentsOf: $0) }
+    row.projectedGradient?.append(to: &bytes)
     Self.append(Self.checksum(bytes), to: &bytes)
     return bytes
   }
@@ -312,7 +322,9 @@ package final class LabelJournal: Sendable {
       index: index, label: float(8), loss: float(12), gradientNorm: float(16),
       tokenCount: Int(Self.load(UInt32.self, bytes, 20)), truncated: Self.load(UInt32.self, bytes, 24) != 0,
       labelsPerTarget: (0..<shape.targets).map { float(Self.fixedBytes + 4 * $0) },
-      projectedGradient: (0..<shape.projected).map { Self.load(UInt16.self, bytes, projectedStart + 2 * $0) })
+      projectedGradient: shape.projected == 0
+        ? nil
+        : StoredGradient(bytes[projectedStart..<end], count: shape.projected, storage: shape.storage))
   }
 
   private static func append<Number: FixedWidthInteger>(_ value: Number, to bytes: inout [UInt8]) {

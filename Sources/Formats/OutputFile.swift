@@ -66,7 +66,7 @@ package final class OutputFile {
     while true {
       let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
       if descriptor < 0 { throw .output(path, "create it") }
-      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      guard lockFile(descriptor) else {
         let code = errno
         close(descriptor)
         if code == EWOULDBLOCK { throw .inputOutput(path: path, reason: "another process is writing it") }
@@ -269,4 +269,16 @@ package final class OutputDirectory {
       throw .inputOutput(path: path, reason: "cannot \(doing): \(error.localizedDescription)")
     }
   }
+}
+
+/// Locks an opened file for this process alone; false (and `errno`) where another holds it. A child that is being
+/// started holds its parent's files for a moment, so a lock that is taken is tried again for a second.
+func lockFile(_ descriptor: Int32) -> Bool {
+  for _ in 0..<20 {
+    if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+    if errno != EWOULDBLOCK { return false }
+    usleep(50_000)
+  }
+  errno = EWOULDBLOCK
+  return false
 }

@@ -23,7 +23,8 @@ package struct ExactInfluence: InfluenceMeasure {
 
   package func measure(_ batch: TokenBatch, workspace: Workspace) -> [InfluenceRow] {
     let observer = InnerProducts(
-      target: target.layers, watched: watched, samples: batch.count, measuresNorm: measuresNorm)
+      target: target.layers, watched: watched, samples: batch.count, measuresNorm: measuresNorm,
+      precision: model.precision)
     let losses = model.losses(of: batch, workspace: workspace, observer: observer)
     return losses.enumerated().map { sample, loss in
       let norms = observer.squaredNorms[sample]
@@ -40,11 +41,15 @@ private final class InnerProducts: GradientObserver {
   private let target: [MatrixView]
   private let watched: WatchedLayers
   private let measuresNorm: Bool
+  private let precision: Precision
   private(set) var dots: [[Double]]
   private(set) var squaredNorms: [[Double]]
   private let arena = Arena(capacity: 0)
 
-  init(target: [MatrixView], watched: WatchedLayers, samples: Int, measuresNorm: Bool) {
+  init(
+    target: [MatrixView], watched: WatchedLayers, samples: Int, measuresNorm: Bool, precision: Precision
+  ) {
+    self.precision = precision
     self.target = target
     self.watched = watched
     self.measuresNorm = measuresNorm
@@ -56,7 +61,7 @@ private final class InnerProducts: GradientObserver {
     guard let place = watched.place(ofLayer: layer) else { return }
     arena.reset(capacity: x.rows * d.columns + 16)
     let pulled = arena.matrix(x.rows, d.columns)
-    gemm(x, .no, target[place], .yes, into: pulled)
+    gemm(x, .no, target[place], .yes, into: pulled, precision: precision)
     for sample in 0..<batch.count {
       let rows = batch.rows(of: sample)
       dots[sample][place] = dot(d.rows(rows), pulled.view.rows(rows))

@@ -1,44 +1,55 @@
 import Formats
 import Foundation
+import LanguageModels
+import Records
 import TensorKernels
 
 /// What a label run will take, before it starts.
 package struct LabelPlan: Sendable, CustomStringConvertible {
   package let tokens: Int
   package let operations: Double
+  /// The most memory the process will have, what it has now included.
   package let memoryBytes: Double
+  /// Of that, what each worker takes.
+  package let workerBytes: Double
   package let diskBytes: Double
   package let seconds: Double
 
-  /// The share of a large product's rate that a whole label pass reaches.
+  /// The share of a large product's rate that a whole label pass reaches; where the time is not measured.
   private static let efficiency = 0.75
 
-  /// Measures this machine's products for a moment and counts the run's operations.
-  package init(_ run: LabelRun, workers: Int) throws {
-    let model = run.model.model
-    let samples = Operations(of: run.samples.sequences, model: model, watched: run.watched)
-    let targets = Operations(of: run.targets.sequences, model: model, watched: run.watched)
-    let projection = run.configuration.projection
+  /// Counts the run's operations and what it will keep. With `measuresTime` the rate is taken from the run's own first
+  /// batches, which takes as long as they do; otherwise from a moment of products alone.
+  package init(_ run: LabelRun, workers: Int, measuresTime: Bool = false) throws {
+    let work = Work(run)
     tokens = run.samples.tokenCount + run.targets.tokenCount
-    switch projection {
-    case .none: operations = samples.exactLabels + targets.exactLabels
-    case .random(let rank):
-      operations = samples.projectedLabels(rank: rank) + targets.projectedLabels(rank: rank)
-    case .pca(let rank):
-      let components = Operations(of: run.principalRows, model: model, watched: run.watched)
-      operations =
-        samples.projectedLabels(rank: rank) + targets.projectedLabels(rank: rank)
-        + components.principalComponents(rank: rank)
-    }
-    seconds = operations / (try productRate(workers: workers) * Self.efficiency)
-    let weights = model.linearLayers.reduce(model.headParameters) { $0 + $1.inputWidth * $1.outputWidth }
+    operations = work.total
+    let model = run.model.model
     let longest = (run.samples.sequences + run.targets.sequences).map(\.tokens.count).max() ?? 0
-    let activations = model.activationBytes(tokens: max(LabelDefaults.batchTokens(for: model), longest))
+    let batchTokens = max(LabelDefaults.batchTokens(for: model), longest)
+    let widest = run.watched.layers.map { max($0.inputWidth, $0.outputWidth) }.max() ?? 0
+    workerBytes = Double(model.activationBytes(tokens: batchTokens) + 4 * batchTokens * widest + 3 << 20)
     let held =
-      projection == .none
+      run.configuration.projection == .none
       ? run.watched.parameterCount : run.targets.count * Self.width(run) + Self.projectionNumbers(run)
-    memoryBytes = 4 * Double(weights + held) + Double(workers * activations)
+    // Before the rate is measured, for that takes memory of its own.
+    memoryBytes = Double(residentMemory()) + 4 * Double(held) + Double(workers) * workerBytes
     diskBytes = Double(run.shape.rows * run.shape.bytesPerRow)
+    seconds =
+      measuresTime
+      ? try work.seconds(run, workers: workers)
+      : operations / (try productRate(workers: workers) * Self.efficiency)
+  }
+
+  /// Throws where the machine has not enough memory left, saying what to change.
+  package func refuseTooLittleMemory(available: Double? = availableMemory()) throws {
+    guard let available, memoryBytes > available else { return }
+    throw LabelError.options(
+      String(
+        format:
+          "the run needs about %.0f MB of memory and %.0f MB are free; fewer --threads save %.0f MB each, a "
+          + "smaller --max-tokens shortens the longest row, and --projection random keeps no whole gradient",
+        memoryBytes / 1e6, available / 1e6, workerBytes / 1e6))
   }
 
   private static func width(_ run: LabelRun) -> Int {
@@ -83,6 +94,39 @@ extension LabelSummary {
   }
 }
 
+/// The operations of a run, by the passes it makes.
+private struct Work {
+  let samples: Double
+  let targets: Double
+  let components: Double
+
+  var total: Double { samples + targets + components }
+
+  init(_ run: LabelRun) {
+    samples = Self.labels(run, run.samples.sequences)
+    targets = Self.labels(run, run.targets.sequences)
+    if case .pca(let rank) = run.configuration.projection {
+      components = Operations(of: run.principalRows, model: run.model.model, watched: run.watched)
+        .principalComponents(rank: rank)
+    } else {
+      components = 0
+    }
+  }
+
+  private static func labels(_ run: LabelRun, _ rows: [TokenizedSample]) -> Double {
+    let operations = Operations(of: rows, model: run.model.model, watched: run.watched)
+    return run.configuration.projection.rank.map(operations.projectedLabels) ?? operations.exactLabels
+  }
+
+  /// What each pass takes at the rate of the run's own first batches.
+  func seconds(_ run: LabelRun, workers: Int) throws -> Double {
+    let probe = try run.firstBatches(workers: workers)
+    let (targetSeconds, sampleSeconds) = try probe.passSeconds(workers: workers)
+    let work = Work(probe)
+    return (targets + components) * targetSeconds / work.targets + samples * sampleSeconds / work.samples
+  }
+}
+
 /// Operations a second of products like a layer's, `workers` side by side.
 private func productRate(workers: Int) throws -> Double {
   // More workers than processors are no faster, and would make the measurement itself long.
@@ -100,4 +144,21 @@ private func productRate(workers: Int) throws -> Double {
     best = min(best, begin.duration(to: .now) / .seconds(1))
   }
   return Double(workers * 4 * 2 * rows * width * width) / best
+}
+
+/// Memory this process has now, in bytes.
+private func residentMemory() -> Int {
+  let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
+  return fields.count > 1 ? (Int(fields[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE)) : 0
+}
+
+/// Memory this process may have in all, what it has included: by the system, and by a control group's limit. Nil where
+/// neither is known.
+package func availableMemory() -> Double? {
+  let lines = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?.split(separator: "\n") ?? []
+  let free = lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ").dropFirst().first
+    .flatMap { Double($0) }.map { $0 * 1024 + Double(residentMemory()) }
+  let limit = (try? String(contentsOfFile: "/sys/fs/cgroup/memory.max", encoding: .utf8))
+    .flatMap { Double($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+  return [free, limit].compactMap { $0 }.min()
 }

@@ -1,6 +1,7 @@
 import Formats
 import LanguageModels
 import Records
+import Synchronization
 
 /// Everything `label` is told; it is kept in the label file, so that a run can be repeated from it.
 package struct LabelConfiguration: Sendable {
@@ -10,6 +11,7 @@ package struct LabelConfiguration: Sendable {
   package var gradientNorm = false
   package var perTarget = false
   package var storesGradients = false
+  package var gradientStorage = GradientStorage.f16
   package var seed: UInt64 = 0
   package var maximumTokens: Int?
   package var targetDescription = ""
@@ -34,9 +36,16 @@ package enum LabelProgress: Sendable {
   /// Rows of the pass that the principal components are taken from.
   case components(done: Int, of: Int)
   case targets(done: Int, of: Int)
-  /// Samples done, those found in the journal among them, and seconds left.
-  case samples(done: Int, of: Int, secondsLeft: Double)
+  /// Samples done, those found in the journal among them, and how fast the others went.
+  case samples(done: Int, of: Int, resumed: Int, rate: LabelRate)
   case writing
+}
+
+/// How fast samples are labelled.
+package struct LabelRate: Sendable {
+  package let samplesPerSecond: Double
+  package let tokensPerSecond: Double
+  package let secondsLeft: Double
 }
 
 /// What a label run did.
@@ -164,7 +173,10 @@ package struct LabelRun: Sendable {
     let plan = BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens(for: model.model))
     let open = plan.batches.indices.filter { !plan.batches[$0].allSatisfy(journal.contains) }
     let total = samples.count
-    let before = journal.count
+    let resumed = journal.count
+    let left = open.map { plan.batches[$0] }.joined().filter { !journal.contains($0) }
+    let tokensLeft = left.reduce(0) { $0 + samples.sequences[$1].tokens.count }
+    let tokensDone = Atomic<Int>(0)
     let begin = ContinuousClock.now
     do {
       try plan.forEach(open, workers: workers) { index, batch, workspace in
@@ -172,12 +184,14 @@ package struct LabelRun: Sendable {
         let rows = measure.measure(batch, workspace: workspace)
         for (position, row) in zip(plan.batches[index], rows) where !journal.contains(position) {
           try journal.append(try journalRow(position, row))
+          tokensDone.add(samples.sequences[position].tokens.count, ordering: .relaxed)
         }
         let seconds = begin.duration(to: .now) / .seconds(1)
-        let done = journal.count
-        progress(
-          .samples(done: done, of: total, secondsLeft: seconds / Double(done - before) * Double(total - done))
-        )
+        let (done, tokens) = (journal.count, tokensDone.load(ordering: .relaxed))
+        let rate = LabelRate(
+          samplesPerSecond: Double(done - resumed) / seconds, tokensPerSecond: Double(tokens) / seconds,
+          secondsLeft: seconds / Double(tokens) * Double(tokensLeft - tokens))
+        progress(.samples(done: done, of: total, resumed: resumed, rate: rate))
       }
     } catch {
       try journal.sync()
@@ -197,7 +211,39 @@ package struct LabelRun: Sendable {
     return LabelRow(
       index: position, label: Float(row.label), loss: Float(row.loss), gradientNorm: Float(row.gradientNorm),
       tokenCount: samples.sequences[position].tokens.count, truncated: samples.sequences[position].truncated,
-      labelsPerTarget: row.perTarget, projectedGradient: row.projectedGradient.map(HalfPrecision.f16))
+      labelsPerTarget: row.perTarget,
+      projectedGradient: row.projectedGradient.isEmpty
+        ? nil : StoredGradient(row.projectedGradient, storage: configuration.gradientStorage))
+  }
+}
+
+// MARK: - A run in small
+
+extension LabelRun {
+  /// The same run on the rows of its first batches, two a worker, that say how fast the whole will be.
+  func firstBatches(workers: Int) throws -> LabelRun {
+    func first(_ rows: PreparedRows) -> PreparedRows {
+      let plan = BatchPlan(rows.sequences, batchTokens: LabelDefaults.batchTokens(for: model.model))
+      return rows.selecting(plan.batches.prefix(2 * workers).flatMap { $0 })
+    }
+    var small = configuration
+    // Any projection of the rank takes as long.
+    if let rank = configuration.projection.rank { small.projection = .random(rank: rank) }
+    return try LabelRun(
+      model: model, targets: first(targets), samples: first(samples), configuration: small)
+  }
+
+  /// The time that the pass over the targets takes, and that over the samples; nothing is written.
+  func passSeconds(workers: Int) throws -> (targets: Double, samples: Double) {
+    let projection = try projection(workers: workers, progress: { _ in })
+    let begin = ContinuousClock.now
+    let measure = try influenceMeasure(projection, workers: workers, progress: { _ in })
+    let middle = ContinuousClock.now
+    let plan = BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens(for: model.model))
+    _ = try plan.map(workers: workers) { _, batch, workspace in
+      measure.measure(batch, workspace: workspace).map(\.label)
+    }
+    return (begin.duration(to: middle) / .seconds(1), middle.duration(to: .now) / .seconds(1))
   }
 }
 
@@ -211,7 +257,7 @@ extension LabelRun {
     }
     return LabelShape(
       rows: samples.count, targets: configuration.perTarget ? targets.count : 0,
-      projected: configuration.storesGradients ? width ?? 0 : 0)
+      projected: configuration.storesGradients ? width ?? 0 : 0, storage: configuration.gradientStorage)
   }
 
   /// Everything that decides the rows; a journal made with anything else is refused.
@@ -220,6 +266,7 @@ extension LabelRun {
       "alinfik_version": JSONValue(alinfikVersion), "model": JSONValue(model.sha256),
       "target": JSONValue(targets.sha256), "sample": JSONValue(samples.sha256),
       "kind": JSONValue(configuration.kind.rawValue), "layers": JSONValue(configuration.layers),
+      "precision": JSONValue(model.model.precision.rawValue),
       "projection": JSONValue(configuration.projection.name),
       "projection_sha256": JSONValue(projection?.sha256 ?? ""),
       "rank": JSONValue(configuration.projection.rank ?? 0),
@@ -239,7 +286,8 @@ extension LabelRun {
       alinfikVersion: alinfikVersion, kind: configuration.kind.rawValue, modelSHA256: model.sha256,
       targetSHA256: targets.sha256, targetDescription: configuration.targetDescription,
       projection: configuration.projection.name, rank: configuration.projection.rank ?? 0,
-      seed: configuration.seed, maxTokens: configuration.maximumTokens, command: configuration.command,
+      precision: model.model.precision.rawValue, seed: configuration.seed,
+      maxTokens: configuration.maximumTokens, command: configuration.command,
       extra: extra)
   }
 }

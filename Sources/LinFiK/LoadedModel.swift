@@ -1,6 +1,7 @@
 import Formats
 import LanguageModels
 import Records
+import TensorKernels
 import Tokenization
 
 /// A language model with all that reading text for it takes.
@@ -12,9 +13,9 @@ package struct LoadedModel: Sendable {
   package let sha256: String
 
   /// Opens a Hugging Face directory or a GGUF file.
-  package init(path: String) throws {
+  package init(path: String, precision: Precision = .f32) throws {
     self.path = path
-    model = try ModelLoader.load(path: path)
+    model = try ModelLoader.load(path: path, precision: precision)
     tokenizer = try Tokenizer.load(path)
     guard tokenizer.vocabularySize <= model.vocabularySize else {
       throw ModelError.configuration(

@@ -6,11 +6,15 @@ import TensorKernels
 package final class ProjectedGradients: GradientObserver {
   private let projection: LoGraProjection
   private let watched: WatchedLayers
+  private let precision: Precision
   private let arena = Arena(capacity: 0)
   /// samples x projection.width
   package let gradients: Matrix
 
-  package init(projection: LoGraProjection, watched: WatchedLayers, samples: Int) {
+  package init(
+    projection: LoGraProjection, watched: WatchedLayers, samples: Int, precision: Precision = .f32
+  ) {
+    self.precision = precision
     self.projection = projection
     self.watched = watched
     gradients = Matrix(rows: samples, columns: projection.width)
@@ -22,8 +26,8 @@ package final class ProjectedGradients: GradientObserver {
     arena.reset(capacity: x.rows * (sides.input.rows + sides.output.rows) + 32)
     let inputs = arena.matrix(x.rows, sides.input.rows)
     let outputs = arena.matrix(x.rows, sides.output.rows)
-    gemm(x, .no, sides.input, .yes, into: inputs)
-    gemm(d, .no, sides.output, .yes, into: outputs)
+    gemm(x, .no, sides.input, .yes, into: inputs, precision: precision)
+    gemm(d, .no, sides.output, .yes, into: outputs, precision: precision)
     for sample in 0..<batch.count {
       let rows = batch.rows(of: sample)
       let gradient = Matrix(

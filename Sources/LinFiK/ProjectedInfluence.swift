@@ -33,7 +33,8 @@ package struct ProjectedInfluence: InfluenceMeasure {
     measuresNorm = gradientNorm || kind.needsNorm
     let plan = BatchPlan(targets, batchTokens: batchTokens)
     let rows = try plan.map(workers: workers, progress: progress) { _, batch, workspace in
-      let observer = ProjectedGradients(projection: projection, watched: watched, samples: batch.count)
+      let observer = ProjectedGradients(
+        projection: projection, watched: watched, samples: batch.count, precision: model.precision)
       let losses = model.losses(of: batch, workspace: workspace, observer: observer)
       return losses.indices.map { observer.gradients.view.rows($0..<$0 + 1) }
     }
@@ -56,7 +57,8 @@ package struct ProjectedInfluence: InfluenceMeasure {
   }
 
   package func measure(_ batch: TokenBatch, workspace: Workspace) -> [InfluenceRow] {
-    let observer = ProjectedGradients(projection: projection, watched: watched, samples: batch.count)
+    let observer = ProjectedGradients(
+      projection: projection, watched: watched, samples: batch.count, precision: model.precision)
     let losses = model.losses(of: batch, workspace: workspace, observer: observer)
     return losses.enumerated().map { sample, loss in
       row(gradient: observer.gradients.view.rows(sample..<sample + 1), loss: loss)

@@ -10,6 +10,15 @@ package enum Transpose {
 package enum Precision: String, Sendable, CaseIterable {
   case f32
   case bf16
+
+  /// How products of this precision are computed on this machine, for people.
+  package var path: String {
+    switch self {
+    case .f32: "f32, \(vectorInstructionSet) kernels"
+    case .bf16:
+      "factors rounded to bf16 and multiplied in f32 (\(vectorInstructionSet) kernels): the labels of bf16 at the speed of f32"
+    }
+  }
 }
 
 /// General matrix product: `C = alpha op(A) op(B) + beta C`, with `op(A)`: m x k, `op(B)`: k x n, C: m x n.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Formats
 import LinFiK
 import Records
+import TensorKernels
 
 /// The model, the target and the samples: what `label` and `compare` read.
 struct InputOptions: ParsableArguments {
@@ -49,11 +50,11 @@ struct InputOptions: ParsableArguments {
   }
 
   /// Loads the model and both sets of rows, saying once what was found.
-  func load(_ terminal: Terminal, force: Bool) throws -> (
+  func load(_ terminal: Terminal, precision: Precision = .f32, force: Bool) throws -> (
     model: LoadedModel, targets: PreparedRows, samples: PreparedRows
   ) {
     if let quarantine { try OutputFile.refuseInputs(quarantine, target + sample) }
-    let loaded = try LoadedModel(path: model)
+    let loaded = try LoadedModel(path: model, precision: precision)
     terminal.say("model: \(loaded.model.summary)")
     var targetOptions = fields.recordOptions
     targetOptions.onError = .fail

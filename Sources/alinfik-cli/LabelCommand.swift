@@ -2,6 +2,7 @@ import ArgumentParser
 import Formats
 import Foundation
 import LinFiK
+import TensorKernels
 
 struct LabelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -36,7 +37,7 @@ struct LabelCommand: ParsableCommand {
   @Option(help: "A side of the projection (default \(LabelDefaults.rank)).")
   var rank: Int?
 
-  @Option(help: "The arithmetic of the model: f32.")
+  @Option(help: "What the factors of the model's products are rounded to: f32 or bf16; sums are f32.")
   var precision: Precision = .f32
 
   @Flag(help: "Keep each sample's gradient norm.")
@@ -45,8 +46,11 @@ struct LabelCommand: ParsableCommand {
   @Flag(help: "Keep the label against each target alone (wants a projection).")
   var perTarget = false
 
-  @Flag(help: "Keep each sample's projected gradient, as f16 (wants a projection).")
+  @Flag(help: "Keep each sample's projected gradient (wants a projection).")
   var storeGradients = false
+
+  @Option(help: "How gradients are kept: f16, or int8 with a scale for 64 numbers, half the size.")
+  var storeAs: GradientStorage = .f16
 
   @Flag(help: "Go on from OUTPUT.partial if it is there.")
   var resume = false
@@ -54,9 +58,9 @@ struct LabelCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   enum ProjectionKind: String, ExpressibleByArgument, CaseIterable { case none, random, pca }
-  enum Precision: String, ExpressibleByArgument, CaseIterable { case f32 }
 
   func validate() throws {
+    if storeAs != .f16, !storeGradients { throw ValidationError("--store-as wants --store-gradients") }
     if projection == .none, rank != nil { throw ValidationError("--rank wants --projection random or pca") }
   }
 
@@ -64,15 +68,18 @@ struct LabelCommand: ParsableCommand {
     let terminal = Terminal(isQuiet: common.quiet)
     try OutputFile.refuseInputs(output, input.target + input.sample + [input.model])
     if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
-    let (model, targets, samples) = try input.load(terminal, force: common.force || resume)
+    let (model, targets, samples) = try input.load(
+      terminal, precision: precision, force: common.force || resume)
+    terminal.say("products: \(model.model.precision.path)")
     let labels = try LabelRun(
       model: model, targets: targets, samples: samples, configuration: labelConfiguration)
-    let plan = try LabelPlan(labels, workers: common.threads)
+    let plan = try LabelPlan(labels, workers: common.threads, measuresTime: common.dryRun)
     if common.dryRun {
       print(common.json ? plan.json : plan.description)
       return
     }
     terminal.say("plan: \(plan.description)")
+    try plan.refuseTooLittleMemory()
     let progress = LabelProgressLine(terminal: terminal)
     let summary = try labels.run(
       output: output, resumes: resume, force: common.force, workers: common.threads,
@@ -96,6 +103,7 @@ struct LabelCommand: ParsableCommand {
     configuration.gradientNorm = gradientNorm
     configuration.perTarget = perTarget
     configuration.storesGradients = storeGradients
+    configuration.gradientStorage = storeAs
     configuration.seed = common.seed
     configuration.maximumTokens = input.maxTokens
     configuration.targetDescription = input.targetDescription
@@ -105,6 +113,8 @@ struct LabelCommand: ParsableCommand {
 }
 
 extension LabelKind: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
+extension GradientStorage: ExpressibleByArgument {}
 
 /// The command as typed, file names without folders: it may be published with the labels.
 func commandLineWithoutFolders() -> String {
@@ -132,8 +142,12 @@ private final class LabelProgressLine: Sendable {
     case .targets(let done, let total):
       terminal.progress("target gradients: \(done)/\(total)")
       if done == total { terminal.say("target gradients: \(done)/\(total)") }
-    case .samples(let done, let total, let secondsLeft):
-      let line = "labels: \(done)/\(total), \(durationText(secondsLeft)) left"
+    case .samples(let done, let total, let resumed, let rate):
+      let before = resumed > 0 ? " (\(resumed) from the journal)" : ""
+      let line =
+        "labels: \(done)/\(total)\(before), "
+        + String(format: "%.1f samples/s, %.0f tokens/s, ", rate.samplesPerSecond, rate.tokensPerSecond)
+        + "\(durationText(rate.secondsLeft)) left"
       terminal.progress(line)
       if milestones.passes(done: done, of: total) { terminal.say(line) }
     case .writing:

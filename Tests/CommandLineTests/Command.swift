@@ -38,9 +38,11 @@ struct Command {
 
   /// Runs the command; `interrupt` sends SIGINT once that file has more than so many bytes.
   static func run(
-    arguments: [String], input: String? = nil, interrupt: (file: String, bytes: Int)? = nil
+    arguments: [String], input: String? = nil, environment: [String: String] = [:],
+    interrupt: (file: String, bytes: Int)? = nil
   ) throws -> Result {
     let process = Process()
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.executableURL = executable
     process.arguments = arguments
     let folder = try TemporaryFolder()

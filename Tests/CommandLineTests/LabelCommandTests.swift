@@ -32,11 +32,11 @@ import Testing
   private func label(
     _ output: String, _ more: String..., sample: String? = nil, interrupt: (file: String, bytes: Int)? = nil
   ) throws -> Command.Result {
-    try Command.run(
-      arguments: [
-        "label", "--model", model, "--target", target, "--sample", sample ?? self.sample, "--output", output,
-      ] + more,
-      interrupt: interrupt)
+    try Command.run(arguments: arguments(output, sample: sample) + more, interrupt: interrupt)
+  }
+
+  private func arguments(_ output: String, sample: String? = nil) -> [String] {
+    ["label", "--model", model, "--target", target, "--sample", sample ?? self.sample, "--output", output]
   }
 
   @Test func labelsStandInTheFileInInputOrder() throws {
@@ -124,6 +124,58 @@ import Testing
     #expect(file.attributes.projection == projection && file.attributes.rank == 4)
     #expect(try file.projectedGradients(rows: 0..<1).count == file.shape.projected)
     #expect(Set(file.labels).count > 60, "labels differ from row to row")
+  }
+
+  @Test func int8GradientsTakeHalfTheRoomAndStayClose() throws {
+    let (half, byte) = (folder.path("half.h5"), folder.path("byte.h5"))
+    let options = ["--projection", "random", "--rank", "8", "--store-gradients"]
+    #expect(try Command.run(arguments: arguments(half) + options).status == 0)
+    #expect(try Command.run(arguments: arguments(byte) + options + ["--store-as", "int8"]).status == 0)
+    let (a, b) = (try LabelFile(path: half), try LabelFile(path: byte))
+    #expect(a.labels == b.labels && b.shape.storage == .int8)
+    #expect(b.shape.bytesPerRow < a.shape.bytesPerRow * 6 / 10)
+    let pairs = zip(try a.projectedGradients(rows: 0..<20), try b.projectedGradients(rows: 0..<20))
+    let error = pairs.reduce(0.0) { $0 + pow(Double($1.0 - $1.1), 2) }
+    #expect(error < 1e-4 * pairs.reduce(0.0) { $0 + pow(Double($1.0), 2) })
+  }
+
+  @Test func precisionIsWrittenAndChangesTheLabelsALittle() throws {
+    let (whole, rounded) = (folder.path("f32.h5"), folder.path("bf16.h5"))
+    #expect(try label(whole).status == 0)
+    let result = try label(rounded, "--precision", "bf16")
+    #expect(result.status == 0)
+    #expect(result.errors.contains("bf16"), "it says how bf16 is computed: \(result.errors)")
+    let (a, b) = (try LabelFile(path: whole), try LabelFile(path: rounded))
+    #expect(a.attributes.precision == "f32" && b.attributes.precision == "bf16")
+    #expect(a.labels != b.labels)
+    let largest = a.labels.map(abs).max()!
+    for (x, y) in zip(a.labels, b.labels) { #expect(abs(x - y) < 0.1 * largest) }
+  }
+
+  /// The same binary on a machine with less: it says which kernels it uses, and the labels agree.
+  @Test(arguments: ["avx2", "baseline"]) func fewerInstructionsGiveTheSameLabels(_ set: String) throws {
+    let (full, fewer) = (folder.path("full.h5"), folder.path("fewer.h5"))
+    #expect(try label(full).status == 0)
+    let result = try Command.run(
+      arguments: arguments(fewer), environment: ["ALINFIK_INSTRUCTION_SET": set])
+    #expect(result.status == 0)
+    #if arch(x86_64)
+      #expect(result.errors.contains("\(set) kernels"), "\(result.errors)")
+    #endif
+    let (a, b) = (try LabelFile(path: full), try LabelFile(path: fewer))
+    let largest = a.labels.map(abs).max()!
+    for (x, y) in zip(a.labels, b.labels) { #expect(abs(x - y) < 1e-4 * largest) }
+  }
+
+  @Test func progressTellsSpeedAndWhatWasResumed() throws {
+    let output = folder.path("labels.h5")
+    let sample = try manyRows()
+    let first = try label(output, "--threads", "1", sample: sample, interrupt: (output + ".partial", 600))
+    #expect(first.status == 130, "\(first.errors)")
+    let second = try label(output, "--resume", sample: sample)
+    #expect(second.errors.contains("samples/s") && second.errors.contains("tokens/s"), "\(second.errors)")
+    #expect(second.errors.contains("from the journal)"), "\(second.errors)")
+    #expect(!second.errors.contains("\r"), "nothing is animated without a terminal")
   }
 
   @Test func dryRunWritesOnlyTheQuarantine() throws {

@@ -13,7 +13,9 @@ enum LabelSample {
       index: index, label: value, loss: abs(value) + 0.1, gradientNorm: index % 2 == 0 ? .nan : value,
       tokenCount: index + 1, truncated: index % 3 == 0,
       labelsPerTarget: (0..<shape.targets).map { value + Float($0) },
-      projectedGradient: (0..<shape.projected).map { HalfPrecision.f16(value * Float($0 % 7)) })
+      projectedGradient: shape.projected == 0
+        ? nil
+        : StoredGradient((0..<shape.projected).map { value * Float($0 % 7) }, storage: shape.storage))
   }
 
   static func columns(_ count: Int) -> LabelTexts {
@@ -163,7 +165,7 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
     let journal = try open(folder.file("j"), resume: false)
     for change in [
       { $0.label = .nan }, { $0.loss = .infinity }, { $0.labelsPerTarget[1] = .nan },
-      { $0.projectedGradient[0] = 0x7C00 },
+      { $0.projectedGradient = .f16([0x7C00, 0, 0]) },
     ] as [(inout LabelRow) -> Void] {
       var row = LabelSample.row(2, Self.shape)
       change(&row)
@@ -247,6 +249,7 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
   @Test(arguments: [
     LabelShape(rows: 1), LabelShape(rows: 10, targets: 3), LabelShape(rows: 9000, targets: 2, projected: 7),
     LabelShape(rows: 13, projected: 40_000), LabelShape(rows: 3, projected: 300_000),
+    LabelShape(rows: 5, projected: 200, storage: .int8),
   ])
   func comesBackAsWritten(shape: LabelShape) throws {
     let folder = try TemporaryFolder()
@@ -265,9 +268,21 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
       #expect(try file.labelsPerTarget(rows: some) == rows[some].flatMap(\.labelsPerTarget))
     }
     if shape.projected > 0 {
-      #expect(try file.projectedGradients(rows: some) == rows[some].flatMap(\.projectedGradient))
+      #expect(try file.projectedGradients(rows: some) == rows[some].flatMap { $0.projectedGradient!.values })
     }
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["labels.h5"])
+  }
+
+  @Test func int8KeepsEachNumberWithinHalfAStepOfItsBlock() {
+    let values = (0..<150).map { Float(sin(Double($0))) * ($0 < 64 ? 1000 : 0.01) }
+    let stored = StoredGradient(values, storage: .int8)
+    for (index, (value, kept)) in zip(values, stored.values).enumerated() {
+      let block = values[index / 64 * 64..<min(150, index / 64 * 64 + 64)]
+      let step = block.map(abs).max()! / 127
+      #expect(abs(value - kept) <= 0.5001 * step, "\(index)")
+    }
+    #expect(GradientStorage.int8.byteCount(150) == 150 + 4 * 3)
+    #expect(StoredGradient([0, 0], storage: .int8).values == [0, 0])
   }
 
   @Test func theSameRowsGiveTheSameBytes() throws {

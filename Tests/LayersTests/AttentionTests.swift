@@ -57,6 +57,59 @@ import Testing
     }
   }
 
+  /// Sequences longer than a block of queries, against the whole matrix of probabilities.
+  @Test(arguments: [true, false]) func blocksOfQueriesGiveTheWholeAttention(_ causal: Bool) {
+    let shape = AttentionShape(heads: 2, keyValueHeads: 1, headWidth: 8, isCausal: causal)
+    let (length, offsets) = (150, [0, 20, 170])
+    var generator = SeededGenerator(seed: 4)
+    func random(_ columns: Int) -> Matrix {
+      Matrix(rows: 170, columns: columns, values: (0..<170 * columns).map { _ in Float(generator.normal()) })
+    }
+    let (q, k, v, upstream) = (random(16), random(8), random(8), random(16))
+    let output = Matrix(rows: 170, columns: 16)
+    let arena = Arena(capacity: shape.backwardScratch(length: length))
+    attention(
+      query: q.view, key: k.view, value: v.view, offsets: offsets, shape: shape, into: output, arena: arena)
+    let gradients = [16, 8, 8].map { Matrix(rows: 170, columns: $0) }
+    attentionBackward(
+      query: q.view, key: k.view, value: v.view, outputGradient: upstream.view, offsets: offsets,
+      shape: shape,
+      queryGradient: gradients[0], keyGradient: gradients[1], valueGradient: gradients[2], arena: arena)
+    let expected = [16, 8, 8].map { Matrix(rows: 170, columns: $0) }
+    var worst = 0.0
+    for head in 0..<2 {
+      for row in 20..<170 {
+        let visible = 20..<(causal ? row + 1 : 170)
+        func product(_ a: Matrix, _ i: Int, _ b: Matrix, _ j: Int) -> Double {
+          (0..<8).reduce(0) { $0 + Double(a[i, head * 8 + $1]) * Double(b[j, $1]) }
+        }
+        let scores = visible.map { exp(product(q, row, k, $0) / 8.0.squareRoot()) }
+        let total = scores.reduce(0, +)
+        let p = scores.map { $0 / total }
+        for feature in 0..<8 {
+          let value = zip(visible, p).reduce(0.0) { $0 + $1.1 * Double(v[$1.0, feature]) }
+          worst = max(worst, abs(value - Double(output[row, head * 8 + feature])))
+        }
+        let dp = visible.map { product(upstream, row, v, $0) }
+        let mean = zip(p, dp).reduce(0) { $0 + $1.0 * $1.1 }
+        for (index, key) in visible.enumerated() {
+          let ds = p[index] * (dp[index] - mean) / 8.0.squareRoot()
+          for feature in 0..<8 {
+            let column = head * 8 + feature
+            expected[0][row, column] += Float(ds * Double(k[key, feature]))
+            expected[1][key, feature] += Float(ds * Double(q[row, column]))
+            expected[2][key, feature] += Float(p[index] * Double(upstream[row, column]))
+          }
+        }
+      }
+    }
+    #expect(worst < 1e-5)
+    for (found, expected) in zip(gradients, expected) {
+      let pairs = zip(found.view.rows(20..<170).values, expected.view.rows(20..<170).values)
+      #expect(pairs.allSatisfy { abs($0 - $1) < 2e-5 * max(1, abs($1)) })
+    }
+  }
+
   @Test func attentionBackwardEqualsFiniteDifferences() {
     let gradients = [12, 6, 6].map { Matrix(rows: 9, columns: $0) }
     for gradient in gradients { gradient.fill(7) }  // They are written, not added to.
@@ -119,6 +172,45 @@ import Testing
     #expect(abs(Double(x[1, 0]) - (0.3 * cos(1) - 2 * sin(1))) < 1e-6, "halves turn together, not neighbours")
     rope.rotateBack(x, offsets: [0, 6])
     #expect(abs(x[5, 2] - 2) < 1e-6)
+  }
+
+  /// More positions than a chunk and more vocabulary than a block.
+  @Test func headByChunksAndBlocksEqualsItsDefinition() {
+    var generator = SeededGenerator(seed: 6)
+    let (positions, vocabulary, width) = (600, 1400, 4)
+    func random(_ rows: Int) -> Matrix {
+      Matrix(
+        rows: rows, columns: width, values: (0..<rows * width).map { _ in Float(2 * generator.normal()) })
+    }
+    let (hidden, head) = (random(positions), random(vocabulary))
+    let predictions = (0..<positions).map {
+      PredictedToken(row: $0, token: ($0 * 97) % vocabulary, sample: $0 % 2, weight: 1 / 300)
+    }
+    let gradient = Matrix(rows: positions, columns: width)
+    let arena = Arena(
+      capacity: headCrossEntropyScratch(width: width, vocabulary: vocabulary, positions: positions))
+    let losses = headCrossEntropy(
+      hidden: hidden.view, head: .f32(head.view), predictions: predictions, samples: 2,
+      hiddenGradient: gradient, arena: arena)
+    var expected = [0.0, 0.0]
+    var worst = 0.0
+    for prediction in predictions {
+      let row = prediction.row
+      let logits = (0..<vocabulary).map { token in
+        (0..<width).reduce(0.0) { $0 + Double(hidden[row, $1]) * Double(head[token, $1]) }
+      }
+      let top = logits.max()!
+      let p = logits.map { exp($0 - top) }
+      let total = p.reduce(0, +)
+      expected[prediction.sample] += prediction.weight * (log(total) + top - logits[prediction.token])
+      for feature in 0..<width {
+        let pull = zip(p.indices, p).reduce(0.0) { $0 + $1.1 / total * Double(head[$1.0, feature]) }
+        let value = prediction.weight * (pull - Double(head[prediction.token, feature]))
+        worst = max(worst, abs(value - Double(gradient[row, feature])))
+      }
+    }
+    #expect(abs(losses[0] - expected[0]) < 1e-5 && abs(losses[1] - expected[1]) < 1e-5)
+    #expect(worst < 1e-7, "off by \(worst)")
   }
 
   @Test func headCrossEntropyEqualsItsDefinition() {

@@ -1,6 +1,7 @@
 import LanguageModels
 import LinFiK
 import Records
+import TensorKernels
 import TestSupport
 
 /// A golden model, and its samples as a run has them.
@@ -11,9 +12,9 @@ struct InfluenceSetting {
   let samples: [TokenizedSample]
   var targets: [TokenizedSample] { golden.targets.map { samples[$0] } }
 
-  init(_ name: String) throws {
+  init(_ name: String, precision: Precision = .f32) throws {
     golden = try GoldenModel(name)
-    model = try ModelLoader.load(path: golden.modelPath)
+    model = try ModelLoader.load(path: golden.modelPath, precision: precision)
     watched = try WatchedLayers(of: model)
     samples = golden.samples.map {
       TokenizedSample(tokens: $0.tokens, scored: $0.isScored, truncated: false)

@@ -26,6 +26,86 @@ import Testing
     }
   }
 
+  /// Shapes beyond one tile, one block and one panel, with edges, in every order of the factors.
+  @Test(arguments: [Transpose.no, .yes], [Transpose.no, .yes])
+  func largeProductsEqualTheirDefinition(_ transposeA: Transpose, _ transposeB: Transpose) {
+    var generator = SeededGenerator(seed: 7)
+    for (m, n, k) in [(1, 1, 1), (14, 32, 16), (15, 33, 17), (29, 700, 50), (3, 65, 1300), (40, 263, 641)] {
+      let a = transposeA == .no ? random(m, k, &generator) : random(k, m, &generator)
+      let b = transposeB == .no ? random(k, n, &generator) : random(n, k, &generator)
+      let c = Matrix(rows: m, columns: n)
+      c.fill(.nan)  // Not read: beta is zero.
+      gemm(a.view, transposeA, b.view, transposeB, into: c)
+      var worst = 0.0
+      for i in 0..<m {
+        for j in 0..<n {
+          let sum = (0..<k).reduce(0.0) { sum, l in
+            sum + Double(transposeA == .no ? a[i, l] : a[l, i])
+              * Double(transposeB == .no ? b[l, j] : b[j, l])
+          }
+          worst = max(worst, abs(Double(c[i, j]) - sum))
+        }
+      }
+      #expect(worst < 1e-5 * Double(k).squareRoot() + 1e-6, "\(m) x \(n) x \(k): off by \(worst)")
+    }
+  }
+
+  @Test func aRowsBitsDoNotDependOnTheOthers() {
+    var generator = SeededGenerator(seed: 5)
+    let (a, b) = (random(37, 700, &generator), random(90, 700, &generator))
+    let together = Matrix(rows: 37, columns: 90)
+    gemm(a.view, .no, b.view, .yes, into: together)
+    for row in [0, 13, 14, 36] {
+      let alone = Matrix(rows: 1, columns: 90)
+      gemm(a.view.rows(row..<row + 1), .no, b.view, .yes, into: alone)
+      #expect(alone.view.values == together.view.rows(row..<row + 1).values)
+    }
+  }
+
+  private func bfloat16(_ matrix: Matrix) -> (numbers: [UInt16], rounded: Matrix) {
+    let numbers = matrix.view.values.map { value -> UInt16 in
+      let bits = value.bitPattern
+      return UInt16((bits + 0x7fff + (bits >> 16 & 1)) >> 16)
+    }
+    let rounded = Matrix(
+      rows: matrix.rows, columns: matrix.columns,
+      values: numbers.map { Float(bitPattern: UInt32($0) << 16) })
+    return (numbers, rounded)
+  }
+
+  /// A bf16 factor, rounding by the product itself, and rounding beforehand are the same bits.
+  @Test(arguments: [Transpose.no, .yes]) func bfloat16IsRoundingAndThenF32(_ transposeB: Transpose) {
+    var generator = SeededGenerator(seed: 9)
+    let (m, n, k) = (17, 45, 330)
+    let a = random(m, k, &generator)
+    let b = transposeB == .no ? random(k, n, &generator) : random(n, k, &generator)
+    let (numbers, roundedB) = bfloat16(b)
+    let roundedA = bfloat16(a).rounded
+    final class Owner {}
+    let results = numbers.withUnsafeBufferPointer { buffer in
+      let stored = WeightMatrix.bf16(BFloat16View(buffer, rows: b.rows, columns: b.columns, owner: Owner()))
+      #expect(stored.f32.values == roundedB.view.values)
+      let results = (0..<3).map { _ in Matrix(rows: m, columns: n) }
+      gemm(a.view, .no, stored, transposeB, into: results[0], precision: .bf16)
+      gemm(a.view, .no, b.view, transposeB, into: results[1], precision: .bf16)
+      gemm(roundedA.view, .no, roundedB.view, transposeB, into: results[2])
+      return results.map(\.view.values)
+    }
+    #expect(results[0] == results[1] && results[1] == results[2])
+    let exact = Matrix(rows: m, columns: n)
+    gemm(a.view, .no, b.view, transposeB, into: exact)
+    #expect(exact.view.values != results[2])
+  }
+
+  @Test func transposedAIsRoundedToo() {
+    var generator = SeededGenerator(seed: 2)
+    let (a, b) = (random(30, 20, &generator), random(30, 9, &generator))
+    let (one, two) = (Matrix(rows: 20, columns: 9), Matrix(rows: 20, columns: 9))
+    gemm(a.view, .yes, b.view, into: one, precision: .bf16)
+    gemm(bfloat16(a).rounded.view, .yes, bfloat16(b).rounded.view, into: two)
+    #expect(one.view.values == two.view.values)
+  }
+
   @Test func columnsOfAWiderMatrixAreAView() {
     let whole = Matrix(rows: 2, columns: 4, values: [1, 2, 3, 4, 5, 6, 7, 8])
     let part = whole.columns(1..<3)
