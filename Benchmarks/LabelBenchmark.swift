@@ -20,7 +20,7 @@ struct LabelBenchmark {
     self.precision = precision
   }
 
-  /// `--method forward | target | dot | logra`
+  /// `--method forward | target | dot | norm | logra`; norm is dot with gradient norms, whose cost is the difference.
   func run() throws {
     let model = try ModelLoader.load(path: try options.required("model"), precision: precision)
     let watched = try WatchedLayers(of: model)
@@ -46,12 +46,13 @@ struct LabelBenchmark {
         _ = try MeanGradient(
           of: rows, model: model, watched: watched, workers: threads, batchTokens: budget)
       }
-    case "dot":
-      work = operations.exactLabels
+    case "dot", "norm":
+      work = operations.exactLabels + (method == "norm" ? operations.gradientNorms : 0)
       let target = try MeanGradient(
         of: Array(rows.prefix(2)), model: model, watched: watched, workers: threads, batchTokens: budget)
       body = measuring(
-        ExactInfluence(model: model, watched: watched, target: target, kind: .dot, gradientNorm: false), plan)
+        ExactInfluence(
+          model: model, watched: watched, target: target, kind: .dot, gradientNorm: method == "norm"), plan)
     case "logra":
       work = operations.projectedLabels(rank: rank)
       let measure = try ProjectedInfluence(
@@ -59,7 +60,7 @@ struct LabelBenchmark {
         projection: LoGraProjection(watched: watched, rank: rank, seed: 1), kind: .dot, gradientNorm: false,
         perTarget: false, keepsGradients: true, workers: threads, batchTokens: budget)
       body = measuring(measure, plan)
-    default: throw Refusal("--method is forward, target, dot or logra")
+    default: throw Refusal("--method is forward, target, dot, norm or logra")
     }
     if options["profile"] != nil { while true { try body() } }
     try report(method, model, rows, rank: rank, work: work, loaded: loaded, body)
@@ -68,7 +69,9 @@ struct LabelBenchmark {
   private func measuring(_ measure: some InfluenceMeasure, _ plan: BatchPlan) -> () throws -> Void {
     {
       _ = try plan.map(workers: threads) { _, batch, workspace in
-        measure.measure(batch, workspace: workspace).map { $0.projectedGradient.map(HalfPrecision.f16) }
+        measure.measure(batch, workspace: workspace).map {
+          StoredGradient($0.projectedGradient, storage: .f16)
+        }
       }
     }
   }
@@ -86,13 +89,17 @@ struct LabelBenchmark {
       times.append(try seconds(body))
     }
     let best = times.min()!
+    let width = method == "logra" ? try WatchedLayers(of: model).projectedWidth(rank: rank) : 0
     let parts: [(String, JSONValue)] = [
       ("peer", "alinfik"), ("version", JSONValue(alinfikVersion)), ("method", JSONValue(method)),
       ("precision", JSONValue(precision.rawValue)), ("rows", JSONValue(rows.count)),
       ("tokens", JSONValue(tokens)), ("rank", JSONValue(rank)), ("threads", JSONValue(threads)),
       ("seconds", JSONValue(best)), ("samples_per_second", JSONValue(Double(rows.count) / best)),
       ("tokens_per_second", JSONValue(Double(tokens) / best)), ("gigaflops", JSONValue(work / best / 1e9)),
-      ("square_gigaflops", JSONValue(square)), ("peak_rss_bytes", JSONValue(peakMemory())),
+      ("square_gigaflops", JSONValue(square)),
+      ("stored_bytes_per_sample", JSONValue(GradientStorage.f16.byteCount(width))),
+      ("stored_bytes_per_sample_int8", JSONValue(GradientStorage.int8.byteCount(width))),
+      ("peak_rss_bytes", JSONValue(peakMemory())),
       ("loaded_rss_bytes", JSONValue(loaded)), ("kernels", JSONValue(vectorInstructionSet)),
       ("openblas", JSONValue(BLAS.coreName)), ("model", JSONValue(model.summary)),
     ]

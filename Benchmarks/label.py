@@ -36,16 +36,21 @@ Peer = collections.namedtuple("Peer", "name script module precision")
 Case = collections.namedtuple("Case", "shape method mixed peers")
 Ours = collections.namedtuple("Ours", "name precision single")
 
+def has_bf16():
+    """Whether the processor multiplies bf16 itself; where it does not, PyTorch's bf16 is many times slower than its
+    f32 and says nothing."""
+    flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 PROJECTED = [
     Peer("LogIX", "logix_peer.py", "logix", "f32"),
     Peer("Bergson", "bergson_peer.py", "bergson", "f32"),
     Peer("PyTorch hooks", "torch_hooks.py", "torch", "f32"),
-    Peer("PyTorch hooks", "torch_hooks.py", "torch", "bf16"),
-]
+] + [Peer("PyTorch hooks", "torch_hooks.py", "torch", "bf16")] * has_bf16()
 BACKWARD = [
     Peer("PyTorch backward", "torch_backward.py", "torch", "f32"),
-    Peer("PyTorch backward", "torch_backward.py", "torch", "bf16"),
-]
+] + [Peer("PyTorch backward", "torch_backward.py", "torch", "bf16")] * has_bf16()
 CASES = {
     "llama-288": Case("llama-288", "logra", False, PROJECTED),
     "gpt2-124m": Case("gpt2-124m", "logra", False, PROJECTED),

@@ -2,7 +2,7 @@ import Foundation
 
 // Benchmarks run by hand, never as tests.
 let usage = """
-  usage: Benchmarks label --model DIR [--method forward|target|dot|logra] [--rows FILE | --count N --tokens T]
+  usage: Benchmarks label --model DIR [--method forward|target|dot|norm|logra] [--rows FILE | --count N --tokens T]
                           [--rank 64] [--precision f32|bf16] [--threads N] [--batch-tokens N] [--repeat 3]
                           [--square 1] [--profile 1]
          Benchmarks square [--threads N]

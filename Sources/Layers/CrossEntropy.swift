@@ -59,7 +59,7 @@ package func headCrossEntropy(
 private func headChunk(vocabulary: Int) -> Int { max(4, min(36, (8 << 20) / (14 * vocabulary))) * 14 }
 
 /// How much of the vocabulary is worked on while its logits are in the cache.
-private let vocabularyBlock = 640
+private let vocabularyBlock = 512
 
 /// Floats of arena that `headCrossEntropy` needs for at most `positions` predictions.
 package func headCrossEntropyScratch(width: Int, vocabulary: Int, positions: Int) -> Int {

@@ -76,7 +76,7 @@ private final class InnerProducts: GradientObserver {
 /// gradient, whichever takes fewer operations at this length.
 func squaredGradientNorm(input x: MatrixView, outputGradient d: MatrixView) -> Double {
   let length = x.rows
-  if length * (x.columns + d.columns) < x.columns * d.columns {
+  if GradientNormWork(length: length, x.columns, d.columns).prefersGram {
     let inputs = Matrix(rows: length, columns: length)
     let gradients = Matrix(rows: length, columns: length)
     gemm(x, .no, x, .yes, into: inputs)

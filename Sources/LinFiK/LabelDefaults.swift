@@ -6,10 +6,10 @@ package enum LabelDefaults {
   /// beside a model's weights and one gradient.
   private static let workerBytes = 180 << 20
 
-  /// Tokens packed into one batch: as many as a worker's memory holds, for a weight is read once a batch; beyond 1008
-  /// that costs nothing any more. A multiple of the rows that a product works on at a time.
+  /// Tokens packed into one batch: as many as a worker's memory holds, for a weight is read once a batch; beyond 1024
+  /// that costs nothing any more.
   package static func batchTokens(for model: some CausalLanguageModel) -> Int {
-    stride(from: 1008, to: 126, by: -14).first { model.activationBytes(tokens: $0) <= workerBytes } ?? 126
+    stride(from: 1024, to: 128, by: -16).first { model.activationBytes(tokens: $0) <= workerBytes } ?? 128
   }
 
   /// lambda as a share of a layer's mean eigenvalue.

@@ -8,6 +8,8 @@ import TensorKernels
 package struct LabelPlan: Sendable, CustomStringConvertible {
   package let tokens: Int
   package let operations: Double
+  /// Of these, what the samples' gradient norms take.
+  package let normOperations: Double
   /// The most memory the process will have, what it has now included.
   package let memoryBytes: Double
   /// Of that, what each worker takes.
@@ -24,6 +26,7 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     let work = Work(run)
     tokens = run.samples.tokenCount + run.targets.tokenCount
     operations = work.total
+    normOperations = work.norms
     let model = run.model.model
     let longest = (run.samples.sequences + run.targets.sequences).map(\.tokens.count).max() ?? 0
     let batchTokens = max(LabelDefaults.batchTokens(for: model), longest)
@@ -31,7 +34,9 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     workerBytes = Double(model.activationBytes(tokens: batchTokens) + 4 * batchTokens * widest + 3 << 20)
     let held =
       run.configuration.projection == .none
-      ? run.watched.parameterCount : run.targets.count * Self.width(run) + Self.projectionNumbers(run)
+      ? run.watched.parameterCount
+      : run.targets.count * run.watched.projectedWidth(rank: run.configuration.projection.rank ?? 0)
+        + Self.projectionNumbers(run)
     // Before the rate is measured, for that takes memory of its own.
     memoryBytes = Double(residentMemory()) + 4 * Double(held) + Double(workers) * workerBytes
     diskBytes = Double(run.shape.rows * run.shape.bytesPerRow)
@@ -52,11 +57,6 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
         memoryBytes / 1e6, available / 1e6, workerBytes / 1e6))
   }
 
-  private static func width(_ run: LabelRun) -> Int {
-    let rank = run.configuration.projection.rank ?? 0
-    return run.watched.layers.reduce(0) { $0 + min(rank, $1.inputWidth) * min(rank, $1.outputWidth) }
-  }
-
   /// The projection's own matrices, and the sketches that principal components are taken from.
   private static func projectionNumbers(_ run: LabelRun) -> Int {
     let rank = run.configuration.projection.rank ?? 0
@@ -67,15 +67,18 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
   }
 
   package var description: String {
-    String(
-      format: "%d tokens, %.1f TFLOP, about %.0f MB of memory, %.1f MB of disk, %.0f s", tokens,
-      operations / 1e12,
-      memoryBytes / 1e6, diskBytes / 1e6, seconds)
+    let norms =
+      normOperations > 0 ? String(format: " (%.1f of them for gradient norms)", normOperations / 1e12) : ""
+    return String(format: "%d tokens, %.1f TFLOP", tokens, operations / 1e12) + norms
+      + String(
+        format: ", about %.0f MB of memory, %.1f MB of disk, %.0f s", memoryBytes / 1e6, diskBytes / 1e6,
+        seconds)
   }
 
   package var json: String {
     let object: JSONValue = [
       "tokens": JSONValue(tokens), "operations": JSONValue(operations),
+      "gradient_norm_operations": JSONValue(normOperations),
       "memory_bytes": JSONValue(memoryBytes),
       "disk_bytes": JSONValue(diskBytes), "seconds": JSONValue(seconds),
     ]
@@ -97,13 +100,18 @@ extension LabelSummary {
 /// The operations of a run, by the passes it makes.
 private struct Work {
   let samples: Double
+  let norms: Double
   let targets: Double
   let components: Double
 
   var total: Double { samples + targets + components }
 
   init(_ run: LabelRun) {
-    samples = Self.labels(run, run.samples.sequences)
+    let measuresNorm = run.configuration.gradientNorm || run.configuration.kind.needsNorm
+    norms =
+      measuresNorm && run.configuration.projection == .none
+      ? Operations(of: run.samples.sequences, model: run.model.model, watched: run.watched).gradientNorms : 0
+    samples = Self.labels(run, run.samples.sequences) + norms
     targets = Self.labels(run, run.targets.sequences)
     if case .pca(let rank) = run.configuration.projection {
       components = Operations(of: run.principalRows, model: run.model.model, watched: run.watched)

@@ -252,9 +252,7 @@ extension LabelRun {
 extension LabelRun {
   /// Rows and widths of the datasets.
   package var shape: LabelShape {
-    let width = configuration.projection.rank.map { rank in
-      watched.layers.reduce(0) { $0 + min(rank, $1.inputWidth) * min(rank, $1.outputWidth) }
-    }
+    let width = configuration.projection.rank.map(watched.projectedWidth)
     return LabelShape(
       rows: samples.count, targets: configuration.perTarget ? targets.count : 0,
       projected: configuration.storesGradients ? width ?? 0 : 0, storage: configuration.gradientStorage)

@@ -8,10 +8,12 @@ package struct Operations: Sendable {
   private let head: Double
   private let attention: Double
   private let tokens: Double
+  private let lengths: [Int]
   private let watched: WatchedLayers
 
   package init(of rows: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers) {
-    tokens = Double(rows.reduce(0) { $0 + $1.tokens.count })
+    lengths = rows.map(\.tokens.count)
+    tokens = Double(lengths.reduce(0, +))
     let predicted = Double(rows.reduce(0) { $0 + $1.scored.lazy.filter { $0 }.count })
     let pairs = rows.reduce(0.0) { $0 + Double($1.tokens.count * ($1.tokens.count + 1) / 2) }
     linear = 2 * tokens * Double(model.linearLayers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth })
@@ -28,6 +30,16 @@ package struct Operations: Sendable {
 
   /// Exact inner products with one target gradient, or adding up the target's gradient: one product a layer.
   package var exactLabels: Double { forwardAndBackward + 2 * tokens * Double(watched.parameterCount) }
+
+  /// The squared norms of exact labels' gradients, which come on top: the cheaper of both ways for each row and layer.
+  package var gradientNorms: Double {
+    watched.layers.reduce(0) { sum, layer in
+      lengths.reduce(sum) { sum, length in
+        let work = GradientNormWork(length: length, layer.inputWidth, layer.outputWidth)
+        return sum + 2 * Double(work.operations)
+      }
+    }
+  }
 
   /// LoGra's two projections and its small product.
   package func projectedLabels(rank: Int) -> Double {
@@ -47,4 +59,20 @@ package struct Operations: Sendable {
       return sum + 4 * tokens * (input + output)
     }
   }
+}
+
+/// Multiply-adds of one row's squared gradient norm in a layer, `|sum_t d_t x_t^T|^2`.
+struct GradientNormWork {
+  /// By the Gram matrices of inputs and output gradients, each length x length.
+  let gram: Int
+  /// By forming the gradient.
+  let whole: Int
+
+  init(length: Int, _ inputWidth: Int, _ outputWidth: Int) {
+    gram = length * length * (inputWidth + outputWidth)
+    whole = length * inputWidth * outputWidth
+  }
+
+  var prefersGram: Bool { gram < whole }
+  var operations: Int { min(gram, whole) }
 }

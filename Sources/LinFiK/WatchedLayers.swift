@@ -24,6 +24,11 @@ package struct WatchedLayers: Sendable {
   /// The place of the model's linear layer `index`, nil where it is not watched.
   package func place(ofLayer index: Int) -> Int? { places[index] }
 
+  /// Numbers in a gradient projected to `rank` a side; a side no wider than that is not projected.
+  package func projectedWidth(rank: Int) -> Int {
+    layers.reduce(0) { $0 + min(rank, $1.inputWidth) * min(rank, $1.outputWidth) }
+  }
+
   /// Weights that count, over all watched layers.
   package var parameterCount: Int { layers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth } }
 }

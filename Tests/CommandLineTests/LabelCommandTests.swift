@@ -178,6 +178,25 @@ import Testing
     #expect(!second.errors.contains("\r"), "nothing is animated without a terminal")
   }
 
+  /// What a dry run says of disk and operations is what is then written and done; norms are told apart.
+  @Test func dryRunTellsWhatARunTakes() throws {
+    func plan(_ more: String...) throws -> JSONValue {
+      let result = try Command.run(
+        arguments: arguments(folder.path("none.h5")) + ["--dry-run", "--json"] + more)
+      #expect(result.status == 0, "\(result.errors)")
+      return try result.output.utf8.withContiguousStorageIfAvailable { try JSONValue.parse($0) }!
+    }
+    let (plain, norms) = (try plan(), try plan("--gradient-norm"))
+    #expect(plain["gradient_norm_operations"]?.double == 0)
+    let extra = try #require(norms["gradient_norm_operations"]?.double)
+    let difference = try #require(norms["operations"]?.double) - #require(plain["operations"]?.double)
+    #expect(extra > 0 && abs(difference - extra) < 1e-6 * extra)
+    #expect(try #require(plain["seconds"]?.double) > 0)
+    let memory = try #require(plain["memory_bytes"]?.double)
+    #expect(memory > 1e7 && memory < 1e9, "\(memory)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path("none.h5")))
+  }
+
   @Test func dryRunWritesOnlyTheQuarantine() throws {
     let sample = try folder.file("bad.jsonl", Self.rows(200) + "nonsense\n")
     let quarantine = folder.path("quarantine.jsonl")

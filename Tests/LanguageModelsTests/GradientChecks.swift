@@ -105,6 +105,26 @@ struct GradientChecks {
     return (losses[0] - losses[1]) / Double(2 * step)
   }
 
+  /// 8,192 tokens, of which the first 40 predict: what comes after changes nothing, and no T x T matrix is made.
+  func longSequenceEqualsItsBeginning() {
+    let tokens = (0..<8192).map { index -> Int32 in
+      let mixed = index * 31 + index / 7
+      return Int32(mixed % model.vocabularySize)
+    }
+    func run(_ length: Int) -> (losses: [Double], gradients: [[String: Matrix]]) {
+      let isScored = (0..<length).map { $0 > 0 && $0 < 40 }
+      return reconstruct(TokenBatch([(Array(tokens[..<length]), isScored)]))
+    }
+    let (long, short) = (run(8192), run(40))
+    #expect(long.losses == short.losses)
+    for (name, gradient) in short.gradients[0] {
+      let error = relativeError(long.gradients[0][name]!.view, gradient.view)
+      #expect(error < 1e-5, "\(name): \(error)")
+    }
+    let perHead = 8192 * 8192 * MemoryLayout<Float>.stride
+    #expect(model.activationBytes(tokens: 8192) < perHead, "less than one matrix of probabilities")
+  }
+
   /// A pass that keeps nothing gives the same bits.
   func lossWithoutBackwardIsTheSame() {
     #expect(model.losses(of: batch, workspace: Workspace()) == reconstruct(batch).losses)

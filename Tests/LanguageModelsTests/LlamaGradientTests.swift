@@ -20,6 +20,10 @@ import Testing
     try GradientChecks(name).gradientsEqualFiniteDifferences()
   }
 
+  @Test func longSequenceEqualsItsBeginning() throws {
+    try GradientChecks("llama/tied").longSequenceEqualsItsBeginning()
+  }
+
   @Test func lossWithoutBackwardIsTheSame() throws {
     try GradientChecks("llama/tied").lossWithoutBackwardIsTheSame()
   }

@@ -142,8 +142,11 @@ static void CK(panel)(const float *a, size_t a_stride, int a_transposed, size_t 
   if (a_transposed) {
     const float *from = a + first * a_stride + row;
     float *to = panel;
-    for (size_t p = 0; p < depth; p++, from += a_stride, to += MAX_TILE_ROWS)
-      for (size_t r = 0; r < rows; r++) to[r] = from[r];
+    for (size_t p = 0; p < depth; p++, from += a_stride, to += MAX_TILE_ROWS) {
+      // The size that is known beforehand is copied by vectors.
+      if (rows == TILE_ROWS) memcpy(to, from, TILE_ROWS * sizeof(float));
+      else memcpy(to, from, rows * sizeof(float));
+    }
   } else {
     for (size_t r = 0; r < rows; r++)
       memcpy(panel + r * PANEL_STRIDE, a + (row + r) * a_stride + first, depth * sizeof(float));

@@ -66,10 +66,17 @@ static void CK(layer_norm_backward)(float *dx, float *dw, float *db, const float
   }
 }
 
-CK_INLINE float row_max(const float *a, size_t n) {
-  float m = a[0];
-  for (size_t i = 1; i < n; i++) m = a[i] > m ? a[i] : m;
-  return m;
+// By vectors: the compiler keeps a comparison's order for the sake of NaN, one number at a time.
+CK_INLINE float CK(row_max)(const float *a, size_t n) {
+  float largest = a[0];
+  size_t i = 0;
+  if (n >= LANES) {
+    V lanes = *(const UNALIGNED_V *)a;
+    for (i = LANES; i + LANES <= n; i += LANES) lanes = __builtin_elementwise_max(lanes, (V) * (const UNALIGNED_V *)(a + i));
+    for (size_t lane = 0; lane < LANES; lane++) largest = lanes[lane] > largest ? lanes[lane] : largest;
+  }
+  for (; i < n; i++) largest = a[i] > largest ? a[i] : largest;
+  return largest;
 }
 
 static void CK(softmax)(float *s, float scale, size_t first_kept, size_t rows, size_t columns) {
@@ -77,7 +84,7 @@ static void CK(softmax)(float *s, float scale, size_t first_kept, size_t rows, s
   for (size_t r = 0; r < rows; r++) {
     float *a = s + r * columns;
     size_t kept = first_kept + r < columns ? first_kept + r : columns;
-    float top = row_max(a, kept) * scale, sum = 0;
+    float top = CK(row_max)(a, kept) * scale, sum = 0;
     for (size_t i = 0; i < kept; i++) {
       a[i] = ck_exp(a[i] * scale - top);
       sum += a[i];
@@ -104,7 +111,7 @@ static void CK(exp_block)(float *logits, size_t stride, float *top, double *tota
   CK_REASSOCIATE
   for (size_t r = 0; r < rows; r++) {
     float *a = logits + r * stride;
-    float largest = row_max(a, columns), before = top[r], sum = 0;
+    float largest = CK(row_max)(a, columns), before = top[r], sum = 0;
     if (before > largest) largest = before;
     for (size_t i = 0; i < columns; i++) {
       a[i] = ck_exp(a[i] - largest);

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Labels the same rows in f32 and bf16, and keeps the same projected gradients as f16 and int8. Writes results.json here.
+experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$experiment/../environment.sh"
+
+rows "$data/instruct/pool.jsonl" 100 1 "$runs/sample.jsonl"
+rows "$data/instruct/target.jsonl" 64 1 "$runs/target.jsonl"
+rows "$data/instruct/pool.jsonl" 40 1 "$runs/fewer.jsonl"
+# The targets' own gradients stand in the same store as the samples'.
+cat "$runs/target.jsonl" "$runs/fewer.jsonl" > "$runs/stored.jsonl"
+
+# labels OUTPUT SAMPLE OPTIONS...
+labels() {
+  local output=$1 sample=$2
+  shift 2
+  local resume=()
+  [ ! -e "$output.partial" ] || resume=(--resume)
+  once "$output" "$alinfik" label --model "$model" --target "$runs/target.jsonl" --sample "$sample" \
+    --max-tokens 192 --seed 1 --output "$output" "$@" "${resume[@]}"
+}
+labels "$runs/bf16.h5" "$runs/sample.jsonl" --precision bf16
+labels "$runs/f32.h5" "$runs/sample.jsonl"
+for storage in int8 f16; do
+  labels "$runs/$storage.h5" "$runs/stored.jsonl" --projection random --rank 32 --store-gradients --store-as $storage
+done
+"$python" "$experiment/summary.py" "$runs" > "$experiment/results.json"
+cat "$experiment/results.json"
