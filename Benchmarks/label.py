@@ -87,6 +87,7 @@ def options():
     parser.add_argument("--rows", type=int, help="rows of a case, default 16")
     parser.add_argument("--lengths", help="file of row lengths for smollm2-135m, apart by white space")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
+    parser.add_argument("--batches", help="batch sizes that peers try, such as 4,8 (default: each peer's own list)")
     parser.add_argument("--quick", action="store_true", help="one round of two rows, in a result file of its own")
     parser.add_argument("--output", type=pathlib.Path, help="default .cache/bench/label.json")
     parser.add_argument("--fresh", action="store_true", help="forget the results in --output")
@@ -305,7 +306,7 @@ def run_peer(args, python, peer, model, rows, batch):
         python, PEERS / peer.script, "--model", model, "--rows", rows, "--rank", RANK, "--threads", args.threads,
         "--precision", peer.precision, "--seconds", UNLIMITED_SECONDS,
     ]
-    return json_line(command + (["--batch", batch] if batch else []))
+    return json_line(command + (["--batch", batch] if batch else ["--batch", args.batches] if args.batches else []))
 
 
 def known_batch(entries, who):

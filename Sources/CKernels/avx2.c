@@ -3,7 +3,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma clang attribute push(__attribute__((target("arch=x86-64-v3"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2"))), apply_to = function)
 #define CK(name) name##_avx2
 #define CK_TILE_ROWS 6
 enum { LANES = 8, TILE_ROWS = CK_TILE_ROWS };
@@ -39,6 +39,6 @@ CK_INLINE void ck_transpose(const float *from, size_t from_stride, float *to, si
 #include "bodies/elementwise.h"
 #include "bodies/rows.h"
 #include "bodies/gemm.h"
-const ck_kernels ck_kernels_avx2 = CK_TABLE("avx2", CK);
+const ck_kernels ck_kernels_avx2 = CK_TABLE("avx2");
 #pragma clang attribute pop
 #endif

@@ -46,6 +46,6 @@ CK_INLINE void ck_transpose(const float *from, size_t from_stride, float *to, si
 #include "bodies/elementwise.h"
 #include "bodies/rows.h"
 #include "bodies/gemm.h"
-const ck_kernels ck_kernels_avx512 = CK_TABLE("avx512", CK);
+const ck_kernels ck_kernels_avx512 = CK_TABLE("avx512");
 #pragma clang attribute pop
 #endif

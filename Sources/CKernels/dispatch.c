@@ -8,7 +8,10 @@ static int has_avx512(void) {
          && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
 }
 
-static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int has_avx2(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi")
+         && __builtin_cpu_supports("bmi2");
+}
 #endif
 
 static const ck_kernels *chosen = &ck_kernels_baseline;
@@ -28,14 +31,6 @@ __attribute__((constructor)) static void choose(void) {
 }
 
 const char *ck_instruction_set(void) { return chosen->instruction_set; }
-
-int ck_has_bf16(void) {
-#if defined(__x86_64__)
-  return strcmp(chosen->instruction_set, "avx512") == 0 && __builtin_cpu_supports("avx512bf16");
-#else
-  return 0;
-#endif
-}
 
 #define CK_CALL_void(call) call
 #define CK_CALL_int(call) return call

@@ -64,13 +64,9 @@ typedef struct {
   CK_EVERY(CK_MEMBER)
 } ck_kernels;
 
-// The table of one body's kernels.
-#define CK_TABLE(set, CK)                                                                                              \
-  {                                                                                                                    \
-    set, CK(add), CK(axpy), CK(scale), CK(dot), CK(silu_mul), CK(silu_mul_backward), CK(gelu), CK(gelu_backward),      \
-        CK(gelu_tanh), CK(gelu_tanh_backward), CK(rope), CK(adamw), CK(all_finite), CK(rms_norm), CK(rms_norm_backward), CK(layer_norm),                      \
-        CK(layer_norm_backward), CK(softmax), CK(softmax_backward), CK(exp_block), CK(gemm)                            \
-  }
+// The table of one body's kernels, in the same order.
+#define CK_ENTRY(result, name, parameters, arguments) .name = CK(name),
+#define CK_TABLE(set) {.instruction_set = set, CK_EVERY(CK_ENTRY)}
 
 extern const ck_kernels ck_kernels_avx512, ck_kernels_avx2, ck_kernels_baseline;
 

@@ -34,11 +34,11 @@ package enum StoredGradient: Sendable, Equatable {
       numbers.reserveCapacity(values.count)
       for start in stride(from: 0, to: values.count, by: GradientStorage.block) {
         let block = values[start..<min(start + GradientStorage.block, values.count)]
-        let scale = block.reduce(0) { max($0, abs($1)) } / 127
+        let isFinite = block.allSatisfy(\.isFinite)
+        // A scale that is no number marks a block that cannot be kept: the row is then refused as a whole.
+        let scale = isFinite ? block.reduce(0) { max($0, abs($1)) } / 127 : .nan
         scales.append(scale)
-        // A block that is not finite has a scale that is not: the row is refused as a whole.
-        let inverse = scale > 0 && scale.isFinite ? 1 / scale : 0
-        numbers += block.map { Int8(clamping: Int(($0 * inverse).rounded())) }
+        numbers += block.map { scale > 0 ? Int8(clamping: Int(($0 / scale).rounded())) : 0 }
       }
       self = .int8(scales: scales, numbers: numbers)
     }

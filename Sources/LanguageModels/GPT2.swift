@@ -177,8 +177,6 @@ extension GPT2 {
     let scratch = tokens * (3 * c.hiddenSize + 2 + max(c.intermediateSize, 3 * c.hiddenSize)) + 8 * 16
     return saved + scratch + c.attention.backwardScratch(length: longest)
       + headCrossEntropyScratch(width: c.hiddenSize, vocabulary: c.vocabularySize, positions: tokens)
-      // One row of logits, for the next token.
-      + c.vocabularySize + 16
   }
 
   /// Embeds the batch and runs it through all blocks; returns the last hidden states (T x d), before the final norm,
@@ -239,7 +237,7 @@ extension GPT2 {
     let states = headStates(batch, arena: workspace.arena)
     return headCrossEntropy(
       hidden: states.view, head: head, predictions: batch.predictions, samples: batch.count,
-      hiddenGradient: nil, arena: workspace.arena)
+      hiddenGradient: nil, arena: workspace.arena, precision: precision)
   }
 
   package func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float] {

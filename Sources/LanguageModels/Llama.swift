@@ -162,9 +162,10 @@ extension Llama {
     let c = configuration
     let hidden = c.hiddenSize
     let saved = Saved.size(tokens, c) * (keepsActivations ? c.layers : 1)
+    // The residual, both norms' outputs and gradients; inside a block one feed-forward product and d[q k v].
     let scratch =
       tokens
-      * (6 * hidden + 2 * c.attention.queryWidth + 2 * c.attention.keyValueWidth + 3 * c.intermediateSize)
+      * (5 * hidden + c.attention.queryWidth + 2 * c.attention.keyValueWidth + c.intermediateSize)
     return saved + scratch + c.attention.backwardScratch(length: longest)
       + headCrossEntropyScratch(width: hidden, vocabulary: c.vocabularySize, positions: tokens) + 32 * 16
   }

@@ -25,7 +25,7 @@ package struct PredictedToken: Sendable {
 /// `dh_t = w_t W^T (softmax(W h_t) - onehot)`, zero where nothing is predicted. Returns the samples' losses.
 package func headCrossEntropy(
   hidden: MatrixView, head: WeightMatrix, predictions: [PredictedToken], samples: Int,
-  hiddenGradient: Matrix?, arena: Arena, precision: Precision = .f32
+  hiddenGradient: Matrix?, arena: Arena, precision: Precision
 ) -> [Double] {
   var losses = [Double](repeating: 0, count: samples)
   hiddenGradient?.fill(0)
@@ -55,7 +55,7 @@ package func headCrossEntropy(
   return losses
 }
 
-/// Positions whose logits exist at a time: 32 MB of them, in multiples of what a product works on.
+/// Positions whose logits exist at a time, at most: about 32 MB of them, and not fewer than a product wants.
 private func headChunk(vocabulary: Int) -> Int { max(4, min(36, (8 << 20) / (14 * vocabulary))) * 14 }
 
 /// How much of the vocabulary is worked on while its logits are in the cache.

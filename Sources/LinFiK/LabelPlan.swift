@@ -31,17 +31,24 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     let longest = (run.samples.sequences + run.targets.sequences).map(\.tokens.count).max() ?? 0
     let batchTokens = max(LabelDefaults.batchTokens(for: model), longest)
     let widest = run.watched.layers.map { max($0.inputWidth, $0.outputWidth) }.max() ?? 0
-    workerBytes = Double(model.activationBytes(tokens: batchTokens) + 4 * batchTokens * widest + 3 << 20)
+    let width = run.configuration.projection.rank.map(run.watched.projectedWidth) ?? 0
+    // A projected batch's gradients, and the rows made of them; its longest rows are fewer than its shortest.
+    let rowsPerBatch = 1 + batchTokens * run.samples.count / max(1, run.samples.tokenCount)
+    workerBytes = Double(
+      model.activationBytes(tokens: batchTokens) + 4 * (batchTokens * widest + 2 * rowsPerBatch * width)
+        + 3 << 20)
+    // Each target's projected gradient is there twice while they are gathered.
     let held =
-      run.configuration.projection == .none
-      ? run.watched.parameterCount
-      : run.targets.count * run.watched.projectedWidth(rank: run.configuration.projection.rank ?? 0)
-        + Self.projectionNumbers(run)
+      width == 0
+      ? run.watched.parameterCount : 2 * run.targets.count * width + Self.projectionNumbers(run)
     // Before the rate is measured, for that takes memory of its own.
     memoryBytes = Double(residentMemory()) + 4 * Double(held) + Double(workers) * workerBytes
-    diskBytes = Double(run.shape.rows * run.shape.bytesPerRow)
+    // The journal, and beside it at the end the label file with the texts.
+    let texts = run.samples.records.reduce(0) { $0 + $1.text.bytes.count + $1.id.bytes.count }
+    diskBytes = Double(2 * run.shape.rows * run.shape.bytesPerRow + texts)
+    let fits = memoryBytes <= availableMemory() ?? .infinity
     seconds =
-      measuresTime
+      measuresTime && fits
       ? try work.seconds(run, workers: workers)
       : operations / (try productRate(workers: workers) * Self.efficiency)
   }
@@ -131,7 +138,8 @@ private struct Work {
     let probe = try run.firstBatches(workers: workers)
     let (targetSeconds, sampleSeconds) = try probe.passSeconds(workers: workers)
     let work = Work(probe)
-    return (targets + components) * targetSeconds / work.targets + samples * sampleSeconds / work.samples
+    return targets * targetSeconds / work.targets
+      + (samples + components) * sampleSeconds / work.samples
   }
 }
 
@@ -154,10 +162,12 @@ private func productRate(workers: Int) throws -> Double {
   return Double(workers * 4 * 2 * rows * width * width) / best
 }
 
-/// Memory this process has now, in bytes.
-private func residentMemory() -> Int {
-  let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
-  return fields.count > 1 ? (Int(fields[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE)) : 0
+/// Memory this process has now, in bytes: all of it, or what is not of files (which the system can take back).
+private func residentMemory(ofFilesToo: Bool = true) -> Int {
+  let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
+  let pages = text.split(separator: " ").compactMap { Int($0) }
+  guard pages.count > 2 else { return 0 }
+  return (ofFilesToo ? pages[1] : pages[1] - pages[2]) * sysconf(Int32(_SC_PAGESIZE))
 }
 
 /// Memory this process may have in all, what it has included: by the system, and by a control group's limit. Nil where
@@ -165,7 +175,7 @@ private func residentMemory() -> Int {
 package func availableMemory() -> Double? {
   let lines = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?.split(separator: "\n") ?? []
   let free = lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ").dropFirst().first
-    .flatMap { Double($0) }.map { $0 * 1024 + Double(residentMemory()) }
+    .flatMap { Double($0) }.map { $0 * 1024 + Double(residentMemory(ofFilesToo: false)) }
   let limit = (try? String(contentsOfFile: "/sys/fs/cgroup/memory.max", encoding: .utf8))
     .flatMap { Double($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
   return [free, limit].compactMap { $0 }.min()

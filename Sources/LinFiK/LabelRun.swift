@@ -2,6 +2,7 @@ import Formats
 import LanguageModels
 import Records
 import Synchronization
+import TensorKernels
 
 /// Everything `label` is told; it is kept in the label file, so that a run can be repeated from it.
 package struct LabelConfiguration: Sendable {
@@ -204,9 +205,12 @@ package struct LabelRun: Sendable {
   }
 
   private func journalRow(_ position: Int, _ row: InfluenceRow) throws -> LabelRow {
-    guard row.label.isFinite, row.loss.isFinite else {
+    // A norm that was not measured is NaN; one that was is divided by, and must be finite too.
+    let isMeasured = configuration.gradientNorm || configuration.kind.needsNorm
+    guard row.label.isFinite, row.loss.isFinite, row.gradientNorm.isFinite || !isMeasured else {
       let record = samples.records[position]
-      throw LabelError.notFinite("\(record.file):\(record.line): the label or loss of '\(record.id)'")
+      throw LabelError.notFinite(
+        "\(record.file):\(record.line): the label, loss or gradient norm of '\(record.id)'")
     }
     return LabelRow(
       index: position, label: Float(row.label), loss: Float(row.loss), gradientNorm: Float(row.gradientNorm),
@@ -265,6 +269,8 @@ extension LabelRun {
       "target": JSONValue(targets.sha256), "sample": JSONValue(samples.sha256),
       "kind": JSONValue(configuration.kind.rawValue), "layers": JSONValue(configuration.layers),
       "precision": JSONValue(model.model.precision.rawValue),
+      // Other instructions round otherwise: a resumed run would not equal an uninterrupted one.
+      "kernels": JSONValue(vectorInstructionSet),
       "projection": JSONValue(configuration.projection.name),
       "projection_sha256": JSONValue(projection?.sha256 ?? ""),
       "rank": JSONValue(configuration.projection.rank ?? 0),

@@ -33,6 +33,9 @@ package final class Arena {
   /// Empties the arena and makes sure `capacity` floats fit.
   package func reset(capacity: Int) {
     used = 0
-    if storage.count < capacity { storage = FloatStorage(count: capacity) }
+    guard storage.count < capacity else { return }
+    // The old memory goes first: both at once would be more than was planned.
+    storage = FloatStorage(count: 0)
+    storage = FloatStorage(count: capacity)
   }
 }

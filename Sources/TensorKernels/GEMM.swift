@@ -62,7 +62,7 @@ private func gemm(
   precondition(
     k == kb && c.rows == m && c.columns == n,
     "gemm: \(m) x \(k) times \(kb) x \(n) into \(c.rows) x \(c.columns)")
-  guard k > 0 else { return scale(c, by: beta) }
+  guard k > 0 else { return beta == 0 ? c.fill(0) : scale(c, by: beta) }
   ck_gemm(
     m, n, k, alpha, a.pointer, a.stride, transposeA == .yes ? 1 : 0, b, beta, c.pointer, c.stride,
     precision == .bf16 ? 1 : 0)

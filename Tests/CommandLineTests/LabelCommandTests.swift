@@ -104,6 +104,10 @@ import Testing
     let other = try label(output, "--resume", "--kind", "cosine", sample: sample)
     #expect(other.status == 64)
     #expect(other.errors.contains("kind"), "\(other.errors)")
+    let rounded = try Command.run(
+      arguments: arguments(output, sample: sample) + ["--resume"],
+      environment: ["ALINFIK_INSTRUCTION_SET": "baseline"])
+    #expect(rounded.status == 64 && rounded.errors.contains("kernels"), "\(rounded.errors)")
   }
 
   @Test func anExistingOutputIsNotReplaced() throws {
@@ -178,23 +182,28 @@ import Testing
     #expect(!second.errors.contains("\r"), "nothing is animated without a terminal")
   }
 
-  /// What a dry run says of disk and operations is what is then written and done; norms are told apart.
+  /// What a dry run says of disk is what the label file and its journal take; norms are told apart.
   @Test func dryRunTellsWhatARunTakes() throws {
-    func plan(_ more: String...) throws -> JSONValue {
+    let (output, sample) = (folder.path("labels.h5"), try manyRows())
+    let options = ["--projection", "random", "--rank", "8", "--store-gradients"]
+    func plan(_ more: [String]) throws -> JSONValue {
       let result = try Command.run(
-        arguments: arguments(folder.path("none.h5")) + ["--dry-run", "--json"] + more)
+        arguments: arguments(output, sample: sample) + ["--dry-run", "--json"] + more)
       #expect(result.status == 0, "\(result.errors)")
       return try result.output.utf8.withContiguousStorageIfAvailable { try JSONValue.parse($0) }!
     }
-    let (plain, norms) = (try plan(), try plan("--gradient-norm"))
-    #expect(plain["gradient_norm_operations"]?.double == 0)
-    let extra = try #require(norms["gradient_norm_operations"]?.double)
-    let difference = try #require(norms["operations"]?.double) - #require(plain["operations"]?.double)
-    #expect(extra > 0 && abs(difference - extra) < 1e-6 * extra)
-    #expect(try #require(plain["seconds"]?.double) > 0)
-    let memory = try #require(plain["memory_bytes"]?.double)
-    #expect(memory > 1e7 && memory < 1e9, "\(memory)")
-    #expect(!FileManager.default.fileExists(atPath: folder.path("none.h5")))
+    let stored = try plan(options)
+    #expect(!FileManager.default.fileExists(atPath: output))
+    #expect(try Command.run(arguments: arguments(output, sample: sample) + options).status == 0)
+    let file = try LabelFile(path: output)
+    let size = try #require(
+      FileManager.default.attributesOfItem(atPath: output)[.size] as? Int)
+    let taken = Double(size + file.shape.rows * file.shape.bytesPerRow)
+    let planned = try #require(stored["disk_bytes"]?.double)
+    #expect(abs(planned - taken) < 0.25 * taken, "planned \(planned), taken \(taken)")
+    #expect(stored["gradient_norm_operations"]?.double == 0)
+    #expect(try #require(plan(["--gradient-norm"])["gradient_norm_operations"]?.double) > 0)
+    #expect(try #require(stored["seconds"]?.double) > 0)
   }
 
   @Test func dryRunWritesOnlyTheQuarantine() throws {

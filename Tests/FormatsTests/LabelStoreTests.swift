@@ -283,6 +283,19 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
     }
     #expect(GradientStorage.int8.byteCount(150) == 150 + 4 * 3)
     #expect(StoredGradient([0, 0], storage: .int8).values == [0, 0])
+    let tiny = StoredGradient([1e-37, 0, -.leastNonzeroMagnitude], storage: .int8).values
+    #expect(abs(tiny[0] / 1e-37 - 1) < 0.01 && tiny[1] == 0)
+  }
+
+  @Test(arguments: [[Float.nan, 1], [Float.infinity, 1], [0, -Float.infinity]])
+  func int8GradientsThatAreNotFiniteAreRefused(_ values: [Float]) throws {
+    let folder = try TemporaryFolder()
+    let shape = LabelShape(rows: 1, projected: 2, storage: .int8)
+    let journal = try LabelJournal(path: folder.file("j"), configuration: [:], shape: shape)
+    var row = LabelSample.row(0, shape)
+    row.projectedGradient = StoredGradient(values, storage: .int8)
+    let error = #expect(throws: FormatError.self) { try journal.append(row) }
+    #expect(message(error).contains("int8"))
   }
 
   @Test func theSameRowsGiveTheSameBytes() throws {

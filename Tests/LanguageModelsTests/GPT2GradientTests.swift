@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import TestSupport
+import TensorKernels
 import Testing
 
 import LanguageModels
@@ -20,7 +21,9 @@ import LanguageModels
   }
 
   @Test(arguments: GoldenModel.gpt2) func lossWithoutBackwardIsTheSame(_ name: String) throws {
-    try GradientChecks(name).lossWithoutBackwardIsTheSame()
+    for precision in Precision.allCases {
+      try GradientChecks(name, precision: precision).lossWithoutBackwardIsTheSame()
+    }
   }
 
   @Test(arguments: GoldenModel.gpt2) func layersKeepTheirNamesAndWidths(_ name: String) throws {

@@ -30,9 +30,9 @@ struct GradientChecks {
   private let golden: GoldenModel
   private let model: any CausalLanguageModel
 
-  init(_ name: String) throws {
+  init(_ name: String, precision: Precision = .f32) throws {
     golden = try GoldenModel(name)
-    model = try ModelLoader.load(path: golden.modelPath)
+    model = try ModelLoader.load(path: golden.modelPath, precision: precision)
   }
 
   private var batch: TokenBatch { TokenBatch(golden.samples.map { ($0.tokens, $0.isScored) }) }

@@ -1,4 +1,5 @@
 import TestSupport
+import TensorKernels
 import Testing
 
 /// Loss and per-sample gradients against PyTorch in float64, and against themselves.
@@ -24,7 +25,7 @@ import Testing
     try GradientChecks("llama/tied").longSequenceEqualsItsBeginning()
   }
 
-  @Test func lossWithoutBackwardIsTheSame() throws {
-    try GradientChecks("llama/tied").lossWithoutBackwardIsTheSame()
+  @Test(arguments: Precision.allCases) func lossWithoutBackwardIsTheSame(_ precision: Precision) throws {
+    try GradientChecks("llama/tied", precision: precision).lossWithoutBackwardIsTheSame()
   }
 }

@@ -191,7 +191,7 @@ import Testing
       capacity: headCrossEntropyScratch(width: width, vocabulary: vocabulary, positions: positions))
     let losses = headCrossEntropy(
       hidden: hidden.view, head: .f32(head.view), predictions: predictions, samples: 2,
-      hiddenGradient: gradient, arena: arena)
+      hiddenGradient: gradient, arena: arena, precision: .f32)
     var expected = [0.0, 0.0]
     var worst = 0.0
     for prediction in predictions {
@@ -227,7 +227,7 @@ import Testing
       headCrossEntropy(
         hidden: hidden.view, head: .f32(head.view), predictions: predictions, samples: 2,
         hiddenGradient: gradient,
-        arena: arena)
+        arena: arena, precision: .f32)
     }
     let found = losses(gradient)
     let logits = (0..<5).map { token in

@@ -62,6 +62,18 @@ import Testing
     }
   }
 
+  /// Columns in the last, partial tile are computed as the others are.
+  @Test func aColumnsBitsDoNotDependOnHowManyThereAre() {
+    var generator = SeededGenerator(seed: 8)
+    let (a, b, start) = (random(5, 700, &generator), random(64, 700, &generator), random(5, 64, &generator))
+    let (wide, narrow) = (Matrix(rows: 5, columns: 64), Matrix(rows: 5, columns: 33))
+    wide.copy(start.view)
+    narrow.copy(start.view.columns(0..<33))
+    gemm(a.view, .no, b.view, .yes, into: wide, alpha: 1 / 3, beta: 1)
+    gemm(a.view, .no, b.view.rows(0..<33), .yes, into: narrow, alpha: 1 / 3, beta: 1)
+    #expect(narrow.view.values == wide.view.columns(0..<33).values)
+  }
+
   private func bfloat16(_ matrix: Matrix) -> (numbers: [UInt16], rounded: Matrix) {
     let numbers = matrix.view.values.map { value -> UInt16 in
       let bits = value.bitPattern

@@ -19,9 +19,11 @@ labels() {
     --max-tokens 192 --seed 1 --output "$output" "$@" "${resume[@]}"
 }
 labels "$runs/bf16.h5" "$runs/sample.jsonl" --precision bf16
-labels "$runs/f32.h5" "$runs/sample.jsonl"
+# The same rows and targets are among those that the valuator's experiment labelled in f32.
+f32=$repository/runs/instruct-fidelity/labels.h5
+[ -e "$f32" ] || { f32=$runs/f32.h5 && labels "$f32" "$runs/sample.jsonl"; }
 for storage in int8 f16; do
   labels "$runs/$storage.h5" "$runs/stored.jsonl" --projection random --rank 32 --store-gradients --store-as $storage
 done
-"$python" "$experiment/summary.py" "$runs" > "$experiment/results.json"
+"$python" "$experiment/summary.py" "$runs" "$f32" > "$experiment/results.json"
 cat "$experiment/results.json"

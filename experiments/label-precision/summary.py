@@ -38,9 +38,17 @@ def stored_labels(path, targets):
     return values[targets:] @ values[:targets].mean(axis=0), sources[targets:], bytes_kept
 
 
-runs = sys.argv[1]
-with h5py.File(f"{runs}/f32.h5") as a, h5py.File(f"{runs}/bf16.h5") as b:
-    precision = agreement(a["labels"][:], b["labels"][:], a["sources"][:].astype(str))
+def same_rows(path, others):
+    """The f32 labels of the rows of another file."""
+    with h5py.File(path) as f32, h5py.File(others) as file:
+        assert f32.attrs["target_sha256"] == file.attrs["target_sha256"], "labels of other targets"
+        places = {row: place for place, row in enumerate(f32["ids"][:])}
+        rows = [places[row] for row in file["ids"][:]]
+        return f32["labels"][:][rows], file["labels"][:], file["sources"][:].astype(str)
+
+
+runs, f32 = sys.argv[1:]
+precision = agreement(*same_rows(f32, f"{runs}/bf16.h5"))
 targets = sum(1 for _ in open(f"{runs}/target.jsonl"))
 half, sources, half_bytes = stored_labels(f"{runs}/f16.h5", targets)
 byte, _, byte_bytes = stored_labels(f"{runs}/int8.h5", targets)

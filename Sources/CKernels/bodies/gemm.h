@@ -24,7 +24,8 @@ enum {
 // C[R x 2 LANES] = alpha A B + beta C: a at [r a_row + p a_column], b packed.
 CK_INLINE void CK(tile)(const int R, size_t depth, const float *a, size_t a_row, size_t a_column, const float *b,
                         float *c, size_t c_stride, float alpha, float beta) {
-  CK_REASSOCIATE
+  // Fused, but in order: the sum over p must not depend on R.
+#pragma clang fp contract(fast) reassociate(off)
   V sum[TILE_ROWS][2];
   CK_UNROLL
   for (int r = 0; r < R; r++) {
@@ -131,8 +132,8 @@ static void CK(pack)(const ck_factor *b, size_t first, size_t depth, size_t colu
     }
   }
   if (rounds && !b->is_bf16) {
-    size_t count = (width + TILE_COLUMNS - 1) / TILE_COLUMNS * panel;
-    for (size_t i = 0; i < count; i++) out[i] = ck_round_bf16(out[i]);
+    for (size_t j = 0; j < width; j += TILE_COLUMNS, out += panel)
+      for (size_t i = 0; i < depth * TILE_COLUMNS; i++) out[i] = ck_round_bf16(out[i]);
   }
 }
 
@@ -151,22 +152,21 @@ static void CK(panel)(const float *a, size_t a_stride, int a_transposed, size_t 
     for (size_t r = 0; r < rows; r++)
       memcpy(panel + r * PANEL_STRIDE, a + (row + r) * a_stride + first, depth * sizeof(float));
   }
-  if (rounds) {
-    size_t count = a_transposed ? depth * MAX_TILE_ROWS : rows * PANEL_STRIDE;
-    for (size_t i = 0; i < count; i++) panel[i] = ck_round_bf16(panel[i]);
-  }
+  if (!rounds) return;
+  size_t lines = a_transposed ? depth : rows, length = a_transposed ? rows : depth;
+  size_t stride = a_transposed ? MAX_TILE_ROWS : PANEL_STRIDE;
+  for (size_t i = 0; i < lines; i++)
+    for (size_t p = 0; p < length; p++) panel[i * stride + p] = ck_round_bf16(panel[i * stride + p]);
 }
 
-// The last, partial column panel of a block is multiplied into a tile of its own.
+// The last, partial column panel of a block goes through a tile of its own, with the same arithmetic.
 static void CK(edge)(size_t rows, size_t depth, const float *a, int a_transposed, const float *b, size_t width,
                      float *c, size_t c_stride, float alpha, float beta) {
-  float tile[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
-  CK(tile_rows)(rows, depth, a, a_transposed, b, tile, TILE_COLUMNS, alpha, 0);
-  for (size_t r = 0; r < rows; r++)
-    for (size_t i = 0; i < width; i++) {
-      float *place = c + r * c_stride + i;
-      *place = beta == 0 ? tile[r * TILE_COLUMNS + i] : tile[r * TILE_COLUMNS + i] + beta * *place;
-    }
+  float tile[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64))) = {0};
+  if (beta != 0)
+    for (size_t r = 0; r < rows; r++) memcpy(tile + r * TILE_COLUMNS, c + r * c_stride, width * sizeof(float));
+  CK(tile_rows)(rows, depth, a, a_transposed, b, tile, TILE_COLUMNS, alpha, beta);
+  for (size_t r = 0; r < rows; r++) memcpy(c + r * c_stride, tile + r * TILE_COLUMNS, width * sizeof(float));
 }
 
 static void CK(gemm)(size_t m, size_t n, size_t k, float alpha, const float *a, size_t a_stride, int a_transposed,

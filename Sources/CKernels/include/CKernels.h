@@ -82,7 +82,4 @@ typedef struct {
 void ck_gemm(size_t m, size_t n, size_t k, float alpha, const float *a, size_t a_stride, int a_transposed, ck_factor b,
              float beta, float *c, size_t c_stride, int rounds);
 
-// Whether the processor multiplies bf16 pairs itself.
-int ck_has_bf16(void);
-
 #endif
