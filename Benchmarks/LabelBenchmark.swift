@@ -85,7 +85,7 @@ struct LabelBenchmark {
     var times: [Double] = []
     var square = 0.0
     for _ in 0..<options.integer("repeat", default: 3) {
-      if options["square"] != nil { square = max(square, try SquareProduct.best(threads: threads).rate) }
+      if options["square"] != nil { square = max(square, try SquareProduct.best(threads: threads)) }
       times.append(try seconds(body))
     }
     let best = times.min()!

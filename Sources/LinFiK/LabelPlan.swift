@@ -114,9 +114,8 @@ private struct Work {
   var total: Double { samples + targets + components }
 
   init(_ run: LabelRun) {
-    let measuresNorm = run.configuration.gradientNorm || run.configuration.kind.needsNorm
     norms =
-      measuresNorm && run.configuration.projection == .none
+      run.configuration.measuresNorm && run.configuration.projection == .none
       ? Operations(of: run.samples.sequences, model: run.model.model, watched: run.watched).gradientNorms : 0
     samples = Self.labels(run, run.samples.sequences) + norms
     targets = Self.labels(run, run.targets.sequences)

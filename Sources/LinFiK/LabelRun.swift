@@ -21,6 +21,9 @@ package struct LabelConfiguration: Sendable {
 
   package init() {}
 
+  /// Whether each sample's gradient norm is asked for, or needed by the kind.
+  var measuresNorm: Bool { gradientNorm || kind.needsNorm }
+
   /// Throws `LabelError.options` for options that contradict each other.
   package func validate() throws {
     if projection == .none, perTarget || storesGradients {
@@ -120,6 +123,8 @@ package struct LabelRun: Sendable {
       samples: samples.count, resumed: resumed, tokens: samples.tokenCount, seconds: seconds)
   }
 
+  private var batchTokens: Int { LabelDefaults.batchTokens(for: model.model) }
+
   /// The measure that the configuration asks for, made ready by one pass over the targets.
   private func influenceMeasure(
     _ projection: LoGraProjection?, workers: Int,
@@ -131,7 +136,7 @@ package struct LabelRun: Sendable {
     guard let projection else {
       let target = try MeanGradient(
         of: targets.sequences, model: model.model, watched: watched, workers: workers,
-        batchTokens: LabelDefaults.batchTokens(for: model.model), progress: targetProgress)
+        batchTokens: batchTokens, progress: targetProgress)
       return ExactInfluence(
         model: model.model, watched: watched, target: target, kind: configuration.kind,
         gradientNorm: configuration.gradientNorm)
@@ -140,7 +145,7 @@ package struct LabelRun: Sendable {
       of: targets.sequences, model: model.model, watched: watched, projection: projection,
       kind: configuration.kind, gradientNorm: configuration.gradientNorm, perTarget: configuration.perTarget,
       keepsGradients: configuration.storesGradients, workers: workers,
-      batchTokens: LabelDefaults.batchTokens(for: model.model),
+      batchTokens: batchTokens,
       progress: targetProgress)
   }
 
@@ -155,7 +160,7 @@ package struct LabelRun: Sendable {
       let rows = principalRows
       return try LoGraProjection(
         principalComponentsOf: rows, model: model.model, watched: watched, rank: rank,
-        seed: configuration.seed, workers: workers, batchTokens: LabelDefaults.batchTokens(for: model.model),
+        seed: configuration.seed, workers: workers, batchTokens: batchTokens,
         progress: { try progress(.components(done: $0, of: rows.count)) })
     }
   }
@@ -171,7 +176,7 @@ package struct LabelRun: Sendable {
     _ journal: LabelJournal, _ measure: any InfluenceMeasure, workers: Int,
     progress: @escaping @Sendable (LabelProgress) -> Void, isCancelled: @escaping @Sendable () -> Bool
   ) throws {
-    let plan = BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens(for: model.model))
+    let plan = BatchPlan(samples.sequences, batchTokens: batchTokens)
     let open = plan.batches.indices.filter { !plan.batches[$0].allSatisfy(journal.contains) }
     let total = samples.count
     let resumed = journal.count
@@ -206,8 +211,8 @@ package struct LabelRun: Sendable {
 
   private func journalRow(_ position: Int, _ row: InfluenceRow) throws -> LabelRow {
     // A norm that was not measured is NaN; one that was is divided by, and must be finite too.
-    let isMeasured = configuration.gradientNorm || configuration.kind.needsNorm
-    guard row.label.isFinite, row.loss.isFinite, row.gradientNorm.isFinite || !isMeasured else {
+    guard row.label.isFinite, row.loss.isFinite, row.gradientNorm.isFinite || !configuration.measuresNorm
+    else {
       let record = samples.records[position]
       throw LabelError.notFinite(
         "\(record.file):\(record.line): the label, loss or gradient norm of '\(record.id)'")
@@ -227,7 +232,7 @@ extension LabelRun {
   /// The same run on the rows of its first batches, two a worker, that say how fast the whole will be.
   func firstBatches(workers: Int) throws -> LabelRun {
     func first(_ rows: PreparedRows) -> PreparedRows {
-      let plan = BatchPlan(rows.sequences, batchTokens: LabelDefaults.batchTokens(for: model.model))
+      let plan = BatchPlan(rows.sequences, batchTokens: batchTokens)
       return rows.selecting(plan.batches.prefix(2 * workers).flatMap { $0 })
     }
     var small = configuration
@@ -243,7 +248,7 @@ extension LabelRun {
     let begin = ContinuousClock.now
     let measure = try influenceMeasure(projection, workers: workers, progress: { _ in })
     let middle = ContinuousClock.now
-    let plan = BatchPlan(samples.sequences, batchTokens: LabelDefaults.batchTokens(for: model.model))
+    let plan = BatchPlan(samples.sequences, batchTokens: batchTokens)
     _ = try plan.map(workers: workers) { _, batch, workspace in
       measure.measure(batch, workspace: workspace).map(\.label)
     }

@@ -29,11 +29,7 @@ package func gemm(
   _ a: MatrixView, _ transposeA: Transpose, _ b: MatrixView, _ transposeB: Transpose = .no,
   into c: Matrix, alpha: Float = 1, beta: Float = 0, precision: Precision = .f32
 ) {
-  let factor = ck_factor(
-    values: b.pointer, stride: b.stride, is_transposed: transposeB == .yes ? 1 : 0, is_bf16: 0)
-  gemm(
-    a, transposeA, factor, rows: b.rows, columns: b.columns, into: c, alpha: alpha, beta: beta,
-    precision: precision)
+  gemm(a, transposeA, .f32(b), transposeB, into: c, alpha: alpha, beta: beta, precision: precision)
 }
 
 /// The same product with a weight as second factor; bf16 weights are widened as they are read.
@@ -41,29 +37,26 @@ package func gemm(
   _ a: MatrixView, _ transposeA: Transpose, _ b: WeightMatrix, _ transposeB: Transpose = .no,
   into c: Matrix, alpha: Float = 1, beta: Float = 0, precision: Precision = .f32
 ) {
-  switch b {
-  case .f32(let matrix):
-    gemm(a, transposeA, matrix, transposeB, into: c, alpha: alpha, beta: beta, precision: precision)
-  case .bf16(let matrix):
-    let factor = ck_factor(
-      values: matrix.pointer, stride: matrix.columns, is_transposed: transposeB == .yes ? 1 : 0, is_bf16: 1)
-    gemm(
-      a, transposeA, factor, rows: matrix.rows, columns: matrix.columns, into: c, alpha: alpha, beta: beta,
-      precision: precision)
-  }
-}
-
-private func gemm(
-  _ a: MatrixView, _ transposeA: Transpose, _ b: ck_factor, rows: Int, columns: Int, into c: Matrix,
-  alpha: Float, beta: Float, precision: Precision
-) {
   let (m, k) = transposeA == .no ? (a.rows, a.columns) : (a.columns, a.rows)
-  let (kb, n) = b.is_transposed == 0 ? (rows, columns) : (columns, rows)
+  let (kb, n) = transposeB == .no ? (b.rows, b.columns) : (b.columns, b.rows)
   precondition(
     k == kb && c.rows == m && c.columns == n,
     "gemm: \(m) x \(k) times \(kb) x \(n) into \(c.rows) x \(c.columns)")
   guard k > 0 else { return beta == 0 ? c.fill(0) : scale(c, by: beta) }
   ck_gemm(
-    m, n, k, alpha, a.pointer, a.stride, transposeA == .yes ? 1 : 0, b, beta, c.pointer, c.stride,
-    precision == .bf16 ? 1 : 0)
+    m, n, k, alpha, a.pointer, a.stride, transposeA == .yes ? 1 : 0, b.factor(transposeB), beta, c.pointer,
+    c.stride, precision == .bf16 ? 1 : 0)
+}
+
+extension WeightMatrix {
+  /// As the kernel takes it; valid while the weight lives.
+  fileprivate func factor(_ transpose: Transpose) -> ck_factor {
+    let isTransposed: Int32 = transpose == .yes ? 1 : 0
+    return switch self {
+    case .f32(let matrix):
+      ck_factor(values: matrix.pointer, stride: matrix.stride, is_transposed: isTransposed, is_bf16: 0)
+    case .bf16(let matrix):
+      ck_factor(values: matrix.pointer, stride: matrix.columns, is_transposed: isTransposed, is_bf16: 1)
+    }
+  }
 }

@@ -54,14 +54,6 @@ package enum WeightMatrix: Sendable {
     }
   }
 
-  /// Bytes it takes, in memory or in the mapped file.
-  package var byteCount: Int {
-    switch self {
-    case .f32(let matrix): 4 * matrix.rows * matrix.columns
-    case .bf16(let matrix): 2 * matrix.rows * matrix.columns
-    }
-  }
-
   /// One row, in f32.
   package func copyRow(_ row: Int, into destination: Matrix) {
     precondition(
