@@ -59,7 +59,10 @@ let package = Package(
       swiftSettings: strict),
 
     .target(name: "TestSupport", dependencies: ["Formats"], path: "Tests/TestSupport", swiftSettings: strict),
-    tests(of: "TensorKernels"),
+    .target(
+      name: "EmulatedKernels", dependencies: ["CKernels"], path: "Tests/EmulatedKernels",
+      cSettings: [.unsafeFlags(["-O3"])]),
+    tests(of: "TensorKernels", ["EmulatedKernels", "CKernels"]),
     tests(of: "Layers"),
     tests(of: "Formats"),
     tests(of: "Tokenization"),

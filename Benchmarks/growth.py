@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How the cost of one sample grows with its tokens and with the model's parameters, and with what exponent.
 
-    python3 Benchmarks/growth.py [--quick]
+    python3 Benchmarks/growth.py [--quick] [--only SERIES]
 
 Rows are random tokens, models have random weights. One worker does the work unless --threads says otherwise, so that
 the number of batches is no part of the result. The table is Markdown, on standard output; the numbers go to --output
@@ -32,11 +32,15 @@ def main():
     args = options()
     points = QUICK_POINTS if args.quick else None
     result = {"machine": label.machine(args.threads), "tokens": [], "parameters": []}
-    for tokens in TOKENS[:points]:
-        rows = max(args.threads, args.tokens_a_point // tokens)
-        add(args, result, "tokens", measure(args, TOKENS_SHAPE, TOKENS_METHOD, rows, tokens))
-    for shape in SHAPES[:points]:
-        add(args, result, "parameters", measure(args, shape, SHAPES_METHOD, args.rows, SHAPES_TOKENS))
+    if args.only:
+        result = json.loads(args.output.read_text()) | {args.only: []}
+    if args.only != "parameters":
+        for tokens in TOKENS[:points]:
+            rows = max(args.threads, args.tokens_a_point // tokens)
+            add(args, result, "tokens", measure(args, TOKENS_SHAPE, TOKENS_METHOD, rows, tokens))
+    if args.only != "tokens":
+        for shape in SHAPES[:points]:
+            add(args, result, "parameters", measure(args, shape, SHAPES_METHOD, args.rows, SHAPES_TOKENS))
     result["exponents"] = {series: exponents(result[series], series) for series in ("tokens", "parameters")}
     label.write_whole(args.output, json.dumps(result, indent=1) + "\n")
     label.write_whole(args.chart, svg.chart(panels(result)))
@@ -51,6 +55,7 @@ def options():
     parser.add_argument("--rows", type=int, default=8, help="over parameters: rows of a point, default 8")
     parser.add_argument("--repeat", type=int, default=2, help="the best of so many, default 2")
     parser.add_argument("--quick", action="store_true", help="the smallest three points of each, in files of their own")
+    parser.add_argument("--only", choices=("tokens", "parameters"), help="measure one series again, keep the other")
     parser.add_argument("--output", type=pathlib.Path, help="default .cache/bench/growth.json")
     parser.add_argument("--chart", type=pathlib.Path, help="default docs/images/growth.svg")
     args = parser.parse_args()

@@ -15,5 +15,5 @@ CK_INLINE void ck_transpose(const float *from, size_t from_stride, float *to, si
 
 #include "bodies/elementwise.h"
 #include "bodies/rows.h"
-#include "bodies/gemm.h"
+#include "bodies/product.h"
 const ck_kernels ck_kernels_baseline = CK_TABLE("baseline");

@@ -23,7 +23,8 @@ __attribute__((constructor)) static void choose(void) {
   __builtin_cpu_init();
   if (wish && strcmp(wish, "baseline") == 0) return;
   if (has_avx512() && !(wish && strcmp(wish, "avx2") == 0)) {
-    chosen = &ck_kernels_avx512;
+    int multiplies_bf16 = __builtin_cpu_supports("avx512bf16") && !(wish && strcmp(wish, "avx512") == 0);
+    chosen = multiplies_bf16 ? &ck_kernels_avx512bf16 : &ck_kernels_avx512;
   } else if (has_avx2()) {
     chosen = &ck_kernels_avx2;
   }
@@ -31,6 +32,14 @@ __attribute__((constructor)) static void choose(void) {
 }
 
 const char *ck_instruction_set(void) { return chosen->instruction_set; }
+
+int ck_multiplies_bf16(void) {
+#if defined(__x86_64__)
+  return chosen == &ck_kernels_avx512bf16;
+#else
+  return 0;
+#endif
+}
 
 #define CK_CALL_void(call) call
 #define CK_CALL_int(call) return call

@@ -54,9 +54,9 @@
     (float *logits, size_t stride, float *top, double *total, float *block_top, size_t rows, size_t columns),          \
     (logits, stride, top, total, block_top, rows, columns))                                                            \
   X(void, gemm,                                                                                                        \
-    (size_t m, size_t n, size_t k, float alpha, const float *a, size_t a_stride, int a_transposed, ck_factor b,        \
-     float beta, float *c, size_t c_stride, int rounds),                                                               \
-    (m, n, k, alpha, a, a_stride, a_transposed, b, beta, c, c_stride, rounds))
+    (size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c, size_t c_stride,       \
+     int rounds),                                                                                                      \
+    (m, n, k, alpha, a, b, beta, c, c_stride, rounds))
 
 #define CK_MEMBER(result, name, parameters, arguments) result(*name) parameters;
 typedef struct {
@@ -68,7 +68,7 @@ typedef struct {
 #define CK_ENTRY(result, name, parameters, arguments) .name = CK(name),
 #define CK_TABLE(set) {.instruction_set = set, CK_EVERY(CK_ENTRY)}
 
-extern const ck_kernels ck_kernels_avx512, ck_kernels_avx2, ck_kernels_baseline;
+extern const ck_kernels ck_kernels_avx512bf16, ck_kernels_avx512, ck_kernels_avx2, ck_kernels_baseline;
 
 // This thread's memory for a packed block and a panel, 64-byte aligned.
 float *ck_gemm_scratch(void);

@@ -15,6 +15,7 @@ package enum Precision: String, Sendable, CaseIterable {
   package var path: String {
     switch self {
     case .f32: "f32, \(vectorInstructionSet) kernels"
+    case .bf16 where ck_multiplies_bf16() == 1: "bf16 with f32 sums, \(vectorInstructionSet) kernels"
     case .bf16:
       "factors rounded to bf16 and multiplied in f32 (\(vectorInstructionSet) kernels): the labels of bf16 at the speed of f32"
     }
@@ -44,8 +45,8 @@ package func gemm(
     "gemm: \(m) x \(k) times \(kb) x \(n) into \(c.rows) x \(c.columns)")
   guard k > 0 else { return beta == 0 ? c.fill(0) : scale(c, by: beta) }
   ck_gemm(
-    m, n, k, alpha, a.pointer, a.stride, transposeA == .yes ? 1 : 0, b.factor(transposeB), beta, c.pointer,
-    c.stride, precision == .bf16 ? 1 : 0)
+    m, n, k, alpha, WeightMatrix.f32(a).factor(transposeA), b.factor(transposeB), beta, c.pointer, c.stride,
+    precision == .bf16 ? 1 : 0)
 }
 
 extension WeightMatrix {

@@ -8,7 +8,7 @@
 #include <time.h>
 #include "CKernels.h"
 
-typedef void (*product)(size_t, size_t, size_t, float, const float *, size_t, int, ck_factor, float, float *, size_t, int);
+typedef void (*product)(size_t, size_t, size_t, float, ck_factor, ck_factor, float, float *, size_t, int);
 enum { MOST = 8 };
 static product kernels[MOST];
 static int count;
@@ -41,8 +41,8 @@ static void measure(int m, int n, int k, int transposed) {
         cblas_sgemm(CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans, m, n, k, 1, a, k, w, stride,
                     0, c, n);
       } else {
-        ck_factor factor = {w, (size_t)stride, transposed, 0};
-        kernels[i - 1](m, n, k, 1, a, k, 0, factor, 0, c, n, 0);
+        ck_factor left = {a, (size_t)k, 0, 0}, right = {w, (size_t)stride, transposed, 0};
+        kernels[i - 1](m, n, k, 1, left, right, 0, c, n, 0);
       }
       double seconds = now() - begin;
       if (seconds < best[i]) best[i] = seconds;

@@ -1,7 +1,9 @@
-// Matrix product, included once for each instruction set, which has defined the tile:
+// Matrix product, included once for each instruction set and each kind of word. The instruction set has defined
 //   V, LANES        a vector of floats and its width
 //   TILE_ROWS       rows of C that a tile keeps in registers; a tile is 2 vectors wide
-//   ck_transpose    LANES x LANES floats, transposed
+//   ck_transpose    LANES x LANES words, transposed
+// and words_f32.h or words_bf16.h what is packed and multiplied. A word has 32 bits and holds one number or two that
+// follow each other along k; all sizes of packed memory are in words.
 //
 // The blocked algorithm of Goto & van de Geijn (2008): a block of B is packed into the level-2 cache, by routines that
 // transpose or widen it on the way, so that weights are never kept twice and may be bf16 in a mapped file.
@@ -9,6 +11,8 @@
 // Every element of C is summed over k in one order that depends on k and on whether B is transposed alone: rows,
 // columns, workers and the tile's shape do not change its bits.
 
+#ifndef CK_GEMM_SIZES
+#define CK_GEMM_SIZES
 enum {
   TILE_COLUMNS = 2 * LANES,
   // A block of B fills most of a level-2 cache. It is long where B is contiguous, so that memory is read in long runs:
@@ -20,10 +24,11 @@ enum {
   PANEL_GAP = 16,
   MAX_TILE_ROWS = 16,
 };
+#endif
 
 // C[R x 2 LANES] = alpha A B + beta C: a at [r a_row + p a_column], b packed.
-CK_INLINE void CK(tile)(const int R, size_t depth, const float *a, size_t a_row, size_t a_column, const float *b,
-                        float *c, size_t c_stride, float alpha, float beta) {
+CK_INLINE void CK_WORDS(tile)(const int R, size_t depth, const WORD *a, size_t a_row, size_t a_column, const WORD *b,
+                              float *c, size_t c_stride, float alpha, float beta) {
   // Fused, but in order: the sum over p must not depend on R.
 #pragma clang fp contract(fast) reassociate(off)
   V sum[TILE_ROWS][2];
@@ -40,9 +45,9 @@ CK_INLINE void CK(tile)(const int R, size_t depth, const float *a, size_t a_row,
     V left = *(const V *)b, right = *(const V *)(b + LANES);
     CK_UNROLL
     for (int r = 0; r < R; r++) {
-      float x = a[r * a_row];
-      sum[r][0] += x * left;
-      sum[r][1] += x * right;
+      WORD x = a[r * a_row];
+      sum[r][0] = CK_MULTIPLY_ADD(sum[r][0], x, left);
+      sum[r][1] = CK_MULTIPLY_ADD(sum[r][1], x, right);
     }
   }
   CK_UNROLL
@@ -55,12 +60,12 @@ CK_INLINE void CK(tile)(const int R, size_t depth, const float *a, size_t a_row,
 }
 
 // A tile of `rows` rows from a panel of A's rows, or of its columns.
-static void CK(tile_rows)(size_t rows, size_t depth, const float *a, int a_transposed, const float *b, float *c,
-                          size_t c_stride, float alpha, float beta) {
-#define CK_ROWS(R)                                                                          \
-  case R:                                                                                   \
-    if (a_transposed) CK(tile)(R, depth, a, 1, MAX_TILE_ROWS, b, c, c_stride, alpha, beta);      \
-    else CK(tile)(R, depth, a, PANEL_STRIDE, 1, b, c, c_stride, alpha, beta);               \
+static void CK_WORDS(tile_rows)(size_t rows, size_t depth, const WORD *a, int a_transposed, const WORD *b, float *c,
+                                size_t c_stride, float alpha, float beta) {
+#define CK_ROWS(R)                                                                                \
+  case R:                                                                                         \
+    if (a_transposed) CK_WORDS(tile)(R, depth, a, 1, MAX_TILE_ROWS, b, c, c_stride, alpha, beta); \
+    else CK_WORDS(tile)(R, depth, a, PANEL_STRIDE, 1, b, c, c_stride, alpha, beta);               \
     break;
   switch (rows) {
     CK_ROWS(1) CK_ROWS(2) CK_ROWS(3) CK_ROWS(4)
@@ -74,36 +79,33 @@ static void CK(tile_rows)(size_t rows, size_t depth, const float *a, int a_trans
 #undef CK_ROWS
 }
 
-// One row of B's block, `width` numbers, to a row of floats.
-CK_INLINE void CK(widen)(const ck_factor *b, size_t row, size_t column, size_t width, float *out) {
-  if (b->is_bf16) {
-    const uint16_t *from = (const uint16_t *)b->values + row * b->stride + column;
-    for (size_t i = 0; i < width; i++) out[i] = ck_from_bf16(from[i]);
-  } else {
-    const float *from = (const float *)b->values + row * b->stride + column;
-    for (size_t i = 0; i < width; i++) out[i] = from[i];
-  }
+// How many numbers of k the words first ... first + count hold; the last word may lack its second.
+CK_INLINE size_t CK_WORDS(numbers)(size_t k, size_t first, size_t count) {
+  size_t left = k - first * WORD_NUMBERS;
+  return left < count * WORD_NUMBERS ? left : count * WORD_NUMBERS;
 }
 
 // `width` columns of a transposed B, from `column` on, into a packed panel.
-static void CK(pack_transposed)(const ck_factor *b, size_t column, size_t width, size_t first, size_t depth,
-                                float *out) {
-  float square[LANES * LANES] __attribute__((aligned(64)));
+static void CK_WORDS(pack_transposed)(const ck_factor *b, size_t column, size_t width, size_t k, size_t first,
+                                      size_t depth, int rounds, WORD *out) {
+  WORD square[LANES * LANES] __attribute__((aligned(64)));
   for (size_t p = 0; p < depth; p += LANES) {
     size_t count = depth - p < LANES ? depth - p : LANES;
     for (size_t i = 0; i < TILE_COLUMNS; i += LANES) {
       size_t rows = i >= width ? 0 : width - i < LANES ? width - i : LANES;
-      if (rows == LANES && count == LANES && !b->is_bf16) {
-        const float *from = (const float *)b->values + (column + i) * b->stride + first + p;
+      const WORD *as_it_lies = rows == LANES && count == LANES ? CK_WORDS(in_place)(b, column + i, first + p) : NULL;
+      if (as_it_lies && !rounds) {
         // A row's next cache lines but three: runs are too short for the processor to foresee.
-        for (size_t r = 0; r < LANES; r++) __builtin_prefetch(from + r * b->stride + 64);
-        ck_transpose(from, b->stride, out + p * TILE_COLUMNS + i, TILE_COLUMNS);
+        for (size_t r = 0; r < LANES; r++) __builtin_prefetch(as_it_lies + r * b->stride + 64);
+        ck_transpose((const float *)as_it_lies, b->stride, (float *)out + p * TILE_COLUMNS + i, TILE_COLUMNS);
         continue;
       }
       if (rows < LANES || count < LANES) memset(square, 0, sizeof square);
-      for (size_t r = 0; r < rows; r++) CK(widen)(b, column + i + r, first + p, count, square + r * LANES);
+      size_t numbers = CK_WORDS(numbers)(k, first + p, count);
+      for (size_t r = 0; r < rows; r++)
+        CK_WORDS(along)(b, column + i + r, (first + p) * WORD_NUMBERS, numbers, rounds, square + r * LANES);
       if (count == LANES) {
-        ck_transpose(square, LANES, out + p * TILE_COLUMNS + i, TILE_COLUMNS);
+        ck_transpose((const float *)square, LANES, (float *)out + p * TILE_COLUMNS + i, TILE_COLUMNS);
       } else {
         for (size_t q = 0; q < count; q++)
           for (size_t r = 0; r < LANES; r++) out[(p + q) * TILE_COLUMNS + i + r] = square[r * LANES + q];
@@ -113,86 +115,84 @@ static void CK(pack_transposed)(const ck_factor *b, size_t column, size_t width,
 }
 
 // A block of B, depth x width, into panels of TILE_COLUMNS columns, the last one filled up with zeros.
-static void CK(pack)(const ck_factor *b, size_t first, size_t depth, size_t column, size_t width, int rounds,
-                     float *out) {
+static void CK_WORDS(pack)(const ck_factor *b, size_t k, size_t first, size_t depth, size_t column, size_t width,
+                           int rounds, WORD *out) {
   size_t whole = width / TILE_COLUMNS * TILE_COLUMNS, panel = depth * TILE_COLUMNS + PANEL_GAP;
   if (b->is_transposed) {
     for (size_t j = 0; j < width; j += TILE_COLUMNS) {
       size_t count = width - j < TILE_COLUMNS ? width - j : TILE_COLUMNS;
-      CK(pack_transposed)(b, column + j, count, first, depth, out + j / TILE_COLUMNS * panel);
+      CK_WORDS(pack_transposed)(b, column + j, count, k, first, depth, rounds, out + j / TILE_COLUMNS * panel);
     }
-  } else {
-    if (whole < width) memset(out + whole / TILE_COLUMNS * panel, 0, panel * sizeof(float));
-    // Row after row, as they lie in memory.
-    for (size_t p = 0; p < depth; p++) {
-      float *to = out + p * TILE_COLUMNS;
-      size_t j = 0;
-      for (; j < whole; j += TILE_COLUMNS, to += panel) CK(widen)(b, first + p, column + j, TILE_COLUMNS, to);
-      if (j < width) CK(widen)(b, first + p, column + j, width - j, to);
-    }
+    return;
   }
-  if (rounds && !b->is_bf16) {
-    for (size_t j = 0; j < width; j += TILE_COLUMNS, out += panel)
-      for (size_t i = 0; i < depth * TILE_COLUMNS; i++) out[i] = ck_round_bf16(out[i]);
+  if (whole < width) memset(out + whole / TILE_COLUMNS * panel, 0, panel * sizeof(WORD));
+  // Row after row, as they lie in memory.
+  for (size_t p = 0; p < depth; p++) {
+    WORD *to = out + p * TILE_COLUMNS;
+    size_t row = (first + p) * WORD_NUMBERS, j = 0;
+    for (; j < whole; j += TILE_COLUMNS, to += panel)
+      CK_WORDS(across)(b, k, row, column + j, TILE_COLUMNS, rounds, to);
+    if (j < width) CK_WORDS(across)(b, k, row, column + j, width - j, rounds, to);
   }
 }
 
 // `rows` rows of A from `row` on: a panel of rows, or of columns where A is transposed, each at a fixed stride.
-static void CK(panel)(const float *a, size_t a_stride, int a_transposed, size_t row, size_t rows, size_t first,
-                      size_t depth, int rounds, float *panel) {
-  if (a_transposed) {
-    const float *from = a + first * a_stride + row;
-    float *to = panel;
-    for (size_t p = 0; p < depth; p++, from += a_stride, to += MAX_TILE_ROWS) {
+static void CK_WORDS(panel)(const ck_factor *a, size_t row, size_t rows, size_t k, size_t first, size_t depth,
+                            int rounds, WORD *panel) {
+  if (a->is_transposed) {
+    for (size_t p = 0; p < depth; p++) {
+      WORD *to = panel + p * MAX_TILE_ROWS;
       // The size that is known beforehand is copied by vectors.
-      if (rows == TILE_ROWS) memcpy(to, from, TILE_ROWS * sizeof(float));
-      else memcpy(to, from, rows * sizeof(float));
+      if (rows == TILE_ROWS) CK_WORDS(across)(a, k, (first + p) * WORD_NUMBERS, row, TILE_ROWS, rounds, to);
+      else CK_WORDS(across)(a, k, (first + p) * WORD_NUMBERS, row, rows, rounds, to);
     }
   } else {
+    size_t numbers = CK_WORDS(numbers)(k, first, depth);
     for (size_t r = 0; r < rows; r++)
-      memcpy(panel + r * PANEL_STRIDE, a + (row + r) * a_stride + first, depth * sizeof(float));
+      CK_WORDS(along)(a, row + r, first * WORD_NUMBERS, numbers, rounds, panel + r * PANEL_STRIDE);
   }
-  if (!rounds) return;
-  size_t lines = a_transposed ? depth : rows, length = a_transposed ? rows : depth;
-  size_t stride = a_transposed ? MAX_TILE_ROWS : PANEL_STRIDE;
-  for (size_t i = 0; i < lines; i++)
-    for (size_t p = 0; p < length; p++) panel[i * stride + p] = ck_round_bf16(panel[i * stride + p]);
 }
 
 // The last, partial column panel of a block goes through a tile of its own, with the same arithmetic.
-static void CK(edge)(size_t rows, size_t depth, const float *a, int a_transposed, const float *b, size_t width,
-                     float *c, size_t c_stride, float alpha, float beta) {
+static void CK_WORDS(edge)(size_t rows, size_t depth, const WORD *a, int a_transposed, const WORD *b, size_t width,
+                           float *c, size_t c_stride, float alpha, float beta) {
   float tile[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64))) = {0};
   if (beta != 0)
     for (size_t r = 0; r < rows; r++) memcpy(tile + r * TILE_COLUMNS, c + r * c_stride, width * sizeof(float));
-  CK(tile_rows)(rows, depth, a, a_transposed, b, tile, TILE_COLUMNS, alpha, beta);
+  CK_WORDS(tile_rows)(rows, depth, a, a_transposed, b, tile, TILE_COLUMNS, alpha, beta);
   for (size_t r = 0; r < rows; r++) memcpy(c + r * c_stride, tile + r * TILE_COLUMNS, width * sizeof(float));
 }
 
-static void CK(gemm)(size_t m, size_t n, size_t k, float alpha, const float *a, size_t a_stride, int a_transposed,
-                     ck_factor b, float beta, float *c, size_t c_stride, int rounds) {
-  size_t block_depth = ck_even(k, b.is_transposed ? BLOCK_LONG : BLOCK_SHORT, 16);
+static void CK_WORDS(product)(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta,
+                              float *c, size_t c_stride, int rounds) {
+  size_t words = (k + WORD_NUMBERS - 1) / WORD_NUMBERS;
+  size_t block_depth = ck_even(words, b.is_transposed ? BLOCK_LONG : BLOCK_SHORT, 16);
   size_t block_columns = ck_even(n, b.is_transposed ? BLOCK_SHORT : BLOCK_LONG, 64);
-  float *panel = ck_gemm_scratch(), *block = panel + MAX_TILE_ROWS * PANEL_STRIDE;
+  WORD *panel = (WORD *)ck_gemm_scratch(), *block = panel + MAX_TILE_ROWS * PANEL_STRIDE;
   for (size_t j = 0; j < n; j += block_columns) {
     size_t width = n - j < block_columns ? n - j : block_columns;
-    for (size_t p = 0; p < k; p += block_depth) {
-      size_t depth = k - p < block_depth ? k - p : block_depth;
-      CK(pack)(&b, p, depth, j, width, rounds, block);
+    for (size_t p = 0; p < words; p += block_depth) {
+      size_t depth = words - p < block_depth ? words - p : block_depth;
+      CK_WORDS(pack)(&b, k, p, depth, j, width, rounds, block);
       float keep = p == 0 ? beta : 1;
       for (size_t i = 0; i < m; i += TILE_ROWS) {
         size_t rows = m - i < TILE_ROWS ? m - i : TILE_ROWS;
-        CK(panel)(a, a_stride, a_transposed, i, rows, p, depth, rounds, panel);
+        CK_WORDS(panel)(&a, i, rows, k, p, depth, rounds, panel);
         for (size_t q = 0; q < width; q += TILE_COLUMNS) {
           float *place = c + i * c_stride + j + q;
-          const float *packed = block + q / TILE_COLUMNS * (depth * TILE_COLUMNS + PANEL_GAP);
+          const WORD *packed = block + q / TILE_COLUMNS * (depth * TILE_COLUMNS + PANEL_GAP);
           if (width - q >= TILE_COLUMNS) {
-            CK(tile_rows)(rows, depth, panel, a_transposed, packed, place, c_stride, alpha, keep);
+            CK_WORDS(tile_rows)(rows, depth, panel, a.is_transposed, packed, place, c_stride, alpha, keep);
           } else {
-            CK(edge)(rows, depth, panel, a_transposed, packed, width - q, place, c_stride, alpha, keep);
+            CK_WORDS(edge)(rows, depth, panel, a.is_transposed, packed, width - q, place, c_stride, alpha, keep);
           }
         }
       }
     }
   }
 }
+
+#undef WORD
+#undef WORD_NUMBERS
+#undef CK_WORDS
+#undef CK_MULTIPLY_ADD

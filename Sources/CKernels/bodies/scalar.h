@@ -52,11 +52,12 @@ CK_INLINE float ck_from_bf16(uint16_t x) {
 }
 
 // The nearest bf16, ties to even; not for NaN.
-CK_INLINE float ck_round_bf16(float x) {
+CK_INLINE uint16_t ck_to_bf16(float x) {
   union { float f; uint32_t u; } bits = {x};
-  bits.u = (bits.u + 0x7fffu + ((bits.u >> 16) & 1u)) & 0xffff0000u;
-  return bits.f;
+  return (uint16_t)((bits.u + 0x7fffu + ((bits.u >> 16) & 1u)) >> 16);
 }
+
+CK_INLINE float ck_round_bf16(float x) { return ck_from_bf16(ck_to_bf16(x)); }
 
 // The size of equal blocks of at most `most`, a multiple of `unit`.
 CK_INLINE size_t ck_even(size_t total, size_t most, size_t unit) {

@@ -1,6 +1,7 @@
 // The loops and the matrix product under the layers, in C because they need an instruction set chosen at run time:
-// each is compiled for AVX-512, AVX2 and the baseline, and one set is chosen when the program starts. The environment
-// variable ALINFIK_INSTRUCTION_SET=avx2 or =baseline takes a smaller one than the processor has.
+// each is compiled for AVX-512 with and without bf16, AVX2 and the baseline, and one set is chosen when the program
+// starts. The environment variable ALINFIK_INSTRUCTION_SET=avx512, avx2 or baseline takes a smaller one than the
+// processor has.
 // Matrices are row-major f32. `rows` x `columns`, with a stride in elements where rows may be apart.
 // Sums use a fixed order for a given instruction set, so the same machine gives the same bits.
 
@@ -10,8 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Name of the chosen instruction set: "avx512", "avx2" or "baseline".
+// Name of the chosen instruction set: "avx512bf16", "avx512", "avx2" or "baseline".
 const char *ck_instruction_set(void);
+// Whether it multiplies bf16 pairs; else the factors of such a product are rounded and multiplied in f32.
+int ck_multiplies_bf16(void);
 
 // y += x
 void ck_add(float *y, const float *x, size_t n);
@@ -69,7 +72,7 @@ void ck_adamw(float *w, float *m, float *v, const float *g, float lr, float b1, 
 // 1 when every value is finite, else 0.
 int ck_all_finite(const float *x, size_t n);
 
-// The second factor of a product: row-major, rows `stride` numbers apart; f32, or bf16 that is widened when read.
+// A factor of a product: row-major, rows `stride` numbers apart; f32, or bf16 that is widened when read.
 typedef struct {
   const void *values;
   size_t stride;
@@ -78,8 +81,8 @@ typedef struct {
 } ck_factor;
 
 // C = alpha op(A) op(B) + beta C; op(A): m x k, op(B): k x n, C: m x n. With `rounds` both factors are rounded to bf16
-// first; products and sums are f32. One thread; an element's bits depend on k and its row and column alone.
-void ck_gemm(size_t m, size_t n, size_t k, float alpha, const float *a, size_t a_stride, int a_transposed, ck_factor b,
-             float beta, float *c, size_t c_stride, int rounds);
+// first; products and sums are f32. One thread; an element's bits depend on k, its row and its column alone.
+void ck_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c, size_t c_stride,
+             int rounds);
 
 #endif

@@ -1,0 +1,44 @@
+// A packed word of the matrix product is two bf16 that follow each other along k, the first in the low half. The
+// instruction set defines CK_MULTIPLY_PAIRS(sum, x, packed): sum + the f32 products of the high halves and the low ones.
+// Where k is odd the last word's high half is zero.
+
+#define WORD uint32_t
+#define WORD_NUMBERS 2
+#define CK_WORDS(name) CK(name##_pairs)
+#define CK_MULTIPLY_ADD(sum, x, packed) CK_MULTIPLY_PAIRS(sum, x, packed)
+
+// `count` numbers of a factor's row, from `first` on.
+CK_INLINE void CK(along_pairs)(const ck_factor *factor, size_t row, size_t first, size_t count, int rounds,
+                               uint32_t *out) {
+  (void)rounds;
+  uint16_t *halves = (uint16_t *)out;
+  if (factor->is_bf16) {
+    memcpy(halves, (const uint16_t *)factor->values + row * factor->stride + first, count * sizeof(uint16_t));
+  } else {
+    const float *from = (const float *)factor->values + row * factor->stride + first;
+    for (size_t i = 0; i < count; i++) halves[i] = ck_to_bf16(from[i]);
+  }
+  if (count % 2) halves[count] = 0;
+}
+
+// `width` columns of the factor's rows p and p + 1, numbers along k; k rows in all.
+CK_INLINE void CK(across_pairs)(const ck_factor *factor, size_t k, size_t p, size_t column, size_t width, int rounds,
+                                uint32_t *out) {
+  (void)rounds;
+  size_t low = p * factor->stride + column, high = p + 1 < k ? low + factor->stride : low;
+  uint32_t mask = p + 1 < k ? 0xffff : 0;
+  if (factor->is_bf16) {
+    const uint16_t *from = factor->values;
+    for (size_t i = 0; i < width; i++) out[i] = from[low + i] | (from[high + i] & mask) << 16;
+  } else {
+    const float *from = factor->values;
+    for (size_t i = 0; i < width; i++)
+      out[i] = ck_to_bf16(from[low + i]) | (ck_to_bf16(from[high + i]) & mask) << 16;
+  }
+}
+
+// No matrix is kept as words; one of bf16 whose rows are even in length would be, but reading it is not what takes time.
+CK_INLINE const uint32_t *CK(in_place_pairs)(const ck_factor *factor, size_t row, size_t word) {
+  (void)factor, (void)row, (void)word;
+  return NULL;
+}
