@@ -3,7 +3,7 @@ set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 data=$(cd "$repository" && cd "${ALINFIK_DATA:-../shared/data}" && pwd)
 python=${ALINFIK_PEERS_PYTHON:-$repository/.cache/peers-venv/bin/python}
-alinfik=$repository/.build/release/alinfik
+alinfik=${ALINFIK:-$repository/.build/release/alinfik}
 model=$repository/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
 encoder=$repository/.cache/models/all-MiniLM-L6-v2
 runs=$repository/runs/$(basename "$experiment")
@@ -11,16 +11,23 @@ unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 mkdir -p "$runs"
 "$repository/scripts/fetch-models" smollm2 minilm
 
-# rows FILE PER_SOURCE SEED OUTPUT: equal quotas a source, by a committed seed, of the rows that keep a scored token
-# within 192 tokens (the others are bad data at that length; alinfik puts them aside)
+# usable FILE OUTPUT: the rows that keep a scored token within 192 tokens; the others are bad data at that length, and
+# alinfik puts them aside
+usable() {
+  [ -e "$2" ] && return
+  head -n 4 "$data/instruct/target.jsonl" > "$runs/any-target.jsonl"
+  rm -f "$2.bad"
+  "$alinfik" label --model "$model" --target "$runs/any-target.jsonl" --sample "$1" --max-tokens 192 --dry-run \
+    --on-error quarantine --quarantine "$2.bad" --output "$runs/none.h5" > /dev/null
+  touch "$2.bad"
+  grep -vxFf "$2.bad" "$1" > "$2.partial"
+  mv "$2.partial" "$2"
+}
+
+# rows FILE PER_SOURCE SEED OUTPUT: of the usable rows, equal quotas a source, by a committed seed
 rows() {
   [ -e "$4" ] && return
-  head -n 4 "$data/instruct/target.jsonl" > "$runs/any-target.jsonl"
-  rm -f "$4.bad"
-  "$alinfik" label --model "$model" --target "$runs/any-target.jsonl" --sample "$1" --max-tokens 192 --dry-run \
-    --on-error quarantine --quarantine "$4.bad" --output "$runs/none.h5" > /dev/null
-  touch "$4.bad"
-  grep -vxFf "$4.bad" "$1" > "$4.usable"
+  usable "$1" "$4.usable"
   "$repository/scripts/subsample.py" "$4.usable" --per-source "$2" --seed "$3" > "$4.partial"
   mv "$4.partial" "$4"
   rm "$4.usable"

@@ -14,7 +14,7 @@ import sys
 
 path, *sizes, prefix = sys.argv[1:]
 groups = {}
-for line in pathlib.Path(path).read_text().splitlines():
+for line in filter(None, pathlib.Path(path).read_text().split("\n")):
     row = json.loads(line)
     text = row["prompt"] + "\n" + row["completion"]
     groups.setdefault(hashlib.sha256(text.encode()).hexdigest(), []).append(line)

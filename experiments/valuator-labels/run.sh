@@ -4,7 +4,7 @@
 experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$experiment/../environment.sh"
 
-rows "$data/instruct/pool.jsonl" 8000 1 "$runs/pool.jsonl"
+usable "$data/instruct/pool.jsonl" "$runs/pool.jsonl"
 rows "$data/instruct/target.jsonl" 64 1 "$runs/target.jsonl"
 python3 "$experiment/by_hash.py" "$runs/pool.jsonl" 1500 2000 "$runs/part"
 for part in 1 2 3; do
