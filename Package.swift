@@ -61,7 +61,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["Formats"], path: "Tests/TestSupport", swiftSettings: strict),
     .target(
       name: "EmulatedKernels", dependencies: ["CKernels"], path: "Tests/EmulatedKernels",
-      cSettings: [.unsafeFlags(["-O3"])]),
+      cSettings: [.unsafeFlags(["-O3", "-Wno-psabi"])]),
     tests(of: "TensorKernels", ["EmulatedKernels", "CKernels"]),
     tests(of: "Layers"),
     tests(of: "Formats"),

@@ -1,19 +1,86 @@
+import Encoder
+import Foundation
 import RankStatistics
 
 /// The test part, read once: how well some rankings agree with its labels.
 struct TestEvaluation {
   let dataset: DistillationDataset
   let material: TrainingMaterial
+  let vocabularySize: Int
 
-  /// The valuator, and beside it what costs less: a frozen encoder with a ridge head, the mean label of the row's
-  /// source, that and a slope over length (both know the source's name, which the valuator does not), and length alone
-  /// with the sign that fits the training rows.
-  func methods(valuator: [Double], frozen: [Double], seed: UInt64) -> [TrainingReport.Method] {
+  /// The valuator, and beside it what costs less: words alone, a frozen encoder with a ridge head or by its nearest
+  /// neighbours, the mean label of the row's source, that and a slope over length (both know the source's name, which
+  /// the valuator does not), and length alone with the sign that fits the training rows.
+  func methods(valuator: [Double], frozen: FrozenEncoder, seed: UInt64) -> [TrainingReport.Method] {
     [
-      measure("valuator", valuator, seed: seed), measure("frozen encoder + ridge", frozen, seed: seed),
-      measure("source mean", sourceMeans, seed: seed),
-      measure("source and length", sourcesAndLengths, seed: seed), measure("length", lengths, seed: seed),
-    ]
+      ("valuator", valuator), ("TF-IDF + ridge", words), ("frozen encoder + ridge", frozen.ridge),
+      ("nearest neighbours", frozen.neighbours), ("source mean", sourceMeans),
+      ("source and length", sourcesAndLengths), ("length", lengths),
+    ].map { measure($0, $1, seed: seed) }
+  }
+
+  /// How the intervals of a coverage held, beside those that the mean label of a row's source would need.
+  func intervals(_ outputs: [Double], card: ValuatorCard, words: WordStarts) throws -> TrainingReport
+    .Intervals?
+  {
+    guard let intervals = card.intervals, !material.parts.test.isEmpty else { return nil }
+    let coverage = ScoreIntervals.standardCoverage
+    guard let multiplier = intervals.residuals.quantile(coverage: coverage) else { return nil }
+    let means = sourceMeans
+    let errors = material.parts.calibration.map { abs(dataset.rows[$0].label - means[$0]) }
+    let sourceHalf = ConformalResiduals(errors)?.quantile(coverage: coverage)
+    let test = material.parts.test
+    let rows = test.map { row -> (source: String, isHeld: Bool, half: Double) in
+      let half = multiplier * intervals.spread(raw: outputs[row], tokens: material.ids[row].count)
+      let error = abs(dataset.rows[row].label - card.calibration(outputs[row]))
+      return (dataset.rows[row].source, error <= half, half)
+    }
+    func share(_ rows: [(source: String, isHeld: Bool, half: Double)]) -> Double {
+      Double(rows.count { $0.isHeld }) / Double(rows.count)
+    }
+    let width = 2 * rows.reduce(0) { $0 + $1.half } / Double(rows.count)
+    return TrainingReport.Intervals(
+      coverage: coverage, held: share(rows),
+      bySource: Dictionary(grouping: rows, by: \.source).map { ($0.key, share($0.value)) }
+        .sorted { $0.0 < $1.0 },
+      meanWidth: width, sourceMeanWidth: sourceHalf.map { 2 * $0 },
+      outside: card.domain.map { domain in
+        Double(test.count { domain.isOutside(material.ids[$0], words: words) }) / Double(test.count)
+      })
+  }
+
+  /// Sources of at least so many test rows are asked whether the valuator tells their rows apart.
+  private static let fewestRows = 20
+  /// Of the deviation over all rows; below it scores of a source are as good as constant.
+  private static let leastSpread = 0.05
+
+  /// What a user must know before using the valuator.
+  func warnings(_ methods: [TrainingReport.Method], outputs: [Double]) -> [String] {
+    var warnings: [String] = []
+    let valuator = methods[0]
+    if let own = valuator.spearman,
+      let best = methods.dropFirst().max(by: { $0.spearman ?? -1 < $1.spearman ?? -1 }),
+      let other = best.spearman,
+      other > own
+    {
+      warnings.append(
+        String(
+          format: "on the test rows '\(best.name)' ranks better (%.3f) than the valuator (%.3f)", other, own))
+    }
+    func deviation(_ rows: [Int]) -> Double {
+      let mean = rows.reduce(0) { $0 + outputs[$1] } / Double(rows.count)
+      return (rows.reduce(0) { $0 + (outputs[$1] - mean) * (outputs[$1] - mean) } / Double(rows.count))
+        .squareRoot()
+    }
+    let test = material.parts.test
+    let bySource = Dictionary(grouping: test, by: { dataset.rows[$0].source })
+    for (source, rows) in bySource.sorted(by: { $0.key < $1.key }) where rows.count >= Self.fewestRows {
+      if bySource.count > 1, deviation(rows) < Self.leastSpread * deviation(test) {
+        warnings.append(
+          "scores within '\(source)' are near constant: they say what source a text is like, no more")
+      }
+    }
+    return warnings
   }
 
   private func measure(_ name: String, _ scores: [Double], seed: UInt64) -> TrainingReport.Method {
@@ -28,6 +95,22 @@ struct TestEvaluation {
       withinSource: spearmanWithin(chosen, truth, groups: test.map { dataset.rows[$0].source }),
       ndcg: test.isEmpty ? nil : ndcg(chosen, truth: truth, fraction: 0.1),
       recall: test.isEmpty ? nil : recall(chosen, truth: truth, fraction: 0.1))
+  }
+
+  /// The penalty is chosen on the validation rows.
+  private var words: [Double] {
+    let parts = material.parts
+    let validation = parts.validation.map { dataset.rows[$0].label }
+    let fits = [0.1, 0.3, 1, 3].map { lambda in
+      TFIDFRegression(
+        texts: material.trainingRows.map(\.ids), targets: material.trainingRows.map(\.target),
+        vocabulary: vocabularySize, lambda: lambda)
+    }
+    func quality(_ fit: TFIDFRegression) -> Double {
+      spearman(parts.validation.map { fit(material.ids[$0]) }, validation) ?? -1
+    }
+    let best = fits.max { quality($0) < quality($1) }!
+    return material.ids.map { best($0) }
   }
 
   private var sourceMeans: [Double] {

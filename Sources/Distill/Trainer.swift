@@ -40,24 +40,40 @@ package struct Trainer: Sendable {
       let map = IsotonicMap.fit(
         inputs: calibrationOutputs, outputs: calibrated.map { dataset.rows[$0].label })
     else { throw DistillError.diverged(step: session.steps) }
-    let evaluation = TestEvaluation(dataset: dataset, material: material)
-    let report = TrainingReport(
-      rows: material.counts, epochs: session.epochsRun, keptEpoch: session.keptEpoch,
-      validationSpearman: session.keptSpearman,
-      methods: evaluation.methods(
-        valuator: outputs, frozen: frozen, seed: configuration.seed),
-      seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind,
-      withinSourceShare: material.targets.share, settings: configuration.optimisation)
-    let card = ValuatorCard(
+    let words = WordStarts(tokenizer, count: model.configuration.vocabularySize)
+    var card = ValuatorCard(
       labelKind: dataset.kind, labelProjection: dataset.projection,
       scoreUnit: Self.unit(ofKind: dataset.kind, projection: dataset.projection),
       modelSHA256: dataset.modelSHA256, targetSHA256: dataset.targetSHA256,
       targetDescription: dataset.targetDescription, initialEncoder: name,
       maxTokens: material.maxTokens, seed: configuration.seed, version: version, calibration: map,
-      domain: DomainStatistics(
-        scores: calibrationOutputs, tokens: calibrated.map { material.ids[$0].count }),
-      metrics: report.metrics, rows: material.hashes)
+      intervals: ScoreIntervals.fit(
+        raw: calibrationOutputs, tokens: calibrated.map { material.ids[$0].count },
+        labels: calibrated.map { dataset.rows[$0].label }),
+      domain: TextDomain(
+        training: material.trainingRows.map(\.ids), calibration: calibrated.map { material.ids[$0] },
+        words: words),
+      metrics: .null, rows: material.hashes)
+    let evaluation = TestEvaluation(
+      dataset: dataset, material: material, vocabularySize: model.configuration.vocabularySize)
+    let methods = evaluation.methods(valuator: outputs, frozen: frozen, seed: configuration.seed)
+    let report = TrainingReport(
+      rows: material.counts, epochs: session.epochsRun, keptEpoch: session.keptEpoch,
+      validationSpearman: session.keptSpearman, methods: methods,
+      intervals: try evaluation.intervals(outputs, card: card, words: words),
+      warnings: evaluation.warnings(methods, outputs: outputs) + Self.warnings(card),
+      seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind,
+      withinSourceShare: material.targets.share, settings: configuration.optimisation)
+    card.metrics = report.metrics
     return (Valuator(model: model, tokenizer: tokenizer, card: card), report)
+  }
+
+  private static func warnings(_ card: ValuatorCard) -> [String] {
+    guard card.intervals == nil else { return [] }
+    let has = "\(card.rows.calibration.count) calibration rows"
+    return [
+      "\(has) are too few for intervals (\(ScoreIntervals.fewestRows)): scores will come without; label more"
+    ]
   }
 
   /// What a run would do, in words: rows and parts, memory, and the arithmetic of the whole training.

@@ -23,12 +23,27 @@ package struct TrainingReport: Sendable {
     package var recall: Double?
   }
 
+  /// How the intervals held on the test rows.
+  package struct Intervals: Sendable {
+    package var coverage: Double
+    package var held: Double
+    package var bySource: [(name: String, held: Double)]
+    /// In label units; and that of intervals around the mean label of a row's source.
+    package var meanWidth: Double
+    package var sourceMeanWidth: Double?
+    /// The share of test rows called out of domain.
+    package var outside: Double?
+  }
+
   package var rows: Rows
   package var epochs: Int
   package var keptEpoch: Int
   package var validationSpearman: Double
   /// The valuator first.
   package var methods: [Method]
+  /// Nil where there are no test rows or too few calibration rows.
+  package var intervals: Intervals?
+  package var warnings: [String]
   package var seconds: Double
   package var seed: UInt64
   package var kind: String
@@ -46,7 +61,19 @@ package struct TrainingReport: Sendable {
       "test_spearman_within_source": number(valuator.withinSource.mean),
       "test_ndcg_at_10_percent": number(valuator.ndcg),
       "test_recall_at_10_percent": number(valuator.recall),
+      "test_coverage_at_90_percent": number(intervals?.held),
+      "test_out_of_domain": number(intervals?.outside),
       "validation_spearman": number(validationSpearman), "training_seconds": JSONValue(seconds),
+      "baselines": .object(
+        methods.dropFirst().map { method in
+          (
+            key: ByteString(method.name),
+            value: [
+              "spearman": number(method.spearman), "within_source": number(method.withinSource.mean),
+              "recall_at_10_percent": number(method.recall),
+            ]
+          )
+        }),
     ]
   }
 
@@ -79,7 +106,19 @@ package struct TrainingReport: Sendable {
         "head_learning_rate": JSONValue(settings.headLearningRate),
         "within_source_share": JSONValue(withinSourceShare), "crop_share": JSONValue(settings.cropShare),
       ],
-      "test": .array(methods),
+      "test": .array(methods), "intervals": intervals.map(Self.json) ?? .null,
+      "warnings": .array(warnings.map { JSONValue($0) }),
+    ]
+  }
+
+  private static func json(_ intervals: Intervals) -> JSONValue {
+    func number(_ value: Double?) -> JSONValue { value.map { JSONValue($0) } ?? .null }
+    return [
+      "coverage": JSONValue(intervals.coverage), "held": JSONValue(intervals.held),
+      "held_by_source": .object(
+        intervals.bySource.map { (key: ByteString($0.name), value: JSONValue($0.held)) }),
+      "mean_width": JSONValue(intervals.meanWidth), "source_mean_width": number(intervals.sourceMeanWidth),
+      "out_of_domain": number(intervals.outside),
     ]
   }
 
@@ -109,6 +148,19 @@ package struct TrainingReport: Sendable {
       }
       if !groups.isEmpty { lines.append("within each source: " + groups.joined(separator: ", ")) }
     }
+    if let intervals {
+      let sources = intervals.bySource.map { String(format: "\($0.name) %.2f", $0.held) }.joined(
+        separator: ", ")
+      lines.append(
+        String(format: "intervals at %.2f: held in %.3f (\(sources))", intervals.coverage, intervals.held))
+      let relative = intervals.sourceMeanWidth.map {
+        String(format: ", %.2f of what the mean of a row's source needs", intervals.meanWidth / $0)
+      }
+      let outside = intervals.outside.map { String(format: "; %.1f %% called out of domain", 100 * $0) }
+      lines.append(
+        String(format: "mean width %.4g", intervals.meanWidth) + (relative ?? "") + (outside ?? ""))
+    }
+    lines += warnings.map { "warning: \($0)" }
     return lines.joined(separator: "\n")
   }
 }

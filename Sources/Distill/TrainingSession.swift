@@ -39,9 +39,9 @@ struct TrainingSession {
 
   // MARK: The frozen encoder
 
-  /// Fits the head by ridge on the untouched encoder. Returns the predictions for every row of the one whose penalty
-  /// is best on the validation rows; a strongly penalised one becomes the head to begin from.
-  mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> [Double] {
+  /// Fits the head by ridge on the untouched encoder, a strongly penalised one as the head to begin from. Returns for
+  /// every row what the penalty that is best on the validation rows predicts, and what its nearest neighbours do.
+  mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> FrozenEncoder {
     let started = DispatchTime.now()
     let (parts, width) = (material.parts, model.configuration.hiddenSize)
     let features = try model.features(
@@ -66,7 +66,10 @@ struct TrainingSession {
     }
     guard let chosen else { throw DistillError.diverged(step: 0) }
     progress(.headFitted(validationSpearman: chosen.spearman, seconds: seconds(since: started)))
-    return predictions(chosen.head, Array(material.ids.indices))
+    return FrozenEncoder(
+      ridge: predictions(chosen.head, Array(material.ids.indices)),
+      neighbours: nearestNeighbours(
+        features: features, training: parts.training, targets: material.trainingRows.map(\.target)))
   }
 
   /// A head that fits the training rows as far as it can leaves fine-tuning nothing to learn from; this penalty

@@ -4,6 +4,8 @@ package enum EncoderError: Error, Equatable, CustomStringConvertible {
   case unsupported(_ place: String, _ reason: String)
   case missing(_ path: String, _ reason: String)
   case tampered(directory: String, file: String)
+  /// More coverage than the calibration rows can promise.
+  case coverage(_ coverage: Double, needs: Int, has: Int)
   /// A score that is infinite or no number.
   case notFinite
   case interrupted
@@ -17,6 +19,11 @@ package enum EncoderError: Error, Equatable, CustomStringConvertible {
       """
       \(directory): '\(file)' is not the file this valuator was saved with (its SHA-256 differs from the one in \
       alinfik.json); copy the directory again, or train anew
+      """
+    case .coverage(let coverage, let needs, let has):
+      """
+      a coverage of \(coverage) needs \(needs) calibration rows, this valuator has \(has): ask for less (--coverage), \
+      or train with more labels
       """
     case .notFinite: "a score is not a finite number; the valuator's weights are broken: train anew"
     case .interrupted: "interrupted"

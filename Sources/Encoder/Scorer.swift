@@ -15,6 +15,8 @@ package struct ScoringConfiguration: Sendable {
   package var onError = OnError.fail
   /// The head's own output instead of label units.
   package var isRaw = false
+  /// How often `alinfik_low ... alinfik_high` should hold the label.
+  package var coverage = ScoreIntervals.standardCoverage
   package var records = RecordOptions()
   package var workers = 1
 
@@ -30,6 +32,8 @@ package struct ScoringSummary: Sendable, Equatable {
   package var messages: [String] = []
   package var tokens = 0
   package var truncated = 0
+  /// Scores of texts that are out of domain.
+  package var outside = 0
   package var shapes: [RecordShape] = []
 
   package init() {}
@@ -44,6 +48,8 @@ package final class Scorer {
   private let configuration: ScoringConfiguration
   private let parser: RecordParser
   private let workspaces: EncoderWorkspaces
+  /// Of a score's spread, to its interval's half width; nil where there are no intervals.
+  private let multiplier: Double?
   package private(set) var summary = ScoringSummary()
 
   /// What `alinfik_` keys are ours; those that are not written anew are removed, for they were said of another score.
@@ -54,9 +60,11 @@ package final class Scorer {
   private static let chunkLines = 256
   private static let chunkBytes = 4 << 20
 
-  package init(valuator: Valuator, configuration: ScoringConfiguration) {
+  /// Throws where the valuator's intervals cannot have this coverage.
+  package init(valuator: Valuator, configuration: ScoringConfiguration) throws {
     self.valuator = valuator
     self.configuration = configuration
+    multiplier = try valuator.card.intervals?.multiplier(coverage: configuration.coverage)
     parser = RecordParser(configuration.records)
     workspaces = EncoderWorkspaces(configuration.workers)
   }
@@ -150,10 +158,25 @@ package final class Scorer {
     if score.isTruncated { summary.truncated += 1 }
     if !summary.shapes.contains(record.shape) { summary.shapes.append(record.shape) }
     guard score.raw.isFinite, score.value.isFinite else { throw EncoderError.notFinite }
-    let value = configuration.isRaw ? JSONValue(score.raw) : JSONValue(score.value)
-    var changes: [(key: ByteString, value: JSONValue?)] = [(key: "alinfik_score", value: value)]
-    changes += Self.ownKeys.map { (key: $0, value: nil) }
+    if score.isOutside == true { summary.outside += 1 }
+    var changes = values(of: score)
+    changes += Self.ownKeys.filter { own in !changes.contains { $0.key == own } }.map {
+      (key: $0, value: nil)
+    }
     return try JSONObjectScanner(line.bytes).changing(changes) + [0x0A]
+  }
+
+  private func values(of score: Valuator.Score) -> [(key: ByteString, value: JSONValue?)] {
+    if configuration.isRaw { return [(key: "alinfik_score", value: JSONValue(score.raw))] }
+    var values: [(key: ByteString, value: JSONValue?)] = [
+      (key: "alinfik_score", value: JSONValue(score.value))
+    ]
+    if let multiplier, let spread = score.spread {
+      values.append((key: "alinfik_low", value: JSONValue(score.value - multiplier * spread)))
+      values.append((key: "alinfik_high", value: JSONValue(score.value + multiplier * spread)))
+    }
+    if let isOutside = score.isOutside { values.append((key: "alinfik_ood", value: JSONValue(isOutside))) }
+    return values
   }
 
   /// The record with `alinfik_error` in the place of a score. A line that is no JSON object comes out as one that

@@ -4,9 +4,11 @@ import Tokenization
 
 extension Valuator {
   private static let cardName = "alinfik.json"
+  private static let domainName = "domain.bin"
   /// What a valuator's folder may hold; the tokenizer's files are those it came with.
   private static let entries = [
-    cardName, "1_Pooling", "2_Dense", "README.md", "added_tokens.json", "config.json", "model.safetensors",
+    cardName, "1_Pooling", "2_Dense", "README.md", "added_tokens.json", "config.json", domainName,
+    "model.safetensors",
     "modules.json", "sentence_bert_config.json", "special_tokens_map.json", "tokenizer.json",
     "tokenizer_config.json", "training.jsonl", "vocab.txt",
   ]
@@ -19,7 +21,7 @@ extension Valuator {
       throw EncoderError.missing(directory, "this is no valuator: it has no \(cardName)")
     }
     let json = try JSONValue.read(path: path)
-    let card = try ValuatorCard(json: json, path: path)
+    var card = try ValuatorCard(json: json, path: path)
     guard let files = json["files"]?.members, !files.isEmpty else {
       throw EncoderError.malformed(path, "'files' is missing")
     }
@@ -33,6 +35,12 @@ extension Valuator {
     guard card.maxTokens <= model.configuration.maxPositions else {
       throw EncoderError.malformed(
         path, "max_tokens \(card.maxTokens) is more than the \(model.configuration.maxPositions) positions")
+    }
+    if files.contains(where: { $0.key == ByteString(domainName) }) {
+      card.domain = try TextDomain(
+        fileBytes: Array(try Data(contentsOf: URL(fileURLWithPath: directory + "/" + domainName))),
+        json: json["out_of_domain"], vocabulary: model.configuration.vocabularySize,
+        path: directory + "/" + domainName)
     }
     let tokenizer = try Tokenizer.load(directory)
     try model.requireVocabulary(of: tokenizer, directory: directory)
@@ -62,7 +70,8 @@ extension Valuator {
       metadata: [(key: "format", value: "pt")])
     var names = ["model.safetensors", "2_Dense/model.safetensors"]
     let logBytes = log.flatMap { $0.serialized() + [UInt8(ascii: "\n")] }
-    for (name, bytes) in try smallFiles() + (log.isEmpty ? [] : [("training.jsonl", logBytes)]) {
+    let optional = [("training.jsonl", logBytes), (Self.domainName, card.domain?.fileBytes ?? [])]
+    for (name, bytes) in try smallFiles() + optional.filter({ !$0.1.isEmpty }) {
       try OutputFile.write(bytes, to: folder + "/" + name)
       names.append(name)
     }

@@ -8,11 +8,13 @@ package struct Valuator: Sendable {
   package let model: EncoderModel
   package let encoding: TextEncoding
   package let card: ValuatorCard
+  private let words: WordStarts
 
   package init(model: EncoderModel, tokenizer: Tokenizer, card: ValuatorCard) {
     self.model = model
     encoding = TextEncoding(tokenizer: tokenizer, maxTokens: card.maxTokens)
     self.card = card
+    words = WordStarts(tokenizer, count: model.configuration.vocabularySize)
   }
 
   /// What is said of one text.
@@ -21,6 +23,10 @@ package struct Valuator: Sendable {
     package var raw: Float
     /// In label units.
     package var value: Double
+    /// The size of the error to expect, in label units; nil where the valuator has no intervals.
+    package var spread: Double?
+    /// Whether the text is unlike those of training; nil where the valuator cannot tell.
+    package var isOutside: Bool?
     package var tokens: Int
     package var isTruncated: Bool
   }
@@ -34,7 +40,9 @@ package struct Valuator: Sendable {
       encoded.map(\.ids), workers: workers, workspaces: workspaces ?? EncoderWorkspaces(workers))
     return zip(raw, encoded).map { raw, text in
       Score(
-        raw: raw, value: card.calibration(Double(raw)), tokens: text.ids.count,
+        raw: raw, value: card.calibration(Double(raw)),
+        spread: card.intervals.map { $0.spread(raw: Double(raw), tokens: text.ids.count) },
+        isOutside: card.domain.map { $0.isOutside(text.ids, words: words) }, tokens: text.ids.count,
         isTruncated: text.isTruncated)
     }
   }

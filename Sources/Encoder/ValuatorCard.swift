@@ -19,7 +19,9 @@ package struct ValuatorCard: Sendable {
   package var version: String
   /// From the head's output to label units; strictly increasing.
   package var calibration: IsotonicMap
-  package var domain: DomainStatistics
+  /// Nil where the calibration part was too small.
+  package var intervals: ScoreIntervals?
+  package var domain: TextDomain?
   /// What was measured on the test part, as the training report gives it.
   package var metrics: JSONValue
   /// SHA-256 of the text of each row, by part.
@@ -29,7 +31,8 @@ package struct ValuatorCard: Sendable {
     labelKind: String, labelProjection: String = "none", scoreUnit: String, modelSHA256: String,
     targetSHA256: String,
     targetDescription: String, initialEncoder: String, maxTokens: Int, seed: UInt64, version: String,
-    calibration: IsotonicMap, domain: DomainStatistics, metrics: JSONValue, rows: RowHashes
+    calibration: IsotonicMap, intervals: ScoreIntervals? = nil, domain: TextDomain? = nil,
+    metrics: JSONValue, rows: RowHashes
   ) {
     self.labelKind = labelKind
     self.labelProjection = labelProjection
@@ -42,44 +45,10 @@ package struct ValuatorCard: Sendable {
     self.seed = seed
     self.version = version
     self.calibration = calibration
+    self.intervals = intervals
     self.domain = domain
     self.metrics = metrics
     self.rows = rows
-  }
-}
-
-/// What texts like those of training look like: mean and standard deviation of the head's output and of the token
-/// count, over the calibration rows.
-package struct DomainStatistics: Sendable, Equatable {
-  package var scoreMean: Double
-  package var scoreDeviation: Double
-  package var tokensMean: Double
-  package var tokensDeviation: Double
-
-  package init(scores: [Double], tokens: [Int]) {
-    (scoreMean, scoreDeviation) = Self.moments(scores)
-    (tokensMean, tokensDeviation) = Self.moments(tokens.map(Double.init))
-  }
-
-  private static func moments(_ values: [Double]) -> (Double, Double) {
-    guard !values.isEmpty else { return (0, 0) }
-    let mean = values.reduce(0, +) / Double(values.count)
-    let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(values.count - 1, 1))
-    return (mean, variance.squareRoot())
-  }
-
-  fileprivate var json: JSONValue {
-    [
-      "score_mean": JSONValue(scoreMean), "score_deviation": JSONValue(scoreDeviation),
-      "tokens_mean": JSONValue(tokensMean), "tokens_deviation": JSONValue(tokensDeviation),
-    ]
-  }
-
-  fileprivate init?(json: JSONValue?) {
-    guard let a = json?["score_mean"]?.double, let b = json?["score_deviation"]?.double,
-      let c = json?["tokens_mean"]?.double, let d = json?["tokens_deviation"]?.double
-    else { return nil }
-    (scoreMean, scoreDeviation, tokensMean, tokensDeviation) = (a, b, c, d)
   }
 }
 
@@ -144,7 +113,8 @@ extension ValuatorCard {
         "outputs": .array(calibration.outputs.map { JSONValue($0) }),
         "outer_slope": JSONValue(calibration.outerSlope),
       ],
-      "out_of_domain": domain.json, "metrics": metrics, "rows": rows.json,
+      "intervals": intervals?.json ?? .null, "out_of_domain": domain?.json ?? .null, "metrics": metrics,
+      "rows": rows.json,
       "files": .object(files.map { (key: ByteString($0.name), value: JSONValue($0.sha256)) }),
     ]
   }
@@ -171,6 +141,10 @@ extension ValuatorCard {
     let map = IsotonicMap(
       inputs: doubles("inputs"), outputs: doubles("outputs"),
       outerSlope: json["calibration"]?["outer_slope"]?.double ?? 0)
+    var intervals: ScoreIntervals?
+    if let given = json["intervals"], !given.isNull {
+      intervals = try require("intervals", ScoreIntervals(json: given))
+    }
     self.init(
       labelKind: try string("label_kind"),
       labelProjection: json["label_projection"]?.string ?? "none", scoreUnit: try string("score_unit"),
@@ -179,7 +153,7 @@ extension ValuatorCard {
       maxTokens: try require("max_tokens", json["max_tokens"]?.int.flatMap { $0 > 2 ? $0 : nil }),
       seed: try require("seed", json["seed"]?.string.flatMap { UInt64($0) }),
       version: try string("alinfik_version"), calibration: try require("calibration", map),
-      domain: try require("out_of_domain", DomainStatistics(json: json["out_of_domain"])),
+      intervals: intervals,
       metrics: json["metrics"] ?? .null, rows: try require("rows", RowHashes(json: json["rows"])))
   }
 }

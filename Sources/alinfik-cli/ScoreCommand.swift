@@ -14,7 +14,9 @@ struct ScoreCommand: ParsableCommand {
         zcat incoming.jsonl.gz | alinfik score valuator | jq -c 'select(.alinfik_score > 0)'
 
       Every line comes out once, in order, with alinfik_score added: positive means that training on the text lowers
-      the target's loss. The unit is in the valuator's alinfik.json.
+      the target's loss. The unit is in the valuator's alinfik.json. alinfik_low and alinfik_high hold the label in
+      --coverage of the texts that are like those of training; alinfik_ood says that a text is not, and then neither
+      they nor the score can be relied on.
       """)
 
   @Argument(help: "The valuator's directory.")
@@ -30,7 +32,11 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A folder that gets one file for each input file.", valueName: "dir"))
   var outputDir: String?
 
-  @Flag(help: "The head's own output instead of label units.")
+  @Option(
+    help: "How often alinfik_low and alinfik_high should have the label between them, above 0 and below 1.")
+  var coverage: Double = ScoreIntervals.standardCoverage
+
+  @Flag(help: "The head's own output alone, instead of label units, interval and domain.")
   var raw = false
 
   @Option(help: "What to do with a bad line: fail, or mark (it comes out with alinfik_error).")
@@ -45,6 +51,9 @@ struct ScoreCommand: ParsableCommand {
     if output != nil && outputDir != nil {
       throw ValidationError("--output and --output-dir exclude each other")
     }
+    if !(coverage > 0 && coverage < 1) {
+      throw ValidationError("--coverage \(coverage): above 0 and below 1")
+    }
     if outputDir != nil && files.isEmpty { throw ValidationError("--output-dir wants input files") }
     if let output, output.hasSuffix(".gz") || output.hasSuffix(".zst") {
       throw ValidationError(
@@ -58,13 +67,13 @@ struct ScoreCommand: ParsableCommand {
     let plan =
       "\(loaded.card.labelKind) valuator, the first \(loaded.card.maxTokens) tokens, \(common.threads) workers"
     let outputs = try checkedOutputs()
+    let scorer = try Scorer(valuator: loaded, configuration: scoringConfiguration)
     if common.dryRun {
       print(plan)
       return
     }
     terminal.say(plan)
     let started = Date()
-    let scorer = Scorer(valuator: loaded, configuration: scoringConfiguration)
     if let outputDir {
       try FileManager.default.createDirectory(atPath: outputDir, withIntermediateDirectories: true)
       for (path, output) in zip(files, outputs) {
@@ -82,6 +91,7 @@ struct ScoreCommand: ParsableCommand {
     var configuration = ScoringConfiguration()
     configuration.onError = onError == .fail ? .fail : .mark
     configuration.isRaw = raw
+    configuration.coverage = coverage
     configuration.records = fields.recordOptions
     configuration.workers = common.threads
     return configuration
@@ -152,6 +162,11 @@ struct ScoreCommand: ParsableCommand {
   private func finish(_ summary: ScoringSummary, seconds: Double, _ terminal: Terminal) {
     summary.messages.forEach(terminal.warn)
     if summary.badLines > 0 { terminal.warn("\(summary.badLines) of \(summary.records) lines have no score") }
+    if summary.outside > 0 {
+      terminal.warn(
+        "\(summary.outside) of \(summary.scored) texts are unlike those of training (alinfik_ood): their scores and "
+          + "intervals cannot be relied on")
+    }
     let rate = Double(summary.scored) / max(seconds, 1e-9)
     terminal.say(
       "\(summary.scored) scores, \(summary.tokens) tokens, \(summary.truncated) texts cut, "
@@ -160,7 +175,8 @@ struct ScoreCommand: ParsableCommand {
     let json: JSONValue = [
       "records": JSONValue(summary.records), "scored": JSONValue(summary.scored),
       "bad_lines": JSONValue(summary.badLines), "tokens": JSONValue(summary.tokens),
-      "truncated": JSONValue(summary.truncated), "seconds": JSONValue(seconds),
+      "truncated": JSONValue(summary.truncated), "out_of_domain": JSONValue(summary.outside),
+      "seconds": JSONValue(seconds),
     ]
     // Standard output carries records unless they went to files.
     let line = String(decoding: json.serialized(), as: UTF8.self)
@@ -173,6 +189,7 @@ extension EncoderError: ExitCoded {
     switch self {
     case .missing: Exit.missingInput
     case .malformed, .unsupported, .tampered, .notFinite: Exit.badData
+    case .coverage: Exit.usage
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }

@@ -50,6 +50,14 @@ import Testing
     #expect(errors.reduce(0, +) / Double(errors.count) < 1.5)
     #expect(valuator.card.rows.test == test.map { dataset.rows[$0].sha256 })
     #expect(report.metrics["test_spearman"]?.double == method.spearman)
+    // 36 test rows: an interval of 90 % that held in fewer than 25 would be broken.
+    let intervals = try #require(report.intervals)
+    let sourceWidth = try #require(intervals.sourceMeanWidth)
+    #expect(intervals.held > 0.7 && intervals.meanWidth < sourceWidth)
+    #expect(try #require(intervals.outside) < 0.3)
+    // The label is a share of words, so words alone may well rank better: then the report must say so.
+    let words = try #require(report.methods.first { $0.name == "TF-IDF + ridge" }?.spearman)
+    #expect(report.warnings.contains { $0.contains("TF-IDF + ridge") } == (words > (method.spearman ?? 0)))
   }
 
   @Test func sameBitsWhateverTheWorkers() throws {

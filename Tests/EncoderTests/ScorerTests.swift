@@ -23,7 +23,7 @@ private final class Collected: LineOutput {
     let valuator = try tinyValuator(in: folder)
     var configuration = ScoringConfiguration()
     change(&configuration)
-    let scorer = Scorer(valuator: valuator, configuration: configuration)
+    let scorer = try Scorer(valuator: valuator, configuration: configuration)
     let output = Collected()
     defer { withExtendedLifetime(folder) {} }
     try scorer.score(LineReader(path: try folder.file("in.jsonl", text)), into: output)
@@ -39,7 +39,8 @@ private final class Collected: LineOutput {
     #expect(lines.count == 2)
     #expect(lines[0].hasPrefix("{\"text\": \"a b\", \"n\": 1.50, \"e\": \"\\u00e9\", \"alinfik_score\": "))
     #expect(lines[1].hasPrefix("{\"prompt\":\"c\",\"completion\":\"d\",\"alinfik_score\":"))
-    #expect(!lines[1].contains("alinfik_low"))
+    #expect(lines[1].split(separator: "alinfik_low", omittingEmptySubsequences: false).count == 2)
+    #expect(try JSONValue.parse(Array(lines[1].utf8))["alinfik_low"]?.double != 1)
     for line in lines {
       let score = try JSONValue.parse(Array(line.utf8))["alinfik_score"]?.double
       #expect(try #require(score).isFinite)
@@ -60,9 +61,32 @@ private final class Collected: LineOutput {
     #expect(abs(try #require(raw) - Double(expected.raw)) < 1e-6)
   }
 
+  @Test func intervalAndDomainStandBesideTheScore() throws {
+    let line = "{\"text\": \"a b\", \"alinfik_ood\": 7}"
+    func numbers(_ coverage: Double) throws -> (low: Double, score: Double, high: Double) {
+      let record = try JSONValue.parse(Array(try run(line) { $0.coverage = coverage }.lines[0].utf8))
+      #expect(record["alinfik_ood"]?.bool != nil)
+      return (
+        try #require(record["alinfik_low"]?.double), try #require(record["alinfik_score"]?.double),
+        try #require(record["alinfik_high"]?.double)
+      )
+    }
+    let (wide, narrow) = (try numbers(0.9), try numbers(0.5))
+    // The tiny valuator's residuals are 0.1 ... 1.9: the 18th of 19, and the 10th.
+    #expect(abs((wide.high - wide.score) / (narrow.high - narrow.score) - 1.8) < 1e-9)
+    #expect(abs((wide.high - wide.score) - (wide.score - wide.low)) < 1e-9)
+    let raw = try run(line) { $0.isRaw = true }.lines[0]
+    #expect(raw.contains("alinfik_score") && !raw.contains("alinfik_low") && !raw.contains("alinfik_ood"))
+  }
+
+  @Test func coverageBeyondTheCalibrationRowsIsRefused() throws {
+    let error = #expect(throws: EncoderError.self) { try run("{\"text\": \"a\"}") { $0.coverage = 0.99 } }
+    #expect("\(try #require(error))".contains("99 calibration rows, this valuator has 19"))
+  }
+
   @Test func badLineEndsTheRunAfterWhatCameBefore() throws {
     let folder = try TemporaryFolder()
-    let scorer = Scorer(valuator: try tinyValuator(in: folder), configuration: ScoringConfiguration())
+    let scorer = try Scorer(valuator: tinyValuator(in: folder), configuration: ScoringConfiguration())
     let output = Collected()
     let path = try folder.file("in.jsonl", "{\"text\": \"a\"}\n{\"text\": \"\"}\n{\"text\": \"b\"}\n")
     let error = #expect(throws: RecordError.self) { try scorer.score(LineReader(path: path), into: output) }
@@ -73,7 +97,7 @@ private final class Collected: LineOutput {
   /// A gzip file that ends within its data: what could be read has its scores.
   @Test func linesBeforeABrokenOffInputAreScored() throws {
     let folder = try TemporaryFolder()
-    let scorer = Scorer(valuator: try tinyValuator(in: folder), configuration: ScoringConfiguration())
+    let scorer = try Scorer(valuator: tinyValuator(in: folder), configuration: ScoringConfiguration())
     let output = Collected()
     let text = Array("{\"text\": \"a\"}\n{\"text\": \"b\"}\n{\"te".utf8)
     let count = UInt8(text.count)
@@ -117,7 +141,7 @@ private final class Collected: LineOutput {
 
   @Test func cancellingEndsTheRun() throws {
     let folder = try TemporaryFolder()
-    let scorer = Scorer(valuator: try tinyValuator(in: folder), configuration: ScoringConfiguration())
+    let scorer = try Scorer(valuator: tinyValuator(in: folder), configuration: ScoringConfiguration())
     let path = try folder.file("in.jsonl", "{\"text\": \"a\"}\n")
     #expect(throws: EncoderError.interrupted) {
       try scorer.score(LineReader(path: path), into: Collected(), isCancelled: { true })

@@ -62,7 +62,14 @@ func tinyValuator(in folder: TemporaryFolder) throws -> Valuator {
     labelKind: "dot", scoreUnit: "nats", modelSHA256: "m", targetSHA256: "t", targetDescription: "a target",
     initialEncoder: "scratch", maxTokens: 12, seed: 7, version: "0",
     calibration: IsotonicMap(inputs: [-1, 1], outputs: [10, 30], outerSlope: 5)!,
-    domain: DomainStatistics(scores: [1, 2, 3], tokens: [4, 5, 6]), metrics: ["test_spearman": 0.5],
+    intervals: ScoreIntervals(
+      spread: SpreadModel(
+        bias: 1, weights: [0.5, 0, 0.25], means: [0, 1, 2], deviations: [1, 1, 0.5])!,
+      residuals: ConformalResiduals((1...19).map { Double($0) / 10 })!),
+    domain: TextDomain(
+      training: [[2, 4, 6, 8, 3], [2, 4, 6, 3]], calibration: [[2, 4, 6, 3]],
+      words: WordStarts(tokenizer, count: tokenizer.vocabularySize)),
+    metrics: ["test_spearman": 0.5],
     rows: RowHashes(training: ["a"], validation: ["b"], calibration: ["c"], test: ["d", "e"]))
   return Valuator(model: model, tokenizer: tokenizer, card: card)
 }

@@ -1,0 +1,55 @@
+import Encoder
+import TensorKernels
+import Testing
+import Tokenization
+
+@Suite struct TextDomainTests {
+  /// Texts of a chain in which every letter is followed by one of three, by the tiny tokenizer's ids (every one a word).
+  private func texts(_ count: Int, seed: UInt64) -> [[Int]] {
+    var generator = SeededGenerator(seed: seed)
+    return (0..<count).map { _ in
+      var letter = Int(generator.next() % 20)
+      return (0..<40).map { _ in
+        letter = (letter * 3 + Int(generator.next() % 3)) % 20
+        return 4 + 2 * letter
+      }
+    }
+  }
+
+  private func domain(_ folder: TemporaryFolder) throws -> (TextDomain, WordStarts) {
+    let tokenizer = try tinyTokenizer(in: folder)
+    let words = WordStarts(tokenizer, count: tokenizer.vocabularySize)
+    return (TextDomain(training: texts(200, seed: 1), calibration: texts(100, seed: 2), words: words), words)
+  }
+
+  @Test func familiarWordsInAnotherOrderAreOutside() throws {
+    let folder = try TemporaryFolder()
+    let (domain, words) = try domain(folder)
+    let same = texts(200, seed: 3)
+    let outside = same.count { domain.isOutside($0, words: words) }
+    #expect(outside <= 24, "5 % of the calibration part is below the threshold: \(outside) of 200")
+    var generator = SeededGenerator(seed: 4)
+    let shuffled = same.map { text in
+      var text = text
+      text.shuffle(using: &generator)
+      return text
+    }
+    #expect(shuffled.count { domain.isOutside($0, words: words) } >= 190)
+  }
+
+  @Test func strangeWordsAreOutside() throws {
+    let folder = try TemporaryFolder()
+    let (domain, words) = try domain(folder)
+    let strange = texts(50, seed: 5).map { $0.map { $0 > 30 ? $0 - 28 : 46 + $0 % 10 } }
+    #expect(strange.allSatisfy { domain.isOutside($0, words: words) })
+    #expect(domain.isOutside([4], words: words), "one word alone shows nothing")
+  }
+
+  @Test func wordsBeginWhereTheVocabularySaysSo() throws {
+    let folder = try TemporaryFolder()
+    let tokenizer = try tinyTokenizer(in: folder)
+    let words = WordStarts(tokenizer, count: tokenizer.vocabularySize)
+    #expect((0..<4).allSatisfy { !words[$0] }, "special tokens begin none")
+    #expect(words[4] && !words[5], "'a' does, '##a' does not")
+  }
+}
