@@ -42,7 +42,7 @@ let package = Package(
     library("LanguageModels", ["Layers", "Formats"]),
     library("RankStatistics", []),
     library("LinFiK", ["LanguageModels", "Records"]),
-    library("Encoder", ["Layers", "Formats", "Tokenization", "Records", "RankStatistics"]),
+    library("Encoder", ["Layers", "LanguageModels", "Formats", "Tokenization", "Records", "RankStatistics"]),
     library("Distill", ["Encoder", "Records", "RankStatistics"]),
     library("Reporting", ["RankStatistics"]),
     library("Comparison", ["LinFiK", "Encoder", "RankStatistics", "Reporting"]),

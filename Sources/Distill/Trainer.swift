@@ -26,26 +26,20 @@ package struct Trainer: Sendable {
     version: String, progress: (TrainingProgress) -> Void = { _ in }
   ) throws -> (valuator: Valuator, report: TrainingReport) {
     let started = DispatchTime.now()
-    let (model, tokenizer, name) = try initialModel()
-    let material = try TrainingMaterial(dataset, tokenizer: tokenizer, model: model, configuration)
-    progress(material.summary)
-    var session = TrainingSession(
-      model: model, material: material, configuration: configuration, isCancelled: isCancelled)
-    let frozen = try session.fitHead(progress)
-    try session.fineTune(progress)
-    let outputs = try session.outputs()
+    let trained = try train(progress)
+    let (material, outputs) = (trained.material, trained.outputs)
     let calibrated = material.parts.calibration
     let calibrationOutputs = calibrated.map { outputs[$0] }
     guard
       let map = IsotonicMap.fit(
         inputs: calibrationOutputs, outputs: calibrated.map { dataset.rows[$0].label })
-    else { throw DistillError.diverged(step: session.steps) }
-    let words = WordStarts(tokenizer, count: model.configuration.vocabularySize)
+    else { throw DistillError.diverged(step: 0) }
+    let words = WordStarts(trained.tokenizer, count: trained.model.vocabularySize)
     var card = ValuatorCard(
       labelKind: dataset.kind, labelProjection: dataset.projection,
       scoreUnit: Self.unit(ofKind: dataset.kind, projection: dataset.projection),
       modelSHA256: dataset.modelSHA256, targetSHA256: dataset.targetSHA256,
-      targetDescription: dataset.targetDescription, initialEncoder: name,
+      targetDescription: dataset.targetDescription, initialEncoder: trained.name,
       maxTokens: material.maxTokens, seed: configuration.seed, version: version, calibration: map,
       intervals: ScoreIntervals.fit(
         raw: calibrationOutputs, tokens: calibrated.map { material.ids[$0].count },
@@ -55,17 +49,17 @@ package struct Trainer: Sendable {
         words: words),
       metrics: .null, rows: material.hashes)
     let evaluation = TestEvaluation(
-      dataset: dataset, material: material, vocabularySize: model.configuration.vocabularySize)
-    let methods = evaluation.methods(valuator: outputs, frozen: frozen, seed: configuration.seed)
+      dataset: dataset, material: material, vocabularySize: trained.model.vocabularySize)
+    let methods = evaluation.methods(valuator: outputs, frozen: trained.frozen, seed: configuration.seed)
     let report = TrainingReport(
-      rows: material.counts, epochs: session.epochsRun, keptEpoch: session.keptEpoch,
-      validationSpearman: session.keptSpearman, methods: methods,
+      rows: material.counts, epochs: trained.epochs, keptEpoch: trained.keptEpoch,
+      validationSpearman: trained.validationSpearman, methods: methods,
       intervals: try evaluation.intervals(outputs, card: card, words: words),
       warnings: evaluation.warnings(methods, outputs: outputs) + Self.warnings(card),
       seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind,
       withinSourceShare: material.targets.share, settings: configuration.optimisation)
     card.metrics = report.metrics
-    return (Valuator(model: model, tokenizer: tokenizer, card: card), report)
+    return (Valuator(model: trained.model, tokenizer: trained.tokenizer, card: card), report)
   }
 
   private static func warnings(_ card: ValuatorCard) -> [String] {
@@ -76,10 +70,38 @@ package struct Trainer: Sendable {
     ]
   }
 
+  private func train(_ progress: (TrainingProgress) -> Void) throws -> TrainedModel {
+    if case .firstLayers(let count, let model, let tokenizer) = configuration.initialEncoder {
+      return try FirstLayersTraining(
+        count: count, modelPath: model, tokenizerPath: tokenizer, configuration: configuration,
+        isCancelled: isCancelled
+      ).run(dataset, progress)
+    }
+    let (model, tokenizer, name) = try initialModel()
+    let material = try TrainingMaterial(
+      dataset, tokenizer: tokenizer, maxPositions: model.maxPositions, configuration)
+    progress(material.summary)
+    var session = TrainingSession(
+      model: model, material: material, configuration: configuration, isCancelled: isCancelled)
+    let frozen = try session.fitHead(progress)
+    try session.fineTune(progress)
+    return TrainedModel(
+      model: model, tokenizer: tokenizer, name: name, material: material, outputs: try session.outputs(),
+      frozen: frozen, epochs: session.epochsRun, keptEpoch: session.keptEpoch,
+      validationSpearman: session.keptSpearman)
+  }
+
   /// What a run would do, in words: rows and parts, memory, and the arithmetic of the whole training.
   package func plan() throws -> String {
+    if case .firstLayers(let count, let model, let tokenizer) = configuration.initialEncoder {
+      return try FirstLayersTraining(
+        count: count, modelPath: model, tokenizerPath: tokenizer, configuration: configuration,
+        isCancelled: isCancelled
+      ).plan(dataset)
+    }
     let (model, tokenizer, _) = try initialModel()
-    let material = try TrainingMaterial(dataset, tokenizer: tokenizer, model: model, configuration)
+    let material = try TrainingMaterial(
+      dataset, tokenizer: tokenizer, maxPositions: model.maxPositions, configuration)
     let tables = model.layout.embeddingNormWeight.offset
     let trained =
       configuration.optimisation.trainsEmbeddingTables ? model.layout.count : model.layout.count - tables
@@ -99,6 +121,7 @@ package struct Trainer: Sendable {
 
   private func initialModel() throws -> (EncoderModel, Tokenizer, String) {
     switch configuration.initialEncoder {
+    case .firstLayers: preconditionFailure("first layers are not fine-tuned")
     case .directory(let path):
       let model = try EncoderModel.load(directory: path)
       let tokenizer = try Tokenizer.load(path)
@@ -132,6 +155,21 @@ package struct Trainer: Sendable {
       }
     return unit + suffix
   }
+}
+
+/// What a way of training gives.
+struct TrainedModel {
+  let model: any ValuatorModel
+  let tokenizer: Tokenizer
+  /// Of what it began from.
+  let name: String
+  let material: TrainingMaterial
+  /// The head's output for every row.
+  let outputs: [Double]
+  let frozen: FrozenEncoder
+  let epochs: Int
+  let keptEpoch: Int
+  let validationSpearman: Double
 }
 
 func seconds(since start: DispatchTime) -> Double {

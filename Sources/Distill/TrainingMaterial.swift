@@ -16,13 +16,12 @@ struct TrainingMaterial: Sendable {
   let hashes: RowHashes
 
   init(
-    _ dataset: DistillationDataset, tokenizer: Tokenizer, model: EncoderModel,
+    _ dataset: DistillationDataset, tokenizer: Tokenizer, maxPositions: Int,
     _ configuration: TrainingConfiguration
   ) throws {
-    guard (4...model.configuration.maxPositions).contains(configuration.maxTokens) else {
+    guard (4...maxPositions).contains(configuration.maxTokens) else {
       throw DistillError.options(
-        "--max-tokens \(configuration.maxTokens): this encoder reads 4 to \(model.configuration.maxPositions)"
-      )
+        "--max-tokens \(configuration.maxTokens): this encoder reads 4 to \(maxPositions)")
     }
     let hashes = dataset.rows.map(\.sha256)
     let parts = try DataParts(hashes: hashes, sizes: configuration.parts)

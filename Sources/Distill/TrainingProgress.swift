@@ -7,6 +7,10 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
     training: Int, validation: Int, calibration: Int, test: Int, truncated: Int, withinSourceShare: Double)
   /// The frozen encoder with the best ridge head.
   case headFitted(validationSpearman: Double, seconds: Double)
+  /// Frozen first layers: features are there for so many of all rows.
+  case features(done: Int, of: Int, secondsLeft: Double)
+  /// The head of Gaussian units, chosen by cross-validation over the training rows.
+  case kernelFitted(gamma: Float, lambda: Double, validationSpearman: Double)
   case step(epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, secondsLeft: Double)
   case validated(
     epoch: Int, epochs: Int, loss: Double, validationSpearman: Double, isKept: Bool, seconds: Double,
@@ -23,6 +27,10 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
       """
     case .headFitted(let spearman, let seconds):
       String(format: "frozen encoder: validation Spearman %.3f (%.0f s)", spearman, seconds)
+    case .features(let done, let all, let left):
+      String(format: "features: %d/%d, %.0f s left", done, all, left)
+    case .kernelFitted(let gamma, let lambda, let spearman):
+      String(format: "head: gamma %.2g, lambda %.2g, validation Spearman %.3f", gamma, lambda, spearman)
     case .step(let epoch, let epochs, let step, let steps, let loss, let left):
       String(
         format: "epoch %d/%d, step %d/%d, loss %.3f, %.0f s left", epoch, epochs, step, steps, loss, left)
@@ -46,6 +54,12 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
       ]
     case .headFitted(let spearman, _):
       ["event": "head_fitted", "validation_spearman": JSONValue(spearman)]
+    case .features: nil
+    case .kernelFitted(let gamma, let lambda, let spearman):
+      [
+        "event": "kernel_fitted", "gamma": JSONValue(gamma), "lambda": JSONValue(lambda),
+        "validation_spearman": JSONValue(spearman),
+      ]
     case .step(let epoch, _, let step, _, let loss, _):
       ["event": "step", "epoch": JSONValue(epoch), "step": JSONValue(step), "loss": JSONValue(loss)]
     case .validated(let epoch, _, let loss, let spearman, let isKept, _, _):

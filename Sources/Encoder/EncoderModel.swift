@@ -1,3 +1,4 @@
+import LanguageModels
 import Layers
 import TensorKernels
 
@@ -74,6 +75,8 @@ package struct EncoderModel: Sendable {
 package final class EncoderWorkspace {
   let arena = Arena(capacity: 0)
   var kept: EncoderActivations?
+  /// For encoders that are a language model's layers.
+  let languageModel = Workspace()
 
   package init() {}
 }

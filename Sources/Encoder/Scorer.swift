@@ -1,5 +1,6 @@
 import Formats
 import Foundation
+import RankStatistics
 import Records
 import TensorKernels
 
@@ -15,8 +16,8 @@ package struct ScoringConfiguration: Sendable {
   package var onError = OnError.fail
   /// The head's own output instead of label units.
   package var isRaw = false
-  /// How often `alinfik_low ... alinfik_high` should hold the label.
-  package var coverage = ScoreIntervals.standardCoverage
+  /// How often `alinfik_low ... alinfik_high` should hold the label; nil: the standard, where there are intervals.
+  package var coverage: Double?
   package var records = RecordOptions()
   package var workers = 1
 
@@ -64,7 +65,11 @@ package final class Scorer {
   package init(valuator: Valuator, configuration: ScoringConfiguration) throws {
     self.valuator = valuator
     self.configuration = configuration
-    multiplier = try valuator.card.intervals?.multiplier(coverage: configuration.coverage)
+    if let coverage = configuration.coverage, valuator.card.intervals == nil {
+      throw EncoderError.coverage(coverage, needs: ConformalResiduals.fewest(coverage: coverage), has: 0)
+    }
+    multiplier = try valuator.card.intervals?
+      .multiplier(coverage: configuration.coverage ?? ScoreIntervals.standardCoverage)
     parser = RecordParser(configuration.records)
     workspaces = EncoderWorkspaces(configuration.workers)
   }

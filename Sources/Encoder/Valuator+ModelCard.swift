@@ -3,7 +3,6 @@ import Formats
 extension Valuator {
   /// README.md as a model card: what the numbers mean, for whom, how true they were on the test rows.
   var modelCard: String {
-    let shape = model.configuration
     let metrics = card.metrics.members ?? []
     let rows = metrics.compactMap { member in
       member.value.double.map { "| \(member.key) | \(String(rounding: $0)) |" }
@@ -31,7 +30,7 @@ extension Valuator {
       | target | \(card.targetDescription.isEmpty ? "(not described)" : card.targetDescription) |
       | language model (SHA-256) | `\(card.modelSHA256)` |
       | target (SHA-256) | `\(card.targetSHA256)` |
-      | encoder | BERT, \(shape.layers) layers of width \(shape.hiddenSize), begun from \(card.initialEncoder) |
+      | encoder | \(model.summary), begun from \(card.initialEncoder) |
       | reads | the first \(card.maxTokens) tokens |
       | rows | \(card.rows.training.count) training, \(card.rows.validation.count) validation, \
       \(card.rows.calibration.count) calibration, \(card.rows.test.count) test |
@@ -48,15 +47,25 @@ extension Valuator {
       alinfik score THIS_FOLDER incoming.jsonl.gz > scored.jsonl
       ```
 
+      \(pythonUse)
+      Do not use it to judge texts by people, for another model, or for another target than the one above without
+      measuring again.
+
+      """
+  }
+}
+
+extension Valuator {
+  /// Only what sentence-transformers can load is said to.
+  private var pythonUse: String {
+    guard model is EncoderModel else { return "" }
+    return """
       In Python it gives the head's own output (what `--raw` gives), the same order without the unit:
 
       ```python
       from sentence_transformers import SentenceTransformer
       scores = SentenceTransformer("THIS_FOLDER").encode(texts)[:, 0]
       ```
-
-      Do not use it to judge texts by people, for another model, or for another target than the one above without
-      measuring again.
 
       """
   }

@@ -5,16 +5,16 @@ import Tokenization
 /// A trained encoder with its tokenizer and calibration: what turns a text into its value. Immutable, so any number
 /// of workers may share one.
 package struct Valuator: Sendable {
-  package let model: EncoderModel
+  package let model: any ValuatorModel
   package let encoding: TextEncoding
   package let card: ValuatorCard
   private let words: WordStarts
 
-  package init(model: EncoderModel, tokenizer: Tokenizer, card: ValuatorCard) {
+  package init(model: any ValuatorModel, tokenizer: Tokenizer, card: ValuatorCard) {
     self.model = model
     encoding = TextEncoding(tokenizer: tokenizer, maxTokens: card.maxTokens)
     self.card = card
-    words = WordStarts(tokenizer, count: model.configuration.vocabularySize)
+    words = WordStarts(tokenizer, count: model.vocabularySize)
   }
 
   /// What is said of one text.
@@ -95,24 +95,9 @@ extension EncoderModel {
     _ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces,
     _ body: @escaping @Sendable (EncoderBatch, EncoderWorkspace) -> [Float]
   ) throws -> [Float] {
-    let plan = Self.plan(texts)
+    let plan = consecutiveBatches(texts, tokens: Self.batchTokens)
     return try parallelMap(count: plan.count, workers: workers) { worker, index in
       body(EncoderBatch(texts[plan[index]]), workspaces[worker])
     }.flatMap { $0 }
-  }
-
-  /// Consecutive texts of at most `batchTokens` tokens, at least one a batch.
-  private static func plan(_ texts: [[Int]]) -> [Range<Int>] {
-    var batches: [Range<Int>] = []
-    var (start, tokens) = (0, 0)
-    for (index, text) in texts.enumerated() {
-      if tokens > 0 && tokens + text.count > batchTokens {
-        batches.append(start..<index)
-        (start, tokens) = (index, 0)
-      }
-      tokens += text.count
-    }
-    if start < texts.count { batches.append(start..<texts.count) }
-    return batches
   }
 }

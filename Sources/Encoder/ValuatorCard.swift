@@ -99,10 +99,10 @@ extension ValuatorCard {
   static let sign = "positive lowers target loss"
 
   /// The card as `alinfik.json`, with the SHA-256 of every other file.
-  func json(files: [(name: String, sha256: String)]) -> JSONValue {
+  func json(encoder: String, files: [(name: String, sha256: String)]) -> JSONValue {
     [
       "format": JSONValue(Self.format), "schema_version": JSONValue(Self.schemaVersion),
-      "alinfik_version": JSONValue(version), "sign": JSONValue(Self.sign),
+      "alinfik_version": JSONValue(version), "encoder": JSONValue(encoder), "sign": JSONValue(Self.sign),
       "score_unit": JSONValue(scoreUnit), "label_kind": JSONValue(labelKind),
       "label_projection": JSONValue(labelProjection),
       "model_sha256": JSONValue(modelSHA256), "target_sha256": JSONValue(targetSHA256),

@@ -101,27 +101,35 @@ package final class SafetensorsFile: TensorFile {
   }
 }
 
-/// Writes F32 tensors as a safetensors file.
+/// Writes F32 or BF16 tensors as a safetensors file.
 package enum SafetensorsWriter {
   /// Writes the tensors in the given order beside `path` and renames. The same input gives the same bytes.
   package static func write(
     to path: String, tensors: [(name: String, shape: [Int], values: [Float])],
-    metadata: [(key: String, value: String)] = [], force: Bool = false
+    metadata: [(key: String, value: String)] = [], asBF16: Bool = false, force: Bool = false
   ) throws(FormatError) {
     let file = try OutputFile(path: path, force: force)
-    try file.write(header(tensors, metadata))
+    try file.write(header(tensors, metadata, asBF16: asBF16))
     for tensor in tensors {
-      let outcome = tensor.values.withUnsafeBytes { raw in
-        Result { () throws(FormatError) in try file.write(raw) }
-      }
-      try outcome.get()
+      try write(tensor.values, asBF16: asBF16, to: file)
     }
     try file.commit()
   }
 
+  private static func write(_ values: [Float], asBF16: Bool, to file: OutputFile) throws(FormatError) {
+    func write(_ raw: UnsafeRawBufferPointer) -> Result<Void, FormatError> {
+      Result { () throws(FormatError) in try file.write(raw) }
+    }
+    let outcome =
+      asBF16
+      ? values.map(HalfPrecision.bf16).withUnsafeBytes { write($0) } : values.withUnsafeBytes { write($0) }
+    try outcome.get()
+  }
+
   /// The length and the JSON header, padded with spaces so that the data begin at a multiple of eight bytes.
   private static func header(
-    _ tensors: [(name: String, shape: [Int], values: [Float])], _ metadata: [(key: String, value: String)]
+    _ tensors: [(name: String, shape: [Int], values: [Float])], _ metadata: [(key: String, value: String)],
+    asBF16: Bool
   ) -> [UInt8] {
     var members: [(key: ByteString, value: JSONValue)] = []
     if !metadata.isEmpty {
@@ -132,9 +140,9 @@ package enum SafetensorsWriter {
     for (name, shape, values) in tensors {
       precondition(
         shape.reduce(1, *) == values.count, "tensor '\(name)': shape \(shape), \(values.count) values")
-      let end = offset + 4 * values.count
+      let end = offset + (asBF16 ? 2 : 4) * values.count
       let entry: JSONValue = [
-        "dtype": "F32", "shape": .array(shape.map { JSONValue($0) }),
+        "dtype": asBF16 ? "BF16" : "F32", "shape": .array(shape.map { JSONValue($0) }),
         "data_offsets": [JSONValue(offset), JSONValue(end)],
       ]
       members.append((key: ByteString(name), value: entry))

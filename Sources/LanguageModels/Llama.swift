@@ -7,16 +7,16 @@ import TensorKernels
 /// A block: `x += W_o attention(rope(W_q n1), rope(W_k n1), W_v n1)` with n1 = rmsNorm(x), then
 /// `x += W_down (silu(W_gate n2) * W_up n2)` with n2 = rmsNorm(x).
 package struct Llama: CausalLanguageModel {
-  package let configuration: LlamaConfiguration
-  package let linearLayers: [LinearLayer]
+  package internal(set) var configuration: LlamaConfiguration
+  package internal(set) var linearLayers: [LinearLayer]
   package let precision: Precision
-  private let embedding: WeightMatrix
+  let embedding: WeightMatrix
   private let head: WeightMatrix
-  private let finalNorm: MatrixView
-  private var blocks: [Block]
+  let finalNorm: MatrixView
+  var blocks: [Block]
   private let rope: RotaryEmbedding
 
-  private struct Block: Sendable {
+  struct Block: Sendable {
     let inputNorm: MatrixView
     let postAttentionNorm: MatrixView
     var linears: [Linear]
@@ -25,7 +25,7 @@ package struct Llama: CausalLanguageModel {
   }
 
   /// A block's linear layers in forward order; the raw value is the place in `Block.linears`.
-  private enum Part: Int, CaseIterable {
+  enum Part: Int, CaseIterable {
     case query, key, value, output, gate, up, down
 
     var name: String {
@@ -124,7 +124,7 @@ package struct Llama: CausalLanguageModel {
 extension Llama {
   /// What backward needs of a block. The norms' outputs and the SwiGLU product are computed again there:
   /// element-wise work is cheaper than the memory.
-  private struct Saved {
+  struct Saved {
     let input: Matrix
     let inputInverseRMS: Matrix
     let query, key, value, attended: Matrix
@@ -154,7 +154,7 @@ extension Llama {
   }
 
   /// Floats of arena a batch needs, its activations kept for backward or not.
-  private func arenaSize(_ batch: TokenBatch, keepsActivations: Bool) -> Int {
+  func arenaSize(_ batch: TokenBatch, keepsActivations: Bool) -> Int {
     arenaSize(tokens: batch.tokenCount, longest: batch.longest, keepsActivations: keepsActivations)
   }
 
@@ -172,7 +172,7 @@ extension Llama {
 
   /// Embeds the batch and runs it through all blocks; returns the last hidden states (T x d), before the final norm,
   /// and each block's activations where they are kept.
-  private func runBlocks(_ batch: TokenBatch, arena: Arena, keepsActivations: Bool) -> (
+  func runBlocks(_ batch: TokenBatch, arena: Arena, keepsActivations: Bool) -> (
     x: Matrix, saved: [Saved]
   ) {
     let c = configuration

@@ -33,8 +33,11 @@ struct ScoreCommand: ParsableCommand {
   var outputDir: String?
 
   @Option(
-    help: "How often alinfik_low and alinfik_high should have the label between them, above 0 and below 1.")
-  var coverage: Double = ScoreIntervals.standardCoverage
+    help: """
+      How often alinfik_low and alinfik_high should have the label between them, above 0 and below 1 \
+      (default: \(ScoreIntervals.standardCoverage)).
+      """)
+  var coverage: Double?
 
   @Flag(help: "The head's own output alone, instead of label units, interval and domain.")
   var raw = false
@@ -51,7 +54,7 @@ struct ScoreCommand: ParsableCommand {
     if output != nil && outputDir != nil {
       throw ValidationError("--output and --output-dir exclude each other")
     }
-    if !(coverage > 0 && coverage < 1) {
+    if let coverage, !(coverage > 0 && coverage < 1) {
       throw ValidationError("--coverage \(coverage): above 0 and below 1")
     }
     if outputDir != nil && files.isEmpty { throw ValidationError("--output-dir wants input files") }

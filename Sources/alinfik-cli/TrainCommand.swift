@@ -12,6 +12,7 @@ struct TrainCommand: ParsableCommand {
       Examples:
         alinfik train labels.h5 --output valuator --init all-MiniLM-L6-v2
         alinfik train a.h5 b.h5 --output valuator --init all-MiniLM-L6-v2 --test-rows 400 --seed 1
+        alinfik train labels.h5 --output valuator --init MODEL --first-layers 12
         alinfik train labels.h5 --output valuator --tokenizer all-MiniLM-L6-v2 --layers 4 --hidden-size 256
 
       Rows are split by the SHA-256 of their text into training, validation (which stops the training), calibration
@@ -24,10 +25,22 @@ struct TrainCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "The valuator's directory.")
   var output: String
 
-  @Option(name: .customLong("init"), help: "A BERT encoder to start from, such as all-MiniLM-L6-v2.")
+  @Option(
+    name: .customLong("init"),
+    help: "A BERT encoder to start from, such as all-MiniLM-L6-v2; with --first-layers the language model.")
   var initial: String?
 
-  @Option(help: "Without --init: whose tokenizer the new encoder uses.")
+  @Option(
+    help: """
+      Use the first N layers of the language model --init as they are, with a head of Gaussian units: truer than another \
+      encoder, slower, and it hands out that part of the model.
+      """)
+  var firstLayers: Int?
+
+  @Option(
+    help:
+      "Whose tokenizer a new encoder uses (without --init); with --first-layers where --init has no tokenizer.json."
+  )
   var tokenizer: String?
 
   @Option(help: "Without --init: how many layers the encoder has (default \(EncoderSize().layers)).")
@@ -75,7 +88,9 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    if (initial == nil) == (tokenizer == nil) {
+    if firstLayers != nil {
+      if initial == nil { throw ValidationError("--first-layers wants the language model as --init") }
+    } else if (initial == nil) == (tokenizer == nil) {
       throw ValidationError("give either --init ENCODER or, to begin from random weights, --tokenizer PATH")
     }
     if initial != nil, layers != nil || hiddenSize != nil || heads != nil {
@@ -124,10 +139,14 @@ struct TrainCommand: ParsableCommand {
       heads: heads ?? standard.heads)
   }
 
+  private var initialEncoder: InitialEncoder {
+    guard let initial else { return .scratch(encoderSize, tokenizer: tokenizer ?? "") }
+    return firstLayers.map { .firstLayers($0, model: initial, tokenizer: tokenizer ?? initial) }
+      ?? .directory(initial)
+  }
+
   private var trainingConfiguration: TrainingConfiguration {
-    let start =
-      initial.map { InitialEncoder.directory($0) } ?? .scratch(encoderSize, tokenizer: tokenizer ?? "")
-    var configuration = TrainingConfiguration(initialEncoder: start)
+    var configuration = TrainingConfiguration(initialEncoder: initialEncoder)
     configuration.maxTokens = maxTokens
     configuration.parts.testRows = testRows
     configuration.seed = common.seed
@@ -137,7 +156,8 @@ struct TrainCommand: ParsableCommand {
     configuration.optimisation.batchRows = batchRows
     configuration.optimisation.learningRate = learningRate
     configuration.optimisation.headLearningRate = headLearningRate
-    configuration.optimisation.withinSourceShare = withinSourceShare
+    // What deviates from source and length is memorised by an encoder whose weights move; closed form has its penalty.
+    configuration.optimisation.withinSourceShare = withinSourceShare ?? (firstLayers == nil ? nil : 1)
     configuration.optimisation.cropShare = cropShare
     configuration.optimisation.trainsEmbeddingTables = trainEmbeddings
     return configuration
@@ -153,7 +173,10 @@ private final class TrainingLog {
 
   func show(_ progress: TrainingProgress) {
     if let line = progress.logLine { lines.append(line) }
-    if case .step = progress { terminal.progress("\(progress)") } else { terminal.say("\(progress)") }
+    switch progress {
+    case .step, .features: terminal.progress("\(progress)")
+    default: terminal.say("\(progress)")
+    }
   }
 }
 

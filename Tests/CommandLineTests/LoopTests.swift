@@ -50,6 +50,37 @@ import Testing
     #expect(again.status == 64 && again.errors.contains("--force"), "\(again.errors)")
   }
 
+  /// The model's own first layers as the encoder.
+  @Test func trainOnFirstLayers() throws {
+    let (labels, valuator) = (folder.path("labels.h5"), folder.path("valuator"))
+    _ = try succeed("label", "--model", model, "--target", target, "--sample", sample, "--output", labels)
+    let none = try Command.run("train", labels, "--output", valuator, "--init", model, "--first-layers", "99")
+    #expect(none.status == 64 && none.errors.contains("layers"), "\(none.errors)")
+    let homeless = try Command.run("train", labels, "--output", valuator, "--first-layers", "1")
+    #expect(homeless.status == 64 && homeless.errors.contains("--init"), "\(homeless.errors)")
+    let plan = try succeed(
+      "train", labels, "--output", valuator, "--init", model, "--first-layers", "1", "--max-tokens", "64",
+      "--dry-run")
+    #expect(plan.output.contains("frozen weights") && !FileManager.default.fileExists(atPath: valuator))
+    let trained = try succeed(
+      "train", labels, "--output", valuator, "--init", model, "--first-layers", "1", "--max-tokens", "64",
+      "--test-rows", "40",
+      "--json")
+    #expect(trained.output.contains("spearman"), "\(trained.output)")
+    try expectSound(valuator: valuator)
+    try expectSound(scores: valuator)
+    let card = try String(contentsOfFile: valuator + "/README.md", encoding: .utf8)
+    #expect(card.contains("the first 1 layers") && !card.contains("SentenceTransformer("))
+    // The same training gives the same scores.
+    let again = folder.path("again")
+    _ = try succeed(
+      "train", labels, "--output", again, "--init", model, "--first-layers", "1", "--max-tokens", "64",
+      "--test-rows", "40",
+      "--threads", "1")
+    let line = #"{"text": "a dog by the river."}"#
+    #expect(try succeed("score", valuator, input: line).output == succeed("score", again, input: line).output)
+  }
+
   private func expectSound(valuator: String) throws {
     let card = try JSONValue.read(path: valuator + "/alinfik.json")
     #expect(card["sign"]?.string == "positive lowers target loss")
@@ -77,6 +108,8 @@ import Testing
       let score = try JSONValue.parse(Array(line.utf8))["alinfik_score"]?.double
       #expect(score?.isFinite == true, "\(line)")
     }
+    let greedy = try Command.run("score", valuator, "--coverage", "0.999", input: input)
+    #expect(greedy.status == 64 && greedy.errors.contains("coverage"), "\(greedy.errors)")
     let one = try succeed("score", valuator, "--on-error", "mark", "--threads", "1", input: input)
     #expect(one.output == scored.output, "workers do not change a byte")
     let failed = try Command.run("score", valuator, input: input)

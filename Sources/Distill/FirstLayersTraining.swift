@@ -1,0 +1,123 @@
+import Encoder
+import Foundation
+import LanguageModels
+import RankStatistics
+import TensorKernels
+import Tokenization
+
+/// A valuator from the first layers of a language model, frozen: its features of every row once, then a head of Gaussian
+/// units in closed form.
+struct FirstLayersTraining {
+  let count: Int
+  let modelPath: String
+  let tokenizerPath: String
+  let configuration: TrainingConfiguration
+  let isCancelled: @Sendable () -> Bool
+
+  func run(_ dataset: DistillationDataset, _ progress: (TrainingProgress) -> Void) throws -> TrainedModel {
+    let (layers, tokenizer, material) = try load(dataset)
+    progress(material.summary)
+    let features = try features(layers, material.ids, progress)
+    let parts = material.parts
+    let labels = parts.training.map { material.labels[$0] }
+    let sources = parts.training.map { dataset.rows[$0].source }
+    guard
+      let fit = KernelRegression(
+        features: features.selecting(parts.training), targets: material.trainingRows.map(\.target),
+        seed: configuration.seed,
+        quality: { (spearman($0, labels) ?? -1) + (spearmanWithin($0, labels, groups: sources).mean ?? 0) })
+    else { throw DistillError.diverged(step: 0) }
+    let outputs = fit.head(features).map { Double($0) }
+    let validationSpearman =
+      spearman(parts.validation.map { outputs[$0] }, parts.validation.map { material.labels[$0] }) ?? -1
+    progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: validationSpearman))
+    return TrainedModel(
+      model: FirstLayersModel(layers: layers, head: fit.head), tokenizer: tokenizer,
+      name: "layers 1 to \(count) of \(URL(fileURLWithPath: modelPath).lastPathComponent)",
+      material: material,
+      outputs: outputs, frozen: try frozen(features, material), epochs: 0, keptEpoch: 0,
+      validationSpearman: validationSpearman)
+  }
+
+  func plan(_ dataset: DistillationDataset) throws -> String {
+    let (layers, _, material) = try load(dataset)
+    let weights = layers.linearLayers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }
+    let tokens = material.ids.reduce(0) { $0 + $1.count }
+    return """
+      \(material.summary)
+      features of \(tokens) tokens by \(weights) frozen weights: \(2 * weights * tokens / 1_000_000_000) GFLOP
+      disk: \((2 * (weights + layers.vocabularySize * layers.configuration.hiddenSize)) >> 20) MiB and the head
+      """
+  }
+
+  private func load(_ dataset: DistillationDataset) throws -> (Llama, Tokenizer, TrainingMaterial) {
+    guard let model = try ModelLoader.load(path: modelPath) as? Llama else {
+      throw DistillError.options(
+        "--first-layers wants a model of the Llama family; \(modelPath) is of another")
+    }
+    guard (1...model.configuration.layers).contains(count) else {
+      throw DistillError.options(
+        "--first-layers \(count): \(modelPath) has \(model.configuration.layers) layers")
+    }
+    let tokenizer = try Tokenizer.load(tokenizerPath)
+    guard tokenizer.files.contains(where: { $0.name == "tokenizer.json" }) else {
+      throw DistillError.options(
+        "\(tokenizerPath) has no tokenizer.json, which a valuator must carry: name a folder that has it with --tokenizer"
+      )
+    }
+    guard tokenizer.vocabularySize <= model.vocabularySize else {
+      throw DistillError.options(
+        "\(tokenizerPath) has \(tokenizer.vocabularySize) tokens, \(modelPath) only \(model.vocabularySize)")
+    }
+    let material = try TrainingMaterial(
+      dataset, tokenizer: tokenizer, maxPositions: model.contextLength, configuration)
+    return (try rounded(model.first(count)), tokenizer, material)
+  }
+
+  /// The layers as the valuator's folder will hold them, so that training and scoring see the same bits.
+  private func rounded(_ layers: Llama) throws -> Llama {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("alinfik-\(UUID().uuidString)")
+      .path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    // The mapped file lives on without its name.
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try layers.saveAsEncoder(to: folder)
+    return try ModelLoader.load(path: folder) as! Llama
+  }
+
+  private func features(
+    _ layers: Llama, _ ids: [[Int]], _ progress: (TrainingProgress) -> Void
+  ) throws -> MatrixView {
+    let workspaces = EncoderWorkspaces(configuration.workers)
+    let started = DispatchTime.now()
+    let features = Matrix(rows: ids.count, columns: layers.featureCount)
+    let share = 64
+    for start in stride(from: 0, to: ids.count, by: share) {
+      if isCancelled() { throw DistillError.interrupted }
+      let rows = start..<min(ids.count, start + share)
+      features.rows(rows).copy(
+        try layers.features(Array(ids[rows]), workers: configuration.workers, workspaces: workspaces))
+      let rate = seconds(since: started) / Double(rows.upperBound)
+      progress(
+        .features(
+          done: rows.upperBound, of: ids.count, secondsLeft: rate * Double(ids.count - rows.upperBound)))
+    }
+    return features.view
+  }
+
+  /// The same features with a linear head, and by nearest neighbours, as baselines.
+  private func frozen(_ features: MatrixView, _ material: TrainingMaterial) throws -> FrozenEncoder {
+    let (training, targets) = (material.parts.training, material.trainingRows.map(\.target))
+    let rootLengths = material.ids.map { Double($0.count).squareRoot() }
+    let width = features.columns - 1
+    let texts = features.columns(0..<width)
+    guard
+      let ridge = HeadRegression(
+        features: texts.selecting(training), rootLengths: training.map { rootLengths[$0] },
+        slope: material.targets.slope, targets: targets, lambda: 1)
+    else { throw DistillError.diverged(step: 0) }
+    return FrozenEncoder(
+      ridge: ridge(texts, rootLengths: rootLengths),
+      neighbours: nearestNeighbours(features: texts, training: training, targets: targets))
+  }
+}

@@ -1,0 +1,110 @@
+import Encoder
+import Foundation
+import TensorKernels
+
+/// Kernel ridge regression with Gaussian units (Nyström's approximation): `min |t - K w|^2 + lambda w^T K_c w`, K the units'
+/// values for the training rows and K_c for the centres. Closed form, in f64; gamma and lambda by cross-validation.
+package struct KernelRegression {
+  /// At most so many centres, drawn from the training rows.
+  package static let mostCentres = 1024
+  private static let gammas: [Float] = [0.05, 0.1, 0.2, 0.4, 0.8]
+  private static let lambdas = [0.03, 0.1, 0.3, 1, 3]
+  private static let folds = 5
+
+  package let head: KernelHead
+  package let gamma: Float
+  package let lambda: Double
+  /// What `quality` says of the chosen gamma and lambda.
+  package let quality: Double
+
+  /// - Parameters:
+  ///   - features: one row a training row; they are standardised to mean 0 and deviation 1.
+  ///   - quality: of predictions for the training rows, each by the rows of the other folds; gamma and lambda are those
+  ///     that make it the highest.
+  package init?(features: MatrixView, targets: [Double], seed: UInt64, quality: ([Double]) -> Double) {
+    let (means, deviations) = Self.moments(features)
+    let z = KernelHead.standardised(features, means: means, deviations: deviations)
+    var generator = SeededGenerator(seed: seed, stream: "kernel-centres")
+    let order = Array(0..<z.rows).shuffled(using: &generator)
+    let centres = z.selecting(order.prefix(Self.mostCentres).sorted())
+    let bias = targets.reduce(0, +) / Double(targets.count)
+    let rest = targets.map { Float($0 - bias) }
+    let parts = (0..<Self.folds).map { fold in
+      order.indices.filter { $0 % Self.folds == fold }.map { order[$0] }
+    }
+    var best: (weights: [Double], gamma: Float, lambda: Double, quality: Double)?
+    for gamma in Self.gammas {
+      let units = KernelHead.kernel(z, centres, gamma: gamma)
+      let penalty = KernelHead.kernel(centres, centres, gamma: gamma)
+      let moments = parts.map { Moments(units.selecting($0), $0.map { rest[$0] }) }
+      let all = moments.dropFirst().reduce(moments[0]) { $0.adding($1, times: 1) }
+      for lambda in Self.lambdas {
+        var predictions = targets
+        for (rows, part) in zip(parts, moments) {
+          guard let weights = all.adding(part, times: -1).solve(penalty, lambda: lambda) else { return nil }
+          for row in rows {
+            predictions[row] = bias + weights.indices.reduce(0) { $0 + weights[$1] * Double(units[row, $1]) }
+          }
+        }
+        let value = quality(predictions)
+        if value > best?.quality ?? -.infinity, let weights = all.solve(penalty, lambda: lambda) {
+          best = (weights, gamma, lambda, value)
+        }
+      }
+    }
+    guard let best else { return nil }
+    head = KernelHead(
+      means: means, deviations: deviations, centres: centres, weights: best.weights.map { Float($0) },
+      bias: Float(bias), gamma: best.gamma)
+    (gamma, lambda, self.quality) = (best.gamma, best.lambda, best.quality)
+  }
+
+  /// `K^T K` and `K^T t` of some rows.
+  private struct Moments {
+    var gram: [Double]
+    var aim: [Double]
+
+    init(_ units: MatrixView, _ targets: [Float]) {
+      gram = innerProducts(units, units)
+      aim = innerProducts(units, Matrix(rows: units.rows, columns: 1, values: targets).view)
+    }
+
+    func adding(_ other: Moments, times factor: Double) -> Moments {
+      var sum = self
+      for i in gram.indices { sum.gram[i] += factor * other.gram[i] }
+      for i in aim.indices { sum.aim[i] += factor * other.aim[i] }
+      return sum
+    }
+
+    func solve(_ penalty: MatrixView, lambda: Double) -> [Double]? {
+      let m = penalty.rows
+      var a = gram
+      for i in 0..<m {
+        for j in 0..<m { a[i * m + j] += lambda * Double(penalty[i, j]) }
+      }
+      // Centres that lie close together make the matrix all but singular in f32.
+      let jitter = 1e-6 * (0..<m).reduce(0) { $0 + a[$1 * m + $1] } / Double(m)
+      for i in 0..<m { a[i * m + i] += jitter }
+      var w = aim
+      return solvePositiveDefinite(&a, &w, rightHandSides: 1) ? w : nil
+    }
+  }
+
+  private static func moments(_ rows: MatrixView) -> (means: [Float], deviations: [Float]) {
+    let n = Double(rows.rows)
+    var (sums, squares) = (
+      [Double](repeating: 0, count: rows.columns), [Double](repeating: 0, count: rows.columns)
+    )
+    for row in 0..<rows.rows {
+      for column in 0..<rows.columns { sums[column] += Double(rows[row, column]) }
+    }
+    let means = sums.map { $0 / n }
+    for row in 0..<rows.rows {
+      for column in 0..<rows.columns {
+        let distance = Double(rows[row, column]) - means[column]
+        squares[column] += distance * distance
+      }
+    }
+    return (means.map { Float($0) }, squares.map { Float(max(($0 / n).squareRoot(), 1e-6)) })
+  }
+}

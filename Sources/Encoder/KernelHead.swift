@@ -1,0 +1,100 @@
+import Formats
+import Foundation
+import TensorKernels
+
+/// A head of Gaussian units: `bias + sum_j w_j exp(-gamma |z - c_j|^2 / p)`, z the p features of a text, standardised, and
+/// c_j the centres, which are some training texts' features.
+///
+/// Kernel ridge regression by Nyström's approximation (Williams & Seeger 2001). It saturates: far from every centre the
+/// output is the bias, where a linear head would go on.
+package struct KernelHead: Sendable {
+  package let means: [Float]
+  package let deviations: [Float]
+  /// m x p, standardised.
+  package let centres: MatrixView
+  package let weights: [Float]
+  package let bias: Float
+  package let gamma: Float
+
+  package init(
+    means: [Float], deviations: [Float], centres: MatrixView, weights: [Float], bias: Float, gamma: Float
+  ) {
+    precondition(
+      means.count == centres.columns && deviations.count == centres.columns && weights.count == centres.rows,
+      "KernelHead: \(means.count) means and \(weights.count) weights for \(centres.rows) x \(centres.columns)"
+    )
+    self.means = means
+    self.deviations = deviations
+    self.centres = centres
+    self.weights = weights
+    self.bias = bias
+    self.gamma = gamma
+  }
+
+  /// The output for each row of features.
+  package func callAsFunction(_ features: MatrixView) -> [Float] {
+    let z = Self.standardised(features, means: means, deviations: deviations)
+    let units = Self.kernel(z, centres, gamma: gamma)
+    return (0..<z.rows).map { row in
+      weights.indices.reduce(bias) { $0 + weights[$1] * units[row, $1] }
+    }
+  }
+
+  package static func standardised(_ features: MatrixView, means: [Float], deviations: [Float]) -> MatrixView
+  {
+    let z = Matrix(rows: features.rows, columns: features.columns)
+    for row in 0..<features.rows {
+      for column in 0..<features.columns {
+        z[row, column] = (features[row, column] - means[column]) / deviations[column]
+      }
+    }
+    return z.view
+  }
+
+  /// `exp(-gamma |x_i - y_j|^2 / p)`: rows of x times rows of y.
+  package static func kernel(_ x: MatrixView, _ y: MatrixView, gamma: Float) -> MatrixView {
+    let result = Matrix(rows: x.rows, columns: y.rows)
+    gemm(x, .no, y, .yes, into: result)
+    func squares(_ m: MatrixView) -> [Float] {
+      (0..<m.rows).map { Float(dot(m.rows($0..<$0 + 1), m.rows($0..<$0 + 1))) }
+    }
+    let (ofX, ofY) = (squares(x), squares(y))
+    let scale = -gamma / Float(x.columns)
+    for row in 0..<x.rows {
+      for column in 0..<y.rows {
+        result[row, column] = exp(scale * max(0, ofX[row] + ofY[column] - 2 * result[row, column]))
+      }
+    }
+    return result.view
+  }
+}
+
+extension KernelHead {
+  func save(to path: String) throws {
+    try SafetensorsWriter.write(
+      to: path,
+      tensors: [
+        ("means", [means.count], means), ("deviations", [deviations.count], deviations),
+        ("centres", [centres.rows, centres.columns], centres.values), ("weights", [weights.count], weights),
+        ("bias_and_gamma", [2], [bias, gamma]),
+      ])
+  }
+
+  /// Reads what `save` wrote, for so many features. Throws where a tensor is missing or has another shape.
+  static func load(path: String, features: Int) throws -> KernelHead {
+    let file = try SafetensorsFile(path: path)
+    let units = file.tensor(named: "weights")?.shape.first ?? 0
+    let numbers = try file.floats(named: "bias_and_gamma", shape: [2])
+    let deviations = Array(try file.floats(named: "deviations", shape: [features]))
+    guard deviations.allSatisfy({ $0 > 0 }), numbers[1] > 0 else {
+      throw EncoderError.malformed(path, "deviations and gamma must be above zero")
+    }
+    return KernelHead(
+      means: Array(try file.floats(named: "means", shape: [features])), deviations: deviations,
+      centres: Matrix(
+        rows: units, columns: features,
+        values: Array(try file.floats(named: "centres", shape: [units, features]))
+      ).view,
+      weights: Array(try file.floats(named: "weights", shape: [units])), bias: numbers[0], gamma: numbers[1])
+  }
+}

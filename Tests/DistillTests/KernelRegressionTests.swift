@@ -1,0 +1,55 @@
+import Distill
+import Encoder
+import Foundation
+import RankStatistics
+import TensorKernels
+import Testing
+
+@Suite struct KernelRegressionTests {
+  /// A hill over two features, which no linear head can follow; a third feature is noise of another size.
+  private func rows(_ count: Int, seed: UInt64) -> (features: MatrixView, targets: [Double]) {
+    var generator = SeededGenerator(seed: seed)
+    let features = Matrix(rows: count, columns: 3)
+    let targets = (0..<count).map { row -> Double in
+      let (x, y) = (generator.normal(), generator.normal())
+      features[row, 0] = Float(100 + 10 * x)
+      features[row, 1] = Float(0.01 * y)
+      features[row, 2] = Float(generator.normal())
+      return exp(-(x * x + y * y)) + 0.02 * generator.normal()
+    }
+    return (features.view, targets)
+  }
+
+  @Test func followsWhatIsNotLinear() throws {
+    let (known, fresh) = (rows(400, seed: 1), rows(300, seed: 2))
+    let fit = try #require(
+      KernelRegression(features: known.features, targets: known.targets, seed: 1) {
+        spearman($0, known.targets) ?? -1
+      })
+    let outputs = fit.head(fresh.features).map { Double($0) }
+    #expect(try #require(spearman(outputs, fresh.targets)) > 0.9)
+    #expect(fit.quality > 0.85 && fit.quality < 1, "cross-validated, not on its own rows")
+  }
+
+  @Test func manyRowsShareTheCentres() throws {
+    let known = rows(KernelRegression.mostCentres + 200, seed: 3)
+    let fit = try #require(
+      KernelRegression(features: known.features, targets: known.targets, seed: 1) {
+        spearman($0, known.targets) ?? -1
+      })
+    #expect(fit.head.weights.count == KernelRegression.mostCentres)
+    let fresh = rows(200, seed: 4)
+    let outputs = fit.head(fresh.features).map { Double($0) }
+    #expect(try #require(spearman(outputs, fresh.targets)) > 0.9)
+  }
+
+  @Test func headIsItsFormula() {
+    let centres = Matrix(rows: 2, columns: 2, values: [0, 0, 1, -1])
+    let head = KernelHead(
+      means: [1, 2], deviations: [2, 0.5], centres: centres.view, weights: [3, -1], bias: 0.25, gamma: 0.7)
+    let output = head(Matrix(rows: 1, columns: 2, values: [3, 2.5]).view)[0]
+    // z = (1, 1): squared distances 2 and 4, two features.
+    let expected = 0.25 + 3 * exp(-0.7 * 2 / 2) - exp(-0.7 * 4 / 2)
+    #expect(abs(Double(output) - expected) < 1e-6)
+  }
+}
