@@ -10,7 +10,6 @@ import Tokenization
 struct FirstLayersTraining {
   let count: Int
   let modelPath: String
-  let tokenizerPath: String
   let configuration: TrainingConfiguration
   let isCancelled: @Sendable () -> Bool
 
@@ -59,15 +58,11 @@ struct FirstLayersTraining {
       throw DistillError.options(
         "--first-layers \(count): \(modelPath) has \(model.configuration.layers) layers")
     }
-    let tokenizer = try Tokenizer.load(tokenizerPath)
-    guard tokenizer.files.contains(where: { $0.name == "tokenizer.json" }) else {
-      throw DistillError.options(
-        "\(tokenizerPath) has no tokenizer.json, which a valuator must carry: name a folder that has it with --tokenizer"
-      )
-    }
+    let tokenizer = try Tokenizer.load(carrying: modelPath)
     guard tokenizer.vocabularySize <= model.vocabularySize else {
       throw DistillError.options(
-        "\(tokenizerPath) has \(tokenizer.vocabularySize) tokens, \(modelPath) only \(model.vocabularySize)")
+        "\(modelPath): its tokenizer has \(tokenizer.vocabularySize) tokens, the model only \(model.vocabularySize)"
+      )
     }
     let material = try TrainingMaterial(
       dataset, tokenizer: tokenizer, maxPositions: model.contextLength, configuration)

@@ -71,10 +71,9 @@ package struct Trainer: Sendable {
   }
 
   private func train(_ progress: (TrainingProgress) -> Void) throws -> TrainedModel {
-    if case .firstLayers(let count, let model, let tokenizer) = configuration.initialEncoder {
+    if case .firstLayers(let count, let model) = configuration.initialEncoder {
       return try FirstLayersTraining(
-        count: count, modelPath: model, tokenizerPath: tokenizer, configuration: configuration,
-        isCancelled: isCancelled
+        count: count, modelPath: model, configuration: configuration, isCancelled: isCancelled
       ).run(dataset, progress)
     }
     let (model, tokenizer, name) = try initialModel()
@@ -93,10 +92,9 @@ package struct Trainer: Sendable {
 
   /// What a run would do, in words: rows and parts, memory, and the arithmetic of the whole training.
   package func plan() throws -> String {
-    if case .firstLayers(let count, let model, let tokenizer) = configuration.initialEncoder {
+    if case .firstLayers(let count, let model) = configuration.initialEncoder {
       return try FirstLayersTraining(
-        count: count, modelPath: model, tokenizerPath: tokenizer, configuration: configuration,
-        isCancelled: isCancelled
+        count: count, modelPath: model, configuration: configuration, isCancelled: isCancelled
       ).plan(dataset)
     }
     let (model, tokenizer, _) = try initialModel()

@@ -2,8 +2,8 @@
 package enum InitialEncoder: Sendable {
   /// A Hugging Face BERT directory, such as all-MiniLM-L6-v2.
   case directory(String)
-  /// The first layers of a language model, frozen, with the tokenizer of a directory or file.
-  case firstLayers(Int, model: String, tokenizer: String)
+  /// The first layers of a language model, frozen.
+  case firstLayers(Int, model: String)
   /// Random weights of this size, with the tokenizer of a directory or file.
   case scratch(EncoderSize, tokenizer: String)
 }

@@ -2,7 +2,7 @@ import Formats
 
 extension Tokenizer {
   /// The splitting rules that `tokenizer.ggml.pre` names, as the stages of tokenizer.json.
-  private struct GGUFRule {
+  struct GGUFRule {
     var normalizer: Normalizer?
     var preTokenizer: PreTokenizer
     var ignoresMerges = false
@@ -12,7 +12,7 @@ extension Tokenizer {
 
   private static let gpt2Rule = GGUFRule(preTokenizer: .byteLevel(addsPrefixSpace: false, splits: true))
 
-  private static let rules: [String: GGUFRule] = [
+  static let rules: [String: GGUFRule] = [
     "gpt-2": gpt2Rule,
     "default": gpt2Rule,
     "smollm": GGUFRule(
@@ -34,12 +34,22 @@ extension Tokenizer {
     return try located(at: path) { try Tokenizer(GGUFTokenizerData(file.metadata)) }
   }
 
+  /// The tokenizer of a GGUF file with the tokenizer.json it amounts to among its `files`, so that it can be carried away.
+  package static func load(carrying path: String) throws -> Tokenizer {
+    guard GGUFFile.isGGUF(path: path) else { return try load(path) }
+    let data = try located(at: path) { try GGUFTokenizerData(GGUFFile(path: path).metadata) }
+    var tokenizer = try located(at: path) { try Tokenizer(data) }
+    let json = try located(at: path) { try data.tokenizerJSON() }
+    tokenizer.files = [SourceFile(name: "tokenizer.json", bytes: json.serialized())]
+    return tokenizer
+  }
+
   /// The tokenizer of a GGUF file that is open already.
   package static func load(_ file: GGUFFile) throws -> Tokenizer {
     try located(at: file.path) { try Tokenizer(GGUFTokenizerData(file.metadata)) }
   }
 
-  private init(_ data: GGUFTokenizerData) throws {
+  init(_ data: GGUFTokenizerData) throws {
     guard data.model == "gpt2" else {
       throw StageError.unsupported("tokenizer.ggml.model '\(data.model)'", supported: ["gpt2"])
     }
@@ -68,11 +78,11 @@ extension Tokenizer {
 }
 
 /// What the metadata of a GGUF file says about its tokenizer.
-private struct GGUFTokenizerData {
+struct GGUFTokenizerData {
   let metadata: [String: GGUFValue]
   let model: String
   let pre: String
-  private let tokens: [ByteString]
+  let tokens: [ByteString]
 
   init(_ metadata: [String: GGUFValue]) throws {
     self.metadata = metadata

@@ -37,10 +37,7 @@ struct TrainCommand: ParsableCommand {
       """)
   var firstLayers: Int?
 
-  @Option(
-    help:
-      "Whose tokenizer a new encoder uses (without --init); with --first-layers where --init has no tokenizer.json."
-  )
+  @Option(help: "Without --init: whose tokenizer the new encoder uses.")
   var tokenizer: String?
 
   @Option(help: "Without --init: how many layers the encoder has (default \(EncoderSize().layers)).")
@@ -88,9 +85,10 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    if firstLayers != nil {
-      if initial == nil { throw ValidationError("--first-layers wants the language model as --init") }
-    } else if (initial == nil) == (tokenizer == nil) {
+    if firstLayers != nil && initial == nil {
+      throw ValidationError("--first-layers wants the language model as --init")
+    }
+    if (initial == nil) == (tokenizer == nil) {
       throw ValidationError("give either --init ENCODER or, to begin from random weights, --tokenizer PATH")
     }
     if initial != nil, layers != nil || hiddenSize != nil || heads != nil {
@@ -141,7 +139,7 @@ struct TrainCommand: ParsableCommand {
 
   private var initialEncoder: InitialEncoder {
     guard let initial else { return .scratch(encoderSize, tokenizer: tokenizer ?? "") }
-    return firstLayers.map { .firstLayers($0, model: initial, tokenizer: tokenizer ?? initial) }
+    return firstLayers.map { .firstLayers($0, model: initial) }
       ?? .directory(initial)
   }
 

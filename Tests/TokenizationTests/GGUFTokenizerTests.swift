@@ -39,6 +39,22 @@ struct GGUFTokenizerTests {
     }
   }
 
+  /// What a valuator carries of a GGUF file's tokenizer gives the same ids.
+  @Test(arguments: ["gpt-2", "llama-bpe", "qwen2"]) func exportedAsTokenizerJSON(_ name: String) throws {
+    let path = TestData.path("tokenizers/ggml-vocab-\(name).gguf")
+    let original = try Tokenizer.load(carrying: path)
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("alinfik-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for file in original.files { try Data(file.bytes).write(to: folder.appendingPathComponent(file.name)) }
+    let exported = try Tokenizer.load(folder.path)
+    #expect(exported.vocabularySize == original.vocabularySize)
+    for (text, ids) in try Self.golden(name) {
+      #expect(exported.encode(text, addSpecialTokens: false) == ids, "\(ByteString(text))")
+      #expect(exported.encode(text, addSpecialTokens: true) == original.encode(text, addSpecialTokens: true))
+    }
+  }
+
   @Test func special() throws {
     let gpt2 = try Tokenizer.load(TestData.path("tokenizers/ggml-vocab-gpt-2.gguf"))
     #expect(gpt2.eosToken == 50256)
