@@ -1,7 +1,7 @@
 import Foundation
 import TensorKernels
 
-/// What the untouched encoder says of every row.
+/// What the untouched encoder says of every row, and by neighbours of the test rows (others are 0).
 struct FrozenEncoder {
   var ridge: [Double]
   var neighbours: [Double]
@@ -73,28 +73,27 @@ package struct TFIDFRegression {
   }
 }
 
-/// The mean target of the training texts whose features lie nearest, by cosine.
-package func nearestNeighbours(features: MatrixView, training: [Int], targets: [Double], neighbours: Int = 10)
-  -> [Double]
-{
-  let scaled = Matrix(rows: features.rows, columns: features.columns)
-  scaled.copy(features)
-  for row in 0..<scaled.rows {
-    let one = scaled.rows(row..<row + 1)
-    scale(one, by: Float(1 / max(dot(one.view, one.view).squareRoot(), 1e-30)))
-  }
-  let known = scaled.view.selecting(training)
-  var result: [Double] = []
-  let similarities = Matrix(rows: min(256, features.rows), columns: known.rows)
-  for start in stride(from: 0, to: features.rows, by: 256) {
-    let rows = start..<min(start + 256, features.rows)
-    let part = similarities.rows(0..<rows.count)
-    gemm(scaled.view.rows(rows), .no, known, .yes, into: part)
-    for row in 0..<rows.count {
-      let values = part.view.rows(row..<row + 1).values
-      let nearest = values.indices.sorted { (-values[$0], $0) < (-values[$1], $1) }.prefix(neighbours)
-      result.append(nearest.reduce(0) { $0 + targets[$1] } / Double(nearest.count))
+/// The mean target of the training texts whose features lie nearest, by cosine, at the places of `rows`; 0 elsewhere.
+package func nearestNeighbours(
+  features: MatrixView, of rows: [Int], training: [Int], targets: [Double], neighbours: Int = 10
+) -> [Double] {
+  func scaled(_ rows: [Int]) -> MatrixView {
+    let result = Matrix(rows: rows.count, columns: features.columns)
+    result.copy(features.selecting(rows))
+    for row in 0..<result.rows {
+      let one = result.rows(row..<row + 1)
+      scale(one, by: Float(1 / max(dot(one.view, one.view).squareRoot(), 1e-30)))
     }
+    return result.view
+  }
+  let (known, asked) = (scaled(training), scaled(rows))
+  let similarities = Matrix(rows: rows.count, columns: training.count)
+  gemm(asked, .no, known, .yes, into: similarities)
+  var result = [Double](repeating: 0, count: features.rows)
+  for (place, row) in rows.enumerated() {
+    let values = similarities.view.rows(place..<place + 1).values
+    let nearest = values.indices.sorted { (-values[$0], $0) < (-values[$1], $1) }.prefix(neighbours)
+    result[row] = nearest.reduce(0) { $0 + targets[$1] } / Double(nearest.count)
   }
   return result
 }

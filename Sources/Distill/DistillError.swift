@@ -6,6 +6,8 @@ package enum DistillError: Error, Equatable, CustomStringConvertible {
   case tooFewRows(_ reason: String)
   case options(_ reason: String)
   case diverged(step: Int)
+  /// A closed form without a solution.
+  case singular(_ what: String)
   case interrupted
 
   package var description: String {
@@ -15,6 +17,8 @@ package enum DistillError: Error, Equatable, CustomStringConvertible {
     case .badLabels(let place, let reason): "\(place): \(reason)"
     case .tooFewRows(let reason), .options(let reason): reason
     case .diverged(let step): "the loss is no longer finite at step \(step); use a smaller --learning-rate"
+    case .singular(let what):
+      "\(what) has no solution on these rows: their features do not vary; label other rows"
     case .interrupted: "interrupted; nothing was written"
     }
   }

@@ -14,7 +14,8 @@ struct FirstLayersTraining {
   let isCancelled: @Sendable () -> Bool
 
   func run(_ dataset: DistillationDataset, _ progress: (TrainingProgress) -> Void) throws -> TrainedModel {
-    let (layers, tokenizer, material) = try load(dataset)
+    let (whole, tokenizer, material) = try load(dataset)
+    let layers = try rounded(whole)
     progress(material.summary)
     let features = try features(layers, material.ids, progress)
     let parts = material.parts
@@ -23,19 +24,21 @@ struct FirstLayersTraining {
     guard
       let fit = KernelRegression(
         features: features.selecting(parts.training), targets: material.trainingRows.map(\.target),
-        seed: configuration.seed,
+        texts: material.hashes.training, seed: configuration.seed,
         quality: { (spearman($0, labels) ?? -1) + (spearmanWithin($0, labels, groups: sources).mean ?? 0) })
-    else { throw DistillError.diverged(step: 0) }
+    else { throw DistillError.singular("the head") }
     let outputs = fit.head(features).map { Double($0) }
     let validationSpearman =
       spearman(parts.validation.map { outputs[$0] }, parts.validation.map { material.labels[$0] }) ?? -1
     progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: validationSpearman))
     return TrainedModel(
       model: FirstLayersModel(layers: layers, head: fit.head), tokenizer: tokenizer,
-      name: "layers 1 to \(count) of \(URL(fileURLWithPath: modelPath).lastPathComponent)",
+      name: URL(fileURLWithPath: modelPath).lastPathComponent,
       material: material,
       outputs: outputs, frozen: try frozen(features, material), epochs: 0, keptEpoch: 0,
-      validationSpearman: validationSpearman)
+      validationSpearman: validationSpearman,
+      warnings: try ModelLoader.sha256(path: modelPath) == dataset.modelSHA256
+        ? [] : ["the labels are another model's than \(modelPath), whose layers read the text"])
   }
 
   func plan(_ dataset: DistillationDataset) throws -> String {
@@ -54,7 +57,7 @@ struct FirstLayersTraining {
       throw DistillError.options(
         "--first-layers wants a model of the Llama family; \(modelPath) is of another")
     }
-    guard (1...model.configuration.layers).contains(count) else {
+    guard (0...model.configuration.layers).contains(count) else {
       throw DistillError.options(
         "--first-layers \(count): \(modelPath) has \(model.configuration.layers) layers")
     }
@@ -66,7 +69,7 @@ struct FirstLayersTraining {
     }
     let material = try TrainingMaterial(
       dataset, tokenizer: tokenizer, maxPositions: model.contextLength, configuration)
-    return (try rounded(model.first(count)), tokenizer, material)
+    return (model.first(count), tokenizer, material)
   }
 
   /// The layers as the valuator's folder will hold them, so that training and scoring see the same bits.
@@ -77,7 +80,7 @@ struct FirstLayersTraining {
     // The mapped file lives on without its name.
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try layers.saveAsEncoder(to: folder)
-    return try ModelLoader.load(path: folder) as! Llama
+    return try ModelLoader.loadEncoder(directory: folder)
   }
 
   private func features(
@@ -106,13 +109,22 @@ struct FirstLayersTraining {
     let rootLengths = material.ids.map { Double($0.count).squareRoot() }
     let width = features.columns - 1
     let texts = features.columns(0..<width)
-    guard
-      let ridge = HeadRegression(
+    let validation = material.parts.validation
+    let truth = validation.map { material.labels[$0] }
+    let fits = [0.3, 1, 3, 10].compactMap { lambda in
+      HeadRegression(
         features: texts.selecting(training), rootLengths: training.map { rootLengths[$0] },
-        slope: material.targets.slope, targets: targets, lambda: 1)
-    else { throw DistillError.diverged(step: 0) }
+        slope: material.targets.slope, targets: targets, lambda: lambda)
+    }
+    func quality(_ fit: HeadRegression) -> Double {
+      spearman(fit(texts.selecting(validation), rootLengths: validation.map { rootLengths[$0] }), truth) ?? -1
+    }
+    guard let ridge = fits.max(by: { quality($0) < quality($1) }) else {
+      throw DistillError.singular("ridge regression")
+    }
     return FrozenEncoder(
       ridge: ridge(texts, rootLengths: rootLengths),
-      neighbours: nearestNeighbours(features: texts, training: training, targets: targets))
+      neighbours: nearestNeighbours(
+        features: texts, of: material.parts.test, training: training, targets: targets))
   }
 }

@@ -4,25 +4,30 @@ import RankStatistics
 import TensorKernels
 
 extension ScoreIntervals {
-  /// Fewer calibration rows than this give no intervals.
+  /// Fewer different calibration texts than this give no intervals.
   package static let fewestRows = 20
-  private static let folds = 10
+  private static let foldCount = 10
   /// On the squared weights, relative to the rows.
   private static let ridge = 0.2
   /// Of the mean error, added before the logarithm: a hit by luck is not a promise.
   private static let floor = 0.3
 
   /// Cross-conformal residuals (Vovk 2015): of every tenth of the calibration rows by a map and a spread fitted on the
-  /// others, so that no row is kept from the map that scores will go through. Nil with too few rows.
-  package static func fit(raw: [Double], tokens: [Int], labels: [Double]) -> ScoreIntervals? {
-    guard raw.count >= fewestRows, let whole = spread(raw, tokens, labels) else { return nil }
+  /// others, so that no row is kept from the map that scores will go through. `texts` tells equal texts: they stand in one
+  /// fold and give one residual. Nil with too few of them, or where the errors say nothing.
+  package static func fit(raw: [Double], tokens: [Int], labels: [Double], texts: [String]) -> ScoreIntervals?
+  {
+    let folds = folds(of: texts, count: foldCount)
+    guard Set(texts).count >= fewestRows, let whole = spread(raw, tokens, labels) else { return nil }
     var residuals: [Double] = []
-    for fold in 0..<folds {
-      let (held, kept) = raw.indices.partitioned { $0 % folds == fold }
+    for held in folds {
+      let left = Set(held)
+      let kept = raw.indices.filter { !left.contains($0) }
       guard let map = IsotonicMap.fit(inputs: kept.map { raw[$0] }, outputs: kept.map { labels[$0] }),
         let spread = spread(kept.map { raw[$0] }, kept.map { tokens[$0] }, kept.map { labels[$0] })
       else { return nil }
-      for row in held {
+      var seen: Set<String> = []
+      for row in held where seen.insert(texts[row]).inserted {
         residuals.append(abs(labels[row] - map(raw[row])) / spread(raw: raw[row], tokens: tokens[row]))
       }
     }
@@ -56,11 +61,5 @@ extension ScoreIntervals {
     for i in 1..<order { a[i * order + i] += ridge * n }
     guard solvePositiveDefinite(&a, &b, rightHandSides: 1) else { return nil }
     return SpreadModel(bias: b[0], weights: Array(b[1...]), means: means, deviations: deviations)
-  }
-}
-
-extension Range<Int> {
-  fileprivate func partitioned(_ isFirst: (Int) -> Bool) -> ([Int], [Int]) {
-    (filter(isFirst), filter { !isFirst($0) })
   }
 }

@@ -2,14 +2,17 @@ import Encoder
 import Foundation
 import TensorKernels
 
-/// Kernel ridge regression with Gaussian units (Nyström's approximation): `min |t - K w|^2 + lambda w^T K_c w`, K the units'
-/// values for the training rows and K_c for the centres. Closed form, in f64; gamma and lambda by cross-validation.
+/// Kernel ridge regression with Gaussian units: `min |t - K w|^2 + lambda w^T K_c w`, K the units' values for the training
+/// rows and K_c for the centres. Closed form, in f64; gamma and lambda by cross-validation.
+///
+/// Centres are usually training rows (Nyström); then the features of as many texts would be carried away, from which short
+/// texts can be read. These are drawn from the normal distribution that has the rows' covariance, which ranks as well
+/// (experiments/valuator-encoders) and keeps no row.
 package struct KernelRegression {
-  /// At most so many centres, drawn from the training rows.
   package static let mostCentres = 1024
   private static let gammas: [Float] = [0.05, 0.1, 0.2, 0.4, 0.8]
   private static let lambdas = [0.03, 0.1, 0.3, 1, 3]
-  private static let folds = 5
+  private static let foldCount = 5
 
   package let head: KernelHead
   package let gamma: Float
@@ -19,19 +22,20 @@ package struct KernelRegression {
 
   /// - Parameters:
   ///   - features: one row a training row; they are standardised to mean 0 and deviation 1.
+  ///   - texts: what tells equal texts, which stand in one fold together.
   ///   - quality: of predictions for the training rows, each by the rows of the other folds; gamma and lambda are those
   ///     that make it the highest.
-  package init?(features: MatrixView, targets: [Double], seed: UInt64, quality: ([Double]) -> Double) {
+  package init?(
+    features: MatrixView, targets: [Double], texts: [String], seed: UInt64, quality: ([Double]) -> Double
+  ) {
     let (means, deviations) = Self.moments(features)
     let z = KernelHead.standardised(features, means: means, deviations: deviations)
-    var generator = SeededGenerator(seed: seed, stream: "kernel-centres")
-    let order = Array(0..<z.rows).shuffled(using: &generator)
-    let centres = z.selecting(order.prefix(Self.mostCentres).sorted())
+    guard let centres = Self.centres(z, count: min(Self.mostCentres, 2 * z.rows), seed: seed) else {
+      return nil
+    }
     let bias = targets.reduce(0, +) / Double(targets.count)
     let rest = targets.map { Float($0 - bias) }
-    let parts = (0..<Self.folds).map { fold in
-      order.indices.filter { $0 % Self.folds == fold }.map { order[$0] }
-    }
+    let parts = folds(of: texts, count: Self.foldCount)
     var best: (weights: [Double], gamma: Float, lambda: Double, quality: Double)?
     for gamma in Self.gammas {
       let units = KernelHead.kernel(z, centres, gamma: gamma)
@@ -41,7 +45,7 @@ package struct KernelRegression {
       for lambda in Self.lambdas {
         var predictions = targets
         for (rows, part) in zip(parts, moments) {
-          guard let weights = all.adding(part, times: -1).solve(penalty, lambda: lambda) else { return nil }
+          guard let weights = all.adding(part, times: -1).solve(penalty, lambda: lambda) else { continue }
           for row in rows {
             predictions[row] = bias + weights.indices.reduce(0) { $0 + weights[$1] * Double(units[row, $1]) }
           }
@@ -57,6 +61,20 @@ package struct KernelRegression {
       means: means, deviations: deviations, centres: centres, weights: best.weights.map { Float($0) },
       bias: Float(bias), gamma: best.gamma)
     (gamma, lambda, self.quality) = (best.gamma, best.lambda, best.quality)
+  }
+
+  /// Normal with mean 0 and the covariance of z (and a little more, for directions in which no row lies).
+  private static func centres(_ z: MatrixView, count: Int, seed: UInt64) -> MatrixView? {
+    let p = z.columns
+    var covariance = innerProducts(z, z).map { $0 / Double(z.rows) }
+    for i in 0..<p { covariance[i * p + i] += 1e-3 }
+    guard let factor = choleskyFactor(covariance, order: p) else { return nil }
+    var generator = SeededGenerator(seed: seed, stream: "kernel-centres")
+    let noise = Matrix(
+      rows: count, columns: p, values: (0..<count * p).map { _ in Float(generator.normal()) })
+    let centres = Matrix(rows: count, columns: p)
+    gemm(noise.view, .no, Matrix(rows: p, columns: p, values: factor.map { Float($0) }).view, into: centres)
+    return centres.view
   }
 
   /// `K^T K` and `K^T t` of some rows.
@@ -107,4 +125,16 @@ package struct KernelRegression {
     }
     return (means.map { Float($0) }, squares.map { Float(max(($0 / n).squareRoot(), 1e-6)) })
   }
+}
+
+/// Rows dealt to folds, equal texts to the same one.
+func folds(of texts: [String], count: Int) -> [[Int]] {
+  var numbers: [String: Int] = [:]
+  var folds = [[Int]](repeating: [], count: count)
+  for (row, text) in texts.enumerated() {
+    let number = numbers[text] ?? numbers.count
+    numbers[text] = number
+    folds[number % count].append(row)
+  }
+  return folds.filter { !$0.isEmpty }
 }

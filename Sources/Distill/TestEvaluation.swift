@@ -45,7 +45,7 @@ struct TestEvaluation {
         .sorted { $0.0 < $1.0 },
       meanWidth: width, sourceMeanWidth: sourceHalf.map { 2 * $0 },
       outside: card.domain.map { domain in
-        Double(test.count { domain.isOutside(material.ids[$0], words: words) }) / Double(test.count)
+        Double(test.count { domain.isOutside(material.ids[$0], words: words) == true }) / Double(test.count)
       })
   }
 
@@ -64,8 +64,8 @@ struct TestEvaluation {
       other > own
     {
       warnings.append(
-        String(
-          format: "on the test rows '\(best.name)' ranks better (%.3f) than the valuator (%.3f)", other, own))
+        "on the test rows '\(best.name)' ranks better"
+          + String(format: " (%.3f) than the valuator (%.3f)", other, own))
     }
     func deviation(_ rows: [Int]) -> Double {
       let mean = rows.reduce(0) { $0 + outputs[$1] } / Double(rows.count)

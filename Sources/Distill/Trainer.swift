@@ -43,7 +43,7 @@ package struct Trainer: Sendable {
       maxTokens: material.maxTokens, seed: configuration.seed, version: version, calibration: map,
       intervals: ScoreIntervals.fit(
         raw: calibrationOutputs, tokens: calibrated.map { material.ids[$0].count },
-        labels: calibrated.map { dataset.rows[$0].label }),
+        labels: calibrated.map { dataset.rows[$0].label }, texts: material.hashes.calibration),
       domain: TextDomain(
         training: material.trainingRows.map(\.ids), calibration: calibrated.map { material.ids[$0] },
         words: words),
@@ -55,7 +55,7 @@ package struct Trainer: Sendable {
       rows: material.counts, epochs: trained.epochs, keptEpoch: trained.keptEpoch,
       validationSpearman: trained.validationSpearman, methods: methods,
       intervals: try evaluation.intervals(outputs, card: card, words: words),
-      warnings: evaluation.warnings(methods, outputs: outputs) + Self.warnings(card),
+      warnings: trained.warnings + evaluation.warnings(methods, outputs: outputs) + Self.warnings(card),
       seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind,
       withinSourceShare: material.targets.share, settings: configuration.optimisation)
     card.metrics = report.metrics
@@ -63,11 +63,21 @@ package struct Trainer: Sendable {
   }
 
   private static func warnings(_ card: ValuatorCard) -> [String] {
-    guard card.intervals == nil else { return [] }
-    let has = "\(card.rows.calibration.count) calibration rows"
-    return [
-      "\(has) are too few for intervals (\(ScoreIntervals.fewestRows)): scores will come without; label more"
-    ]
+    let texts = Set(card.rows.calibration).count
+    var warnings: [String] = []
+    if texts < ScoreIntervals.fewestRows {
+      warnings.append(
+        "\(texts) calibration texts are too few for intervals (\(ScoreIntervals.fewestRows)): scores come without; "
+          + "label more rows")
+    } else if card.intervals == nil {
+      warnings.append("the calibration rows' errors have no spread to learn: scores come without intervals")
+    }
+    if card.domain == nil {
+      warnings.append(
+        "\(texts) calibration texts are too few, or too short, to tell texts of another kind: scores come without "
+          + "alinfik_ood")
+    }
+    return warnings
   }
 
   private func train(_ progress: (TrainingProgress) -> Void) throws -> TrainedModel {
@@ -168,6 +178,7 @@ struct TrainedModel {
   let epochs: Int
   let keptEpoch: Int
   let validationSpearman: Double
+  var warnings: [String] = []
 }
 
 func seconds(since start: DispatchTime) -> Double {

@@ -149,10 +149,10 @@ package struct TrainingReport: Sendable {
       if !groups.isEmpty { lines.append("within each source: " + groups.joined(separator: ", ")) }
     }
     if let intervals {
-      let sources = intervals.bySource.map { String(format: "\($0.name) %.2f", $0.held) }.joined(
-        separator: ", ")
+      let sources = intervals.bySource.map { $0.name + String(format: " %.2f", $0.held) }
       lines.append(
-        String(format: "intervals at %.2f: held in %.3f (\(sources))", intervals.coverage, intervals.held))
+        String(format: "intervals at %.2f: held in %.3f (", intervals.coverage, intervals.held)
+          + sources.joined(separator: ", ") + ")")
       let relative = intervals.sourceMeanWidth.map {
         String(format: ", %.2f of what the mean of a row's source needs", intervals.meanWidth / $0)
       }

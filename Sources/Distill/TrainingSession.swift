@@ -40,7 +40,7 @@ struct TrainingSession {
   // MARK: The frozen encoder
 
   /// Fits the head by ridge on the untouched encoder, a strongly penalised one as the head to begin from. Returns for
-  /// every row what the penalty that is best on the validation rows predicts, and what its nearest neighbours do.
+  /// every row what the penalty that is best on the validation rows predicts, and for the test rows what their neighbours do.
   mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> FrozenEncoder {
     let started = DispatchTime.now()
     let (parts, width) = (material.parts, model.configuration.hiddenSize)
@@ -69,7 +69,8 @@ struct TrainingSession {
     return FrozenEncoder(
       ridge: predictions(chosen.head, Array(material.ids.indices)),
       neighbours: nearestNeighbours(
-        features: features, training: parts.training, targets: material.trainingRows.map(\.target)))
+        features: features, of: parts.test, training: parts.training,
+        targets: material.trainingRows.map(\.target)))
   }
 
   /// A head that fits the training rows as far as it can leaves fine-tuning nothing to learn from; this penalty

@@ -6,7 +6,7 @@ import TensorKernels
 /// before it predicts anything says more of the text's gradient than another encoder does.
 ///
 /// Features of a text of n tokens, from the states x_t of the last kept layer: their mean over all positions but the
-/// first (a sink of attention, the same for every text), their mean over the second half, and sqrt(n).
+/// first (in which models of this family gather attention that has nowhere to go), their mean over the second half, and sqrt(n).
 package struct FirstLayersModel: ValuatorModel {
   package static let kind = "first-layers"
 
@@ -21,12 +21,17 @@ package struct FirstLayersModel: ValuatorModel {
   package var vocabularySize: Int { layers.vocabularySize }
   package var maxPositions: Int { layers.contextLength }
   package var summary: String {
-    "the first \(layers.configuration.layers) layers of a language model, width \(layers.configuration.hiddenSize), "
-      + "frozen; \(head.weights.count) Gaussian units"
+    let (count, width) = (layers.configuration.layers, layers.configuration.hiddenSize)
+    let part = count == 0 ? "token embeddings" : count == 1 ? "first layer" : "first \(count) layers"
+    return "the \(part) of a language model, width \(width), frozen; \(head.weights.count) Gaussian units"
   }
 
   package func scores(_ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float] {
-    head(try layers.features(texts, workers: workers, workspaces: workspaces))
+    let features = try layers.features(texts, workers: workers, workspaces: workspaces)
+    let (head, share) = (head, 32)
+    return try parallelMap(count: (texts.count + share - 1) / share, workers: workers) { _, index in
+      head(features.rows(index * share..<min(texts.count, (index + 1) * share)))
+    }.flatMap { $0 }
   }
 
   package func save(to folder: String, maxTokens: Int) throws -> [String] {
@@ -36,10 +41,7 @@ package struct FirstLayersModel: ValuatorModel {
   }
 
   static func load(directory: String) throws -> FirstLayersModel {
-    guard let layers = try ModelLoader.load(path: directory) as? Llama else {
-      throw EncoderError.unsupported(
-        directory + "/config.json", "only first layers of the Llama family are read")
-    }
+    let layers = try ModelLoader.loadEncoder(directory: directory)
     return FirstLayersModel(
       layers: layers,
       head: try KernelHead.load(path: directory + "/head.safetensors", features: layers.featureCount))

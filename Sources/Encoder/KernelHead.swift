@@ -2,11 +2,10 @@ import Formats
 import Foundation
 import TensorKernels
 
-/// A head of Gaussian units: `bias + sum_j w_j exp(-gamma |z - c_j|^2 / p)`, z the p features of a text, standardised, and
-/// c_j the centres, which are some training texts' features.
+/// A head of Gaussian units: `bias + sum_j w_j exp(-gamma |z - c_j|^2 / p)`, z the p features of a text, standardised and
+/// cut to +-10, and c_j the centres, drawn at random from where the training texts lie (`KernelRegression`).
 ///
-/// Kernel ridge regression by Nyström's approximation (Williams & Seeger 2001). It saturates: far from every centre the
-/// output is the bias, where a linear head would go on.
+/// It saturates: far from every centre the output is the bias, where a linear head would go on.
 package struct KernelHead: Sendable {
   package let means: [Float]
   package let deviations: [Float]
@@ -45,11 +44,15 @@ package struct KernelHead: Sendable {
     let z = Matrix(rows: features.rows, columns: features.columns)
     for row in 0..<features.rows {
       for column in 0..<features.columns {
-        z[row, column] = (features[row, column] - means[column]) / deviations[column]
+        z[row, column] = min(
+          farthest, max(-farthest, (features[row, column] - means[column]) / deviations[column]))
       }
     }
     return z.view
   }
+
+  /// A feature that hardly varied in training must not outweigh all others when it does.
+  private static let farthest: Float = 10
 
   /// `exp(-gamma |x_i - y_j|^2 / p)`: rows of x times rows of y.
   package static func kernel(_ x: MatrixView, _ y: MatrixView, gamma: Float) -> MatrixView {
@@ -86,8 +89,8 @@ extension KernelHead {
     let units = file.tensor(named: "weights")?.shape.first ?? 0
     let numbers = try file.floats(named: "bias_and_gamma", shape: [2])
     let deviations = Array(try file.floats(named: "deviations", shape: [features]))
-    guard deviations.allSatisfy({ $0 > 0 }), numbers[1] > 0 else {
-      throw EncoderError.malformed(path, "deviations and gamma must be above zero")
+    guard units > 0, deviations.allSatisfy({ $0 > 0 }), numbers[1] > 0 else {
+      throw EncoderError.malformed(path, "it has no units, or a deviation or gamma that is not above zero")
     }
     return KernelHead(
       means: Array(try file.floats(named: "means", shape: [features])), deviations: deviations,

@@ -65,11 +65,14 @@ package final class Scorer {
   package init(valuator: Valuator, configuration: ScoringConfiguration) throws {
     self.valuator = valuator
     self.configuration = configuration
-    if let coverage = configuration.coverage, valuator.card.intervals == nil {
+    if let coverage = configuration.coverage, valuator.card.intervals == nil, !configuration.isRaw {
       throw EncoderError.coverage(coverage, needs: ConformalResiduals.fewest(coverage: coverage), has: 0)
     }
-    multiplier = try valuator.card.intervals?
-      .multiplier(coverage: configuration.coverage ?? ScoreIntervals.standardCoverage)
+    multiplier =
+      configuration.isRaw
+      ? nil
+      : try valuator.card.intervals?
+        .multiplier(coverage: configuration.coverage ?? ScoreIntervals.standardCoverage)
     parser = RecordParser(configuration.records)
     workspaces = EncoderWorkspaces(configuration.workers)
   }
@@ -162,7 +165,9 @@ package final class Scorer {
     summary.tokens += score.tokens
     if score.isTruncated { summary.truncated += 1 }
     if !summary.shapes.contains(record.shape) { summary.shapes.append(record.shape) }
-    guard score.raw.isFinite, score.value.isFinite else { throw EncoderError.notFinite }
+    guard score.raw.isFinite, score.value.isFinite, score.spread?.isFinite != false else {
+      throw EncoderError.notFinite
+    }
     if score.isOutside == true { summary.outside += 1 }
     var changes = values(of: score)
     changes += Self.ownKeys.filter { own in !changes.contains { $0.key == own } }.map {
@@ -180,7 +185,9 @@ package final class Scorer {
       values.append((key: "alinfik_low", value: JSONValue(score.value - multiplier * spread)))
       values.append((key: "alinfik_high", value: JSONValue(score.value + multiplier * spread)))
     }
-    if let isOutside = score.isOutside { values.append((key: "alinfik_ood", value: JSONValue(isOutside))) }
+    if valuator.card.domain != nil {
+      values.append((key: "alinfik_ood", value: score.isOutside.map { JSONValue($0) } ?? .null))
+    }
     return values
   }
 

@@ -31,12 +31,17 @@ extension Valuator {
         throw EncoderError.tampered(directory: directory, file: name.string)
       }
     }
+    let hasDomain = json["out_of_domain"].map { !$0.isNull } ?? false
+    let required = ["config.json", "model.safetensors", "tokenizer.json"] + (hasDomain ? [domainName] : [])
+    for name in required where !files.contains(where: { $0.key == ByteString(name) }) {
+      throw EncoderError.malformed(path, "'files' does not list \(name)")
+    }
     let model = try loadModel(kind: json["encoder"]?.string ?? EncoderModel.kind, directory, path)
     guard card.maxTokens <= model.maxPositions else {
       throw EncoderError.malformed(
         path, "max_tokens \(card.maxTokens) is more than the \(model.maxPositions) positions")
     }
-    if files.contains(where: { $0.key == ByteString(domainName) }) {
+    if hasDomain {
       card.domain = try TextDomain(
         fileBytes: Array(try Data(contentsOf: URL(fileURLWithPath: directory + "/" + domainName))),
         json: json["out_of_domain"], vocabulary: model.vocabularySize,

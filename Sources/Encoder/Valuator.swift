@@ -25,7 +25,7 @@ package struct Valuator: Sendable {
     package var value: Double
     /// The size of the error to expect, in label units; nil where the valuator has no intervals.
     package var spread: Double?
-    /// Whether the text is unlike those of training; nil where the valuator cannot tell.
+    /// Whether the text is unlike those of training; nil where that cannot be told.
     package var isOutside: Bool?
     package var tokens: Int
     package var isTruncated: Bool
@@ -42,7 +42,7 @@ package struct Valuator: Sendable {
       Score(
         raw: raw, value: card.calibration(Double(raw)),
         spread: card.intervals.map { $0.spread(raw: Double(raw), tokens: text.ids.count) },
-        isOutside: card.domain.map { $0.isOutside(text.ids, words: words) }, tokens: text.ids.count,
+        isOutside: card.domain.flatMap { $0.isOutside(text.ids, words: words) }, tokens: text.ids.count,
         isTruncated: text.isTruncated)
     }
   }

@@ -96,11 +96,12 @@ package struct LlamaConfiguration: Sendable, Equatable {
     try ModelError.requireSizes(
       [
         ("vocabulary size", vocabularySize, 1 << 24), ("hidden size", hiddenSize, 1 << 20),
-        ("intermediate size", intermediateSize, 1 << 22), ("layer count", layers, 1 << 12),
+        ("intermediate size", intermediateSize, 1 << 22), ("layer count", max(1, layers), 1 << 12),
         ("head count", heads, 1 << 16),
         ("key-value head count", keyValueHeads, 1 << 16), ("head width", headWidth, 1 << 16),
         ("context length", contextLength, 1 << 24),
       ], path: path)
+    guard layers >= 0 else { throw ModelError.configuration(path, "layer count \(layers) is below zero") }
     guard heads % keyValueHeads == 0 else {
       throw ModelError.configuration(path, "\(heads) heads cannot share \(keyValueHeads) key-value heads")
     }

@@ -3,9 +3,10 @@ import TensorKernels
 
 /// The first blocks of a model as an encoder of text: what they make of each position, and how they are kept.
 extension Llama {
-  /// The model without its later blocks. Its head and final norm stay, so that it is a model of the family still.
+  /// The model without its later blocks, with none its embeddings alone. Its head and final norm stay, so that it is a
+  /// model of the family still.
   package func first(_ count: Int) -> Llama {
-    precondition((1...blocks.count).contains(count), "first \(count) of \(blocks.count) blocks")
+    precondition((0...blocks.count).contains(count), "first \(count) of \(blocks.count) blocks")
     var shorter = self
     shorter.blocks = Array(blocks.prefix(count))
     shorter.linearLayers = Array(linearLayers.prefix(count * Part.allCases.count))

@@ -16,7 +16,17 @@ package enum ModelLoader {
       throw ModelError.missing(
         "\(path): no such file or directory; --model wants a Hugging Face directory or a GGUF file")
     }
-    return isDirectory.boolValue ? try loadDirectory(path, precision) : try loadGGUF(path, precision)
+    let model = isDirectory.boolValue ? try loadDirectory(path, precision) : try loadGGUF(path, precision)
+    guard !model.linearLayers.isEmpty else { throw ModelError.configuration(path, "the model has no layers") }
+    return model
+  }
+
+  /// What `Llama.saveAsEncoder` wrote: a directory of the Llama family that may have no layers at all.
+  package static func loadEncoder(directory path: String) throws -> Llama {
+    guard let model = try loadDirectory(path, .f32) as? Llama else {
+      throw ModelError.configuration("\(path)/config.json", "is not of the Llama family")
+    }
+    return model
   }
 
   /// The files a model consists of, for its hash: configuration, weights and tokenizer.
@@ -31,6 +41,15 @@ package enum ModelLoader {
       "special_tokens_map.json", "chat_template.jinja",
     ]
     .map { "\(path)/\($0)" }.filter { FileManager.default.fileExists(atPath: $0) }
+  }
+
+  /// What a model is known by: SHA-256 over the sorted lines `name NUL sha256 LF` of its files.
+  package static func sha256(path: String) throws -> String {
+    let lines = try files(path: path).map { file in
+      Array(file.split(separator: "/").last!.utf8) + [0] + Array(try FileHash.sha256(path: file).utf8)
+    }
+    let sorted = lines.sorted { $0.lexicographicallyPrecedes($1) }
+    return FileHash.sha256(sorted.flatMap { $0 + [UInt8(ascii: "\n")] })
   }
 
   private static func loadDirectory(_ path: String, _ precision: Precision) throws -> any CausalLanguageModel

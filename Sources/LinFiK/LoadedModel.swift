@@ -9,7 +9,7 @@ package struct LoadedModel: Sendable {
   package let path: String
   package let model: any CausalLanguageModel
   package let tokenizer: Tokenizer
-  /// SHA-256 over the sorted lines `name NUL sha256` of configuration, weights and tokenizer.
+  /// Of configuration, weights and tokenizer (`ModelLoader.sha256`).
   package let sha256: String
 
   /// Opens a Hugging Face directory or a GGUF file.
@@ -22,19 +22,11 @@ package struct LoadedModel: Sendable {
         path, "its tokenizer knows \(tokenizer.vocabularySize) tokens, the model only \(model.vocabularySize)"
       )
     }
-    sha256 = try Self.hash(of: ModelLoader.files(path: path))
+    sha256 = try ModelLoader.sha256(path: path)
   }
 
   /// Turns records into what this model sees. `maximumTokens` keeps the first so many tokens of a row.
   package func sampleEncoder(maximumTokens: Int?) -> SampleEncoder {
     SampleEncoder(tokenizer: tokenizer, maximumTokens: maximumTokens, contextLength: model.contextLength)
-  }
-
-  static func hash(of files: [String]) throws -> String {
-    let lines = try files.map { file in
-      Array(file.split(separator: "/").last!.utf8) + [0] + Array(try FileHash.sha256(path: file).utf8)
-    }
-    let sorted = lines.sorted { $0.lexicographicallyPrecedes($1) }
-    return FileHash.sha256(sorted.flatMap { $0 + [UInt8(ascii: "\n")] })
   }
 }

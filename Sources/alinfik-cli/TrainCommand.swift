@@ -32,8 +32,8 @@ struct TrainCommand: ParsableCommand {
 
   @Option(
     help: """
-      Use the first N layers of the language model --init as they are, with a head of Gaussian units: truer than another \
-      encoder, slower, and it hands out that part of the model.
+      Use the first N layers of the language model --init as they are (0: its token embeddings, the fastest), with a head \
+      of Gaussian units: truer than another encoder, and it hands out that part of the model.
       """)
   var firstLayers: Int?
 
@@ -182,7 +182,7 @@ extension DistillError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .different, .options: Exit.usage
-    case .badLabels, .tooFewRows, .diverged: Exit.badData
+    case .badLabels, .tooFewRows, .diverged, .singular: Exit.badData
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }

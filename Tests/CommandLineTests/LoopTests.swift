@@ -70,7 +70,11 @@ import Testing
     try expectSound(valuator: valuator)
     try expectSound(scores: valuator)
     let card = try String(contentsOfFile: valuator + "/README.md", encoding: .utf8)
-    #expect(card.contains("the first 1 layers") && !card.contains("SentenceTransformer("))
+    #expect(card.contains("the first layer of a language model") && !card.contains("SentenceTransformer("))
+    let words = folder.path("words")
+    _ = try succeed(
+      "train", labels, "--output", words, "--init", model, "--first-layers", "0", "--max-tokens", "64")
+    try expectSound(scores: words)
     // The same training gives the same scores.
     let again = folder.path("again")
     _ = try succeed(

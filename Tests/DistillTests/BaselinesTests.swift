@@ -36,7 +36,7 @@ import Distill
   @Test func nearestNeighboursAreByDirection() {
     let features = Matrix(rows: 5, columns: 2, values: [1, 0, 10, 1, 0, 1, -1, 5, 2, 0.1])
     let predicted = nearestNeighbours(
-      features: features.view, training: [0, 1, 2, 3], targets: [1, 2, 10, 20], neighbours: 2)
-    #expect(predicted == [1.5, 1.5, 15, 15, 1.5])
+      features: features.view, of: [0, 2, 4], training: [0, 1, 2, 3], targets: [1, 2, 10, 20], neighbours: 2)
+    #expect(predicted == [1.5, 0, 15, 0, 1.5])
   }
 }

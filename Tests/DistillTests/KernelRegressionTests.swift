@@ -23,7 +23,9 @@ import Testing
   @Test func followsWhatIsNotLinear() throws {
     let (known, fresh) = (rows(400, seed: 1), rows(300, seed: 2))
     let fit = try #require(
-      KernelRegression(features: known.features, targets: known.targets, seed: 1) {
+      KernelRegression(
+        features: known.features, targets: known.targets, texts: known.targets.map { "\($0)" }, seed: 1
+      ) {
         spearman($0, known.targets) ?? -1
       })
     let outputs = fit.head(fresh.features).map { Double($0) }
@@ -34,13 +36,45 @@ import Testing
   @Test func manyRowsShareTheCentres() throws {
     let known = rows(KernelRegression.mostCentres + 200, seed: 3)
     let fit = try #require(
-      KernelRegression(features: known.features, targets: known.targets, seed: 1) {
+      KernelRegression(
+        features: known.features, targets: known.targets, texts: known.targets.map { "\($0)" }, seed: 1
+      ) {
         spearman($0, known.targets) ?? -1
       })
     #expect(fit.head.weights.count == KernelRegression.mostCentres)
     let fresh = rows(200, seed: 4)
     let outputs = fit.head(fresh.features).map { Double($0) }
     #expect(try #require(spearman(outputs, fresh.targets)) > 0.9)
+  }
+
+  /// A row whose copy stands in another fold would be predicted by itself.
+  @Test func copiesDoNotFlatterTheFit() throws {
+    let known = rows(60, seed: 5)
+    var generator = SeededGenerator(seed: 6)
+    let noise = known.targets.map { _ in generator.normal() }
+    let twice = Matrix(rows: 120, columns: 3)
+    for row in 0..<120 { twice.rows(row..<row + 1).copy(known.features.rows(row % 60..<row % 60 + 1)) }
+    let fit = try #require(
+      KernelRegression(
+        features: twice.view, targets: noise + noise, texts: (0..<120).map { "\($0 % 60)" }, seed: 1
+      ) { spearman($0, noise + noise) ?? -1 })
+    #expect(fit.quality < 0.5, "there is nothing to learn: \(fit.quality)")
+  }
+
+  @Test func aFeatureThatHardlyVariesDoesNotSilenceTheOthers() throws {
+    let known = rows(300, seed: 7)
+    let features = Matrix(rows: 300, columns: 4)
+    features.columns(0..<3).copy(known.features)
+    features.columns(3..<4).fill(16)
+    let fit = try #require(
+      KernelRegression(
+        features: features.view, targets: known.targets, texts: (0..<300).map { "\($0)" }, seed: 1
+      ) {
+        spearman($0, known.targets) ?? -1
+      })
+    features.columns(3..<4).fill(15.9)
+    let outputs = fit.head(features.view).map { Double($0) }
+    #expect(try #require(spearman(outputs, known.targets)) > 0.8)
   }
 
   @Test func headIsItsFormula() {

@@ -67,7 +67,7 @@ func tinyValuator(in folder: TemporaryFolder) throws -> Valuator {
         bias: 1, weights: [0.5, 0, 0.25], means: [0, 1, 2], deviations: [1, 1, 0.5])!,
       residuals: ConformalResiduals((1...19).map { Double($0) / 10 })!),
     domain: TextDomain(
-      training: [[2, 4, 6, 8, 3], [2, 4, 6, 3]], calibration: [[2, 4, 6, 3]],
+      training: [[2, 4, 6, 8, 3], [2, 4, 6, 3]], calibration: (0..<20).map { _ in [2, 4, 6, 3] },
       words: WordStarts(tokenizer, count: tokenizer.vocabularySize)),
     metrics: ["test_spearman": 0.5],
     rows: RowHashes(training: ["a"], validation: ["b"], calibration: ["c"], test: ["d", "e"]))

@@ -150,6 +150,28 @@ import Testing
     }
   }
 
+  /// In the product of pairs too, a row's and a column's bits depend on nothing beside them.
+  @Test func pairsOfOneRowAndColumnAreTheSameBitsAlone() {
+    var generator = SeededGenerator(seed: 6)
+    let (a, b) = (random(37, 1401, &generator), random(90, 1401, &generator))
+    for product in products {
+      func run(_ rows: Range<Int>, _ columns: Range<Int>) -> Matrix {
+        let c = Matrix(rows: rows.count, columns: columns.count)
+        product(
+          rows.count, columns.count, 1401, factor(a.rows(rows).pointer, 1401, .no),
+          factor(b.rows(columns).pointer, 1401, .yes), c.pointer)
+        return c
+      }
+      let together = run(0..<37, 0..<90)
+      for row in [0, 13, 14, 36] {
+        #expect(run(row..<row + 1, 0..<90).view.values == together.view.rows(row..<row + 1).values)
+      }
+      for columns in [0..<33, 57..<90] {
+        #expect(run(0..<37, columns).view.values == together.view.columns(columns).values)
+      }
+    }
+  }
+
   private typealias Product = (Int, Int, Int, ck_factor, ck_factor, UnsafeMutablePointer<Float>) -> Void
 
   private let products: [Product] = [

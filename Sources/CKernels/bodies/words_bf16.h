@@ -2,6 +2,11 @@
 // instruction set defines CK_MULTIPLY_PAIRS(sum, x, packed): sum + the f32 products of the high halves and the low ones.
 // Where k is odd the last word's high half is zero.
 
+#ifndef CK_HALF
+#define CK_HALF
+typedef uint16_t ck_half __attribute__((may_alias));
+#endif
+
 #define WORD uint32_t
 #define WORD_NUMBERS 2
 #define CK_WORDS(name) CK(name##_pairs)
@@ -11,7 +16,7 @@
 CK_INLINE void CK(along_pairs)(const ck_factor *factor, size_t row, size_t first, size_t count, int rounds,
                                uint32_t *out) {
   (void)rounds;
-  uint16_t *halves = (uint16_t *)out;
+  ck_half *halves = (ck_half *)out;
   if (factor->is_bf16) {
     memcpy(halves, (const uint16_t *)factor->values + row * factor->stride + first, count * sizeof(uint16_t));
   } else {

@@ -72,7 +72,7 @@ void ck_adamw(float *w, float *m, float *v, const float *g, float lr, float b1, 
 // 1 when every value is finite, else 0.
 int ck_all_finite(const float *x, size_t n);
 
-// A factor of a product: row-major, rows `stride` numbers apart; f32, or bf16 that is widened when read.
+// A factor of a product: row-major, rows `stride` numbers apart; f32, or bf16.
 typedef struct {
   const void *values;
   size_t stride;
@@ -81,7 +81,7 @@ typedef struct {
 } ck_factor;
 
 // C = alpha op(A) op(B) + beta C; op(A): m x k, op(B): k x n, C: m x n. With `rounds` both factors are rounded to bf16
-// first; products and sums are f32. One thread; an element's bits depend on k, its row and its column alone.
+// first; products and sums are f32 (numbers below 2^-126 count as zero where the processor multiplies pairs). One thread; an element's bits depend on k, its row and its column alone.
 void ck_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c, size_t c_stride,
              int rounds);
 
