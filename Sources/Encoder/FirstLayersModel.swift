@@ -40,7 +40,7 @@ package struct FirstLayersModel: ValuatorModel {
     return ["config.json", "model.safetensors", "head.safetensors"]
   }
 
-  static func load(directory: String) throws -> FirstLayersModel {
+  package static func load(directory: String) throws -> FirstLayersModel {
     let layers = try ModelLoader.loadEncoder(directory: directory)
     return FirstLayersModel(
       layers: layers,

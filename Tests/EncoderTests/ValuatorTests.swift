@@ -74,6 +74,41 @@ import Testing
     }
   }
 
+  /// A directory whose hashes were made to fit what is wrong in it.
+  @Test(arguments: [
+    ("domain.bin", "domain.bin"), ("no threshold", "domain.bin"), ("unlisted", "model.safetensors"),
+    ("intervals", "intervals"), ("encoder", "not known"),
+  ])
+  func damageThatTheHashesDoNotShow(_ damage: String, _ said: String) throws {
+    let folder = try TemporaryFolder()
+    let directory = folder.path + "/valuator"
+    try tinyValuator(in: folder).save(to: directory)
+    let cardPath = URL(fileURLWithPath: directory + "/alinfik.json")
+    var members = try #require(try JSONValue.read(path: cardPath.path).members)
+    func change(_ key: ByteString, _ value: JSONValue) {
+      let place = members.firstIndex { $0.key == key }!
+      members[place] = (key: key, value: value)
+    }
+    let files = members.first { $0.key == "files" }!.value.members!
+    switch damage {
+    case "domain.bin":
+      let path = directory + "/domain.bin"
+      try Data(repeating: 7, count: 100).write(to: URL(fileURLWithPath: path))
+      change(
+        "files",
+        .object(
+          try files.map { $0.key == "domain.bin" ? ($0.key, JSONValue(try FileHash.sha256(path: path))) : $0 }
+        ))
+    case "no threshold": change("out_of_domain", ["tokens": 10])
+    case "unlisted": change("files", .object(files.filter { $0.key != "model.safetensors" }))
+    case "intervals": change("intervals", ["spread": ["bias": 1], "residuals": [1, -1]])
+    default: change("encoder", "astrology")
+    }
+    try Data(JSONValue.object(members).serialized()).write(to: cardPath)
+    let error = #expect(throws: EncoderError.self) { try Valuator.load(directory: directory) }
+    #expect("\(try #require(error))".contains(said))
+  }
+
   @Test func folderThatIsNoValuatorIsRefused() throws {
     let folder = try TemporaryFolder()
     #expect(throws: EncoderError.self) { try Valuator.load(directory: folder.path) }
