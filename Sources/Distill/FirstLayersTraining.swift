@@ -23,7 +23,8 @@ struct FirstLayersTraining {
     let sources = parts.training.map { dataset.rows[$0].source }
     guard
       let fit = KernelRegression(
-        features: features.selecting(parts.training), targets: material.trainingRows.map(\.target),
+        features: features.selecting(parts.training), slope: material.targets.slope,
+        targets: material.trainingRows.map(\.target),
         texts: material.hashes.training, seed: configuration.seed,
         quality: { (spearman($0, labels) ?? -1) + (spearmanWithin($0, labels, groups: sources).mean ?? 0) })
     else { throw DistillError.singular("the head") }

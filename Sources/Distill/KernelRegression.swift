@@ -10,8 +10,8 @@ import TensorKernels
 /// (experiments/valuator-encoders) and keeps no row.
 package struct KernelRegression {
   package static let mostCentres = 1024
-  private static let gammas: [Float] = [0.05, 0.1, 0.2, 0.4, 0.8]
-  private static let lambdas = [0.03, 0.1, 0.3, 1, 3]
+  private static let gammas: [Float] = [0.003, 0.0125, 0.05, 0.2, 0.8]
+  private static let lambdas = [0.003, 0.01, 0.03, 0.1, 0.3, 1]
   private static let foldCount = 5
 
   package let head: KernelHead
@@ -22,19 +22,22 @@ package struct KernelRegression {
 
   /// - Parameters:
   ///   - features: one row a training row; they are standardised to mean 0 and deviation 1.
+  ///   - slope: of the last feature, fitted before; the units explain the rest.
   ///   - texts: what tells equal texts, which stand in one fold together.
   ///   - quality: of predictions for the training rows, each by the rows of the other folds; gamma and lambda are those
   ///     that make it the highest.
   package init?(
-    features: MatrixView, targets: [Double], texts: [String], seed: UInt64, quality: ([Double]) -> Double
+    features: MatrixView, slope: Double, targets: [Double], texts: [String], seed: UInt64,
+    quality: ([Double]) -> Double
   ) {
     let (means, deviations) = Self.moments(features)
     let z = KernelHead.standardised(features, means: means, deviations: deviations)
     guard let centres = Self.centres(z, count: min(Self.mostCentres, 2 * z.rows), seed: seed) else {
       return nil
     }
-    let bias = targets.reduce(0, +) / Double(targets.count)
-    let rest = targets.map { Float($0 - bias) }
+    let ofLength = (0..<features.rows).map { slope * Double(features[$0, features.columns - 1]) }
+    let bias = zip(targets, ofLength).reduce(0) { $0 + $1.0 - $1.1 } / Double(targets.count)
+    let rest = zip(targets, ofLength).map { Float($0 - $1 - bias) }
     let parts = folds(of: texts, count: Self.foldCount)
     var best: (weights: [Double], gamma: Float, lambda: Double, quality: Double)?
     for gamma in Self.gammas {
@@ -47,7 +50,8 @@ package struct KernelRegression {
         for (rows, part) in zip(parts, moments) {
           guard let weights = all.adding(part, times: -1).solve(penalty, lambda: lambda) else { continue }
           for row in rows {
-            predictions[row] = bias + weights.indices.reduce(0) { $0 + weights[$1] * Double(units[row, $1]) }
+            predictions[row] =
+              bias + ofLength[row] + weights.indices.reduce(0) { $0 + weights[$1] * Double(units[row, $1]) }
           }
         }
         let value = quality(predictions)
@@ -59,7 +63,7 @@ package struct KernelRegression {
     guard let best else { return nil }
     head = KernelHead(
       means: means, deviations: deviations, centres: centres, weights: best.weights.map { Float($0) },
-      bias: Float(bias), gamma: best.gamma)
+      bias: Float(bias), slope: Float(slope), gamma: best.gamma)
     (gamma, lambda, self.quality) = (best.gamma, best.lambda, best.quality)
   }
 
@@ -123,7 +127,12 @@ package struct KernelRegression {
         squares[column] += distance * distance
       }
     }
-    return (means.map { Float($0) }, squares.map { Float(max(($0 / n).squareRoot(), 1e-6)) })
+    // A feature that is as good as constant here says nothing elsewhere, however far it goes: it is divided away.
+    let deviations = zip(squares, means).map { square, mean in
+      let deviation = (square / n).squareRoot()
+      return deviation > max(1e-12, 1e-4 * abs(mean)) ? Float(deviation) : Float.greatestFiniteMagnitude
+    }
+    return (means.map { Float($0) }, deviations)
   }
 }
 

@@ -2,10 +2,11 @@ import Formats
 import Foundation
 import TensorKernels
 
-/// A head of Gaussian units: `bias + sum_j w_j exp(-gamma |z - c_j|^2 / p)`, z the p features of a text, standardised and
-/// cut to +-10, and c_j the centres, drawn at random from where the training texts lie (`KernelRegression`).
+/// A head of Gaussian units: `bias + slope x_p + sum_j w_j exp(-gamma |z - c_j|^2 / p)`, x the p features of a text (the
+/// last one the root of its length), z the same standardised and cut to +-10, and c_j the centres, drawn at random from
+/// where the training texts lie (`KernelRegression`).
 ///
-/// It saturates: far from every centre the output is the bias, where a linear head would go on.
+/// But for the length it saturates: far from every centre the units are zero, where a linear head would go on.
 package struct KernelHead: Sendable {
   package let means: [Float]
   package let deviations: [Float]
@@ -13,10 +14,12 @@ package struct KernelHead: Sendable {
   package let centres: MatrixView
   package let weights: [Float]
   package let bias: Float
+  package let slope: Float
   package let gamma: Float
 
   package init(
-    means: [Float], deviations: [Float], centres: MatrixView, weights: [Float], bias: Float, gamma: Float
+    means: [Float], deviations: [Float], centres: MatrixView, weights: [Float], bias: Float, slope: Float,
+    gamma: Float
   ) {
     precondition(
       means.count == centres.columns && deviations.count == centres.columns && weights.count == centres.rows,
@@ -27,6 +30,7 @@ package struct KernelHead: Sendable {
     self.centres = centres
     self.weights = weights
     self.bias = bias
+    self.slope = slope
     self.gamma = gamma
   }
 
@@ -35,7 +39,8 @@ package struct KernelHead: Sendable {
     let z = Self.standardised(features, means: means, deviations: deviations)
     let units = Self.kernel(z, centres, gamma: gamma)
     return (0..<z.rows).map { row in
-      weights.indices.reduce(bias) { $0 + weights[$1] * units[row, $1] }
+      let start = bias + slope * features[row, features.columns - 1]
+      return weights.indices.reduce(start) { $0 + weights[$1] * units[row, $1] }
     }
   }
 
@@ -79,7 +84,7 @@ extension KernelHead {
       tensors: [
         ("means", [means.count], means), ("deviations", [deviations.count], deviations),
         ("centres", [centres.rows, centres.columns], centres.values), ("weights", [weights.count], weights),
-        ("bias_and_gamma", [2], [bias, gamma]),
+        ("bias_slope_gamma", [3], [bias, slope, gamma]),
       ])
   }
 
@@ -87,9 +92,9 @@ extension KernelHead {
   static func load(path: String, features: Int) throws -> KernelHead {
     let file = try SafetensorsFile(path: path)
     let units = file.tensor(named: "weights")?.shape.first ?? 0
-    let numbers = try file.floats(named: "bias_and_gamma", shape: [2])
+    let numbers = try file.floats(named: "bias_slope_gamma", shape: [3])
     let deviations = Array(try file.floats(named: "deviations", shape: [features]))
-    guard units > 0, deviations.allSatisfy({ $0 > 0 }), numbers[1] > 0 else {
+    guard units > 0, deviations.allSatisfy({ $0 > 0 }), numbers[2] > 0 else {
       throw EncoderError.malformed(path, "it has no units, or a deviation or gamma that is not above zero")
     }
     return KernelHead(
@@ -98,6 +103,7 @@ extension KernelHead {
         rows: units, columns: features,
         values: Array(try file.floats(named: "centres", shape: [units, features]))
       ).view,
-      weights: Array(try file.floats(named: "weights", shape: [units])), bias: numbers[0], gamma: numbers[1])
+      weights: Array(try file.floats(named: "weights", shape: [units])), bias: numbers[0], slope: numbers[1],
+      gamma: numbers[2])
   }
 }

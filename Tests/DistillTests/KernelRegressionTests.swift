@@ -24,7 +24,8 @@ import Testing
     let (known, fresh) = (rows(400, seed: 1), rows(300, seed: 2))
     let fit = try #require(
       KernelRegression(
-        features: known.features, targets: known.targets, texts: known.targets.map { "\($0)" }, seed: 1
+        features: known.features, slope: 0, targets: known.targets, texts: known.targets.map { "\($0)" },
+        seed: 1
       ) {
         spearman($0, known.targets) ?? -1
       })
@@ -37,7 +38,8 @@ import Testing
     let known = rows(KernelRegression.mostCentres + 200, seed: 3)
     let fit = try #require(
       KernelRegression(
-        features: known.features, targets: known.targets, texts: known.targets.map { "\($0)" }, seed: 1
+        features: known.features, slope: 0, targets: known.targets, texts: known.targets.map { "\($0)" },
+        seed: 1
       ) {
         spearman($0, known.targets) ?? -1
       })
@@ -56,7 +58,7 @@ import Testing
     for row in 0..<120 { twice.rows(row..<row + 1).copy(known.features.rows(row % 60..<row % 60 + 1)) }
     let fit = try #require(
       KernelRegression(
-        features: twice.view, targets: noise + noise, texts: (0..<120).map { "\($0 % 60)" }, seed: 1
+        features: twice.view, slope: 0, targets: noise + noise, texts: (0..<120).map { "\($0 % 60)" }, seed: 1
       ) { spearman($0, noise + noise) ?? -1 })
     #expect(fit.quality < 0.5, "there is nothing to learn: \(fit.quality)")
   }
@@ -68,7 +70,7 @@ import Testing
     features.columns(3..<4).fill(16)
     let fit = try #require(
       KernelRegression(
-        features: features.view, targets: known.targets, texts: (0..<300).map { "\($0)" }, seed: 1
+        features: features.view, slope: 0, targets: known.targets, texts: (0..<300).map { "\($0)" }, seed: 1
       ) {
         spearman($0, known.targets) ?? -1
       })
@@ -80,10 +82,11 @@ import Testing
   @Test func headIsItsFormula() {
     let centres = Matrix(rows: 2, columns: 2, values: [0, 0, 1, -1])
     let head = KernelHead(
-      means: [1, 2], deviations: [2, 0.5], centres: centres.view, weights: [3, -1], bias: 0.25, gamma: 0.7)
+      means: [1, 2], deviations: [2, 0.5], centres: centres.view, weights: [3, -1], bias: 0.25, slope: 0.1,
+      gamma: 0.7)
     let output = head(Matrix(rows: 1, columns: 2, values: [3, 2.5]).view)[0]
     // z = (1, 1): squared distances 2 and 4, two features.
-    let expected = 0.25 + 3 * exp(-0.7 * 2 / 2) - exp(-0.7 * 4 / 2)
+    let expected = 0.25 + 0.1 * 2.5 + 3 * exp(-0.7 * 2 / 2) - exp(-0.7 * 4 / 2)
     #expect(abs(Double(output) - expected) < 1e-6)
   }
 }

@@ -45,6 +45,7 @@ import Tokenization
     let head = KernelHead(
       means: numbers(p), deviations: numbers(p).map { abs($0) + 0.5 },
       centres: Matrix(rows: 3, columns: p, values: numbers(3 * p)).view, weights: [1, -2, 0.5], bias: 0.25,
+      slope: 0.1,
       gamma: 0.3)
     return FirstLayersModel(layers: layers, head: head)
   }
@@ -78,7 +79,7 @@ import Tokenization
           ("means", [width], .init(repeating: 0, count: width)),
           ("deviations", [width], .init(repeating: deviation, count: width)),
           ("centres", [units, width], .init(repeating: 0, count: units * width)),
-          ("weights", [units], .init(repeating: 1, count: units)), ("bias_and_gamma", [2], [0, gamma]),
+          ("weights", [units], .init(repeating: 1, count: units)), ("bias_slope_gamma", [3], [0, 0, gamma]),
         ], force: true)
     }
     try head(width: p)
