@@ -13,7 +13,7 @@ setup: ## install what the build needs (Debian packages); quiet when nothing is 
 build: setup ## build the `alinfik` command: .build/release/alinfik
 	swift build -c release --product alinfik
 
-demo: build ## label, train, score and compare on real text (downloads 215 MB once; FORCE=1 starts over)
+demo: build ## label, train, score and compare on real text (downloads 130 MB once; FORCE=1 starts over)
 	@scripts/demo.sh $(if $(FORCE),--force)
 
 test: setup ## build and run all tests; needs no model, no Python packages

@@ -6,7 +6,6 @@ cd "$(dirname "$0")/.."
 
 run=runs/demo
 model=.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
-encoder=.cache/models/all-MiniLM-L6-v2
 data=.cache/demo
 max_tokens=128
 
@@ -18,7 +17,7 @@ esac
 # Some images pin OpenBLAS to an older instruction set, which halves its speed.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
-scripts/fetch-models smollm2 minilm corpora
+scripts/fetch-models smollm2 corpora
 [ -f "$data/unseen.jsonl" ] && [ "$data/unseen.jsonl" -nt scripts/make-demo-corpus.py ] ||
   scripts/make-demo-corpus.py
 for made in "$run"/labels.h5*; do
@@ -51,8 +50,8 @@ resume=()
 stage label "$run/labels.h5" label --model "$model" --target "$data/target.jsonl" \
   --sample "$data/sample.jsonl" --output "$run/labels.h5" --max-tokens "$max_tokens" \
   --target-description "32 held-out posts of sci.space" "${resume[@]}"
-stage train "$run/valuator" train "$run/labels.h5" --output "$run/valuator" --init "$encoder" \
-  --test-rows 100 --epochs 6
+stage train "$run/valuator" train "$run/labels.h5" --output "$run/valuator" --init "$model" \
+  --first-layers 0 --test-rows 100
 stage score "$run/scored.jsonl" score "$run/valuator" "$data/unseen.jsonl" --output "$run/scored.jsonl"
 stage compare "$run/report/report.html" compare --model "$model" --target "$data/target.jsonl" \
   --sample "$data/sample.jsonl" --labels "$run/labels.h5" --valuator "$run/valuator" \
