@@ -22,11 +22,15 @@ struct FirstLayersTraining {
     let labels = parts.training.map { material.labels[$0] }
     let sources = parts.training.map { dataset.rows[$0].source }
     guard
-      let fit = KernelRegression(
+      let fit = try KernelRegression(
         features: features.selecting(parts.training), slope: material.targets.slope,
         targets: material.trainingRows.map(\.target),
         texts: material.hashes.training, seed: configuration.seed,
-        quality: { (spearman($0, labels) ?? -1) + (spearmanWithin($0, labels, groups: sources).mean ?? 0) })
+        quality: { predictions in
+          if isCancelled() { throw DistillError.interrupted }
+          return (spearman(predictions, labels) ?? -1)
+            + (spearmanWithin(predictions, labels, groups: sources).mean ?? 0)
+        })
     else { throw DistillError.singular("the head") }
     let outputs = fit.head(features).map { Double($0) }
     let validationSpearman =

@@ -28,8 +28,8 @@ package struct KernelRegression {
   ///     that make it the highest.
   package init?(
     features: MatrixView, slope: Double, targets: [Double], texts: [String], seed: UInt64,
-    quality: ([Double]) -> Double
-  ) {
+    quality: ([Double]) throws -> Double
+  ) rethrows {
     let (means, deviations) = Self.moments(features)
     let z = KernelHead.standardised(features, means: means, deviations: deviations)
     guard let centres = Self.centres(z, count: min(Self.mostCentres, 2 * z.rows), seed: seed) else {
@@ -54,7 +54,7 @@ package struct KernelRegression {
               bias + ofLength[row] + weights.indices.reduce(0) { $0 + weights[$1] * Double(units[row, $1]) }
           }
         }
-        let value = quality(predictions)
+        let value = try quality(predictions)
         if value > best?.quality ?? -.infinity, let weights = all.solve(penalty, lambda: lambda) {
           best = (weights, gamma, lambda, value)
         }

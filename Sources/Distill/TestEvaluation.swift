@@ -49,8 +49,9 @@ struct TestEvaluation {
       })
   }
 
-  /// Sources of at least so many test rows are asked whether the valuator tells their rows apart.
+  /// Fewer test rows say nothing; nor do those of a source, of whether the valuator tells its rows apart.
   private static let fewestRows = 20
+  private static let fewTrainingRows = 100
   /// Of the deviation over all rows; below it scores of a source are as good as constant.
   private static let leastSpread = 0.05
 
@@ -66,6 +67,12 @@ struct TestEvaluation {
       warnings.append(
         "on the test rows '\(best.name)' ranks better"
           + String(format: " (%.3f) than the valuator (%.3f)", other, own))
+    }
+    if material.parts.training.count < Self.fewTrainingRows {
+      warnings.append("\(material.parts.training.count) training rows teach little; label some hundred")
+    }
+    if material.parts.test.count < Self.fewestRows {
+      warnings.append("\(material.parts.test.count) test rows say nothing of how true it is")
     }
     func deviation(_ rows: [Int]) -> Double {
       let mean = rows.reduce(0) { $0 + outputs[$1] } / Double(rows.count)

@@ -50,6 +50,7 @@ package struct Trainer: Sendable {
       metrics: .null, rows: material.hashes)
     let evaluation = TestEvaluation(
       dataset: dataset, material: material, vocabularySize: trained.model.vocabularySize)
+    if isCancelled() { throw DistillError.interrupted }
     let methods = evaluation.methods(valuator: outputs, frozen: trained.frozen, seed: configuration.seed)
     let report = TrainingReport(
       rows: material.counts, epochs: trained.epochs, keptEpoch: trained.keptEpoch,
@@ -59,6 +60,7 @@ package struct Trainer: Sendable {
       seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind,
       withinSourceShare: material.targets.share, settings: configuration.optimisation)
     card.metrics = report.metrics
+    if isCancelled() { throw DistillError.interrupted }
     return (Valuator(model: trained.model, tokenizer: trained.tokenizer, card: card), report)
   }
 

@@ -44,9 +44,7 @@ struct TrainingSession {
   mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> FrozenEncoder {
     let started = DispatchTime.now()
     let (parts, width) = (material.parts, model.configuration.hiddenSize)
-    let features = try model.features(
-      material.ids, workers: configuration.workers, workspaces: workspaces
-    ).view.columns(0..<width)
+    let features = try frozenFeatures().columns(0..<width)
     let rootLengths = material.ids.map { Double($0.count).squareRoot() }
     func predictions(_ head: HeadRegression, _ rows: [Int]) -> [Double] {
       head(features.selecting(rows), rootLengths: rows.map { rootLengths[$0] })
@@ -71,6 +69,19 @@ struct TrainingSession {
       neighbours: nearestNeighbours(
         features: features, of: parts.test, training: parts.training,
         targets: material.trainingRows.map(\.target)))
+  }
+
+  /// In shares, so that an interruption is heard.
+  private func frozenFeatures() throws -> MatrixView {
+    let features = Matrix(rows: material.ids.count, columns: 2 * model.configuration.hiddenSize)
+    for start in stride(from: 0, to: features.rows, by: 128) {
+      if isCancelled() { throw DistillError.interrupted }
+      let rows = start..<min(features.rows, start + 128)
+      features.rows(rows).copy(
+        try model.features(Array(material.ids[rows]), workers: configuration.workers, workspaces: workspaces)
+          .view)
+    }
+    return features.view
   }
 
   /// A head that fits the training rows as far as it can leaves fine-tuning nothing to learn from; this penalty

@@ -20,6 +20,8 @@ package enum EncoderError: Error, Equatable, CustomStringConvertible {
       \(directory): '\(file)' is not the file this valuator was saved with (its SHA-256 differs from the one in \
       alinfik.json); copy the directory again, or train anew
       """
+    case .coverage(let coverage, _, has: 0):
+      "no interval can have a coverage of \(coverage): this valuator was trained on too few labels to have intervals"
     case .coverage(let coverage, let needs, let has):
       """
       a coverage of \(coverage) needs \(needs) calibration rows, this valuator has \(has): ask for less (--coverage), \

@@ -33,8 +33,9 @@ package struct ScoringSummary: Sendable, Equatable {
   package var messages: [String] = []
   package var tokens = 0
   package var truncated = 0
-  /// Scores of texts that are out of domain.
+  /// Scores of texts that are out of domain, and of texts too short to tell.
   package var outside = 0
+  package var untold = 0
   package var shapes: [RecordShape] = []
 
   package init() {}
@@ -168,7 +169,11 @@ package final class Scorer {
     guard score.raw.isFinite, score.value.isFinite, score.spread?.isFinite != false else {
       throw EncoderError.notFinite
     }
-    if score.isOutside == true { summary.outside += 1 }
+    if let isOutside = score.isOutside {
+      summary.outside += isOutside ? 1 : 0
+    } else if valuator.card.domain != nil {
+      summary.untold += 1
+    }
     var changes = values(of: score)
     changes += Self.ownKeys.filter { own in !changes.contains { $0.key == own } }.map {
       (key: $0, value: nil)

@@ -23,6 +23,8 @@ package struct TextDomain: Sendable, Equatable {
   package let threshold: Double
 
   private static let smoothing = 0.5
+  /// Tokens without the beginning of a word among them that make a text strange.
+  private static let leastWordless = 16
   /// The share of calibration texts that are called out of domain.
   package static let falseAlarms = 0.05
   /// Fewer calibration texts have no 5 % quantile.
@@ -87,8 +89,10 @@ package struct TextDomain: Sendable, Equatable {
     return pairs > 0 ? sum / pairs : nil
   }
 
+  /// Nil for a text too short to have pairs; a longer one without any is not of the kind, for those of training have them.
   package func isOutside(_ ids: [Int], words: WordStarts) -> Bool? {
-    familiarity(ids, words: words).map { $0 < threshold }
+    if let familiarity = familiarity(ids, words: words) { return familiarity < threshold }
+    return ids.count < Self.leastWordless ? nil : true
   }
 
   /// The upper bits of a product, where every bit of both ids has its part; `count` is a power of two.

@@ -27,6 +27,9 @@ extension Valuator {
       throw EncoderError.malformed(path, "'files' is missing")
     }
     for (name, hash) in files {
+      guard !name.string.hasPrefix("/"), !name.string.split(separator: "/").contains("..") else {
+        throw EncoderError.malformed(path, "'files' names \(name.string), which is not in the directory")
+      }
       guard try FileHash.sha256(path: directory + "/" + name.string) == hash.string else {
         throw EncoderError.tampered(directory: directory, file: name.string)
       }

@@ -7,7 +7,8 @@ package enum LabelError: Error, CustomStringConvertible {
   case notFinite(String)
   /// Options that contradict each other.
   case options(String)
-  case interrupted(done: Int, total: Int)
+  /// `done` is nil before the samples' turn.
+  case interrupted(done: Int?, total: Int)
 
   package var description: String {
     switch self {
@@ -17,7 +18,9 @@ package enum LabelError: Error, CustomStringConvertible {
     case .noSample: "there is no sample to label; --sample wants at least one"
     case .notFinite(let what): "\(what) is not a finite number; the model or its weights are broken"
     case .options(let what): what
-    case .interrupted(let done, let total):
+    case .interrupted(done: nil, _):
+      "interrupted before the samples; --resume goes on, with the samples that were done before"
+    case .interrupted(let done?, let total):
       "interrupted after \(done) of \(total) samples; --resume goes on from there"
     }
   }

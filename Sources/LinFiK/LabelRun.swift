@@ -101,7 +101,7 @@ package struct LabelRun: Sendable {
     try columns.check()
     if !resumes && !force { try LabelJournal.refuseUnfinished(path + ".partial") }
     let stoppable = { @Sendable (step: LabelProgress) in
-      if isCancelled() { throw LabelError.interrupted(done: 0, total: samples.count) }
+      if isCancelled() { throw LabelError.interrupted(done: nil, total: samples.count) }
       progress(step)
     }
     let begin = ContinuousClock.now

@@ -16,7 +16,7 @@ struct ScoreCommand: ParsableCommand {
       Every line comes out once, in order, with alinfik_score added: positive means that training on the text lowers
       the target's loss. The unit is in the valuator's alinfik.json. alinfik_low and alinfik_high hold the label in
       --coverage of the texts that are like those of training; alinfik_ood says that a text is not, and then neither
-      they nor the score can be relied on.
+      they nor the score can be relied on; null: too short to tell.
       """)
 
   @Argument(help: "The valuator's directory.")
@@ -165,7 +165,12 @@ struct ScoreCommand: ParsableCommand {
   private func finish(_ summary: ScoringSummary, seconds: Double, _ terminal: Terminal) {
     summary.messages.forEach(terminal.warn)
     if summary.badLines > 0 { terminal.warn("\(summary.badLines) of \(summary.records) lines have no score") }
-    if summary.outside > 0 {
+    if summary.untold > 0 && !raw {
+      terminal.warn(
+        "\(summary.untold) of \(summary.scored) texts are too short to tell of what kind they are (alinfik_ood is null)"
+      )
+    }
+    if summary.outside > 0 && !raw {
       terminal.warn(
         "\(summary.outside) of \(summary.scored) texts are unlike those of training (alinfik_ood): their scores and "
           + "intervals cannot be relied on")
@@ -179,6 +184,7 @@ struct ScoreCommand: ParsableCommand {
       "records": JSONValue(summary.records), "scored": JSONValue(summary.scored),
       "bad_lines": JSONValue(summary.badLines), "tokens": JSONValue(summary.tokens),
       "truncated": JSONValue(summary.truncated), "out_of_domain": JSONValue(summary.outside),
+      "domain_untold": JSONValue(summary.untold),
       "seconds": JSONValue(seconds),
     ]
     // Standard output carries records unless they went to files.

@@ -88,6 +88,20 @@ struct TrainCommand: ParsableCommand {
     if firstLayers != nil && initial == nil {
       throw ValidationError("--first-layers wants the language model as --init")
     }
+    if firstLayers == nil, let initial, initial.hasSuffix(".gguf") {
+      throw ValidationError(
+        "--init \(initial) is a language model: say with --first-layers how many layers to use")
+    }
+    let standard = Optimisation()
+    let isTuned =
+      epochs != standard.epochs || patience != standard.patience || batchRows != standard.batchRows
+      || learningRate != standard.learningRate || headLearningRate != standard.headLearningRate
+      || cropShare != standard.cropShare || trainEmbeddings
+    if firstLayers != nil && isTuned {
+      throw ValidationError(
+        "--first-layers are frozen: --epochs, --patience, --batch-rows, --learning-rate, --head-learning-rate, "
+          + "--crop-share and --train-embeddings are for encoders that are fine-tuned")
+    }
     if (initial == nil) == (tokenizer == nil) {
       throw ValidationError("give either --init ENCODER or, to begin from random weights, --tokenizer PATH")
     }

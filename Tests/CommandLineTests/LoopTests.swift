@@ -58,6 +58,9 @@ import Testing
     #expect(none.status == 64 && none.errors.contains("layers"), "\(none.errors)")
     let homeless = try Command.run("train", labels, "--output", valuator, "--first-layers", "1")
     #expect(homeless.status == 64 && homeless.errors.contains("--init"), "\(homeless.errors)")
+    let tuned = try Command.run(
+      "train", labels, "--output", valuator, "--init", model, "--first-layers", "1", "--epochs", "2")
+    #expect(tuned.status == 64 && tuned.errors.contains("frozen"), "\(tuned.errors)")
     let plan = try succeed(
       "train", labels, "--output", valuator, "--init", model, "--first-layers", "1", "--max-tokens", "64",
       "--dry-run")

@@ -44,6 +44,7 @@ import Tokenization
     let strange = texts(50, seed: 5).map { $0.map { $0 > 30 ? $0 - 28 : 46 + $0 % 10 } }
     #expect(strange.allSatisfy { domain.isOutside($0, words: words) == true })
     #expect(domain.isOutside([4], words: words) == nil, "one word alone shows nothing")
+    #expect(domain.isOutside([Int](repeating: 5, count: 30), words: words) == true, "no word begins in it")
   }
 
   @Test func fewCalibrationTextsSetNoThreshold() throws {

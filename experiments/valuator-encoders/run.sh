@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Which encoder ranks best, and how fast it scores: trained on the 2,000 rows of part 2, of which 500 are held out.
 # With `final` as argument: the chosen encoders on all of part 2, tested on part 1, which nothing was chosen on.
+# COUNTS and SEEDS name other numbers of layers and seeds.
 experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$experiment/../environment.sh"
 labels=$repository/runs/valuator-labels
@@ -20,8 +21,8 @@ valuator() {
 
 if [ "${1:-}" = final ]; then
   both="$labels/labels-1.h5 $labels/labels-2.h5"
-  for count in ${COUNTS:-12 0}; do
-    for seed in 1 2 3; do
+  for count in ${COUNTS:-0 3 12}; do
+    for seed in ${SEEDS:-1 2 3}; do
       valuator "final-layers-$count-$seed" "$both" 1500 --init "$model" --first-layers "$count" --seed "$seed"
     done
   done
