@@ -16,12 +16,13 @@ for argument in sys.argv[1:]:
     speed = json.loads(path.read_text())
     methods = {
         method["name"]: [
-            round(method[key], 3) for key in ("spearman", "spearman_within_source", "recall_at_10_percent")
+            method[key] and round(method[key], 3)
+            for key in ("spearman", "spearman_within_source", "recall_at_10_percent")
         ]
         for method in report["test"]
         if method["spearman"] is not None
     }
-    by_source = {source: round(value, 2) for source, value in report["test"][0]["by_source"].items()}
+    by_source = {source: value and round(value, 2) for source, value in report["test"][0]["by_source"].items()}
     results[name] = {
         "overall, within source, recall@10 %": methods, "within each source": by_source,
         "intervals": report["intervals"], "training seconds": round(report["seconds"]),
