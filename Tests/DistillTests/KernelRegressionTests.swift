@@ -51,16 +51,16 @@ import Testing
 
   /// A row whose copy stands in another fold would be predicted by itself.
   @Test func copiesDoNotFlatterTheFit() throws {
-    let known = rows(60, seed: 5)
+    let known = rows(61, seed: 5)
     var generator = SeededGenerator(seed: 6)
     let noise = known.targets.map { _ in generator.normal() }
-    let twice = Matrix(rows: 120, columns: 3)
-    for row in 0..<120 { twice.rows(row..<row + 1).copy(known.features.rows(row % 60..<row % 60 + 1)) }
+    let twice = Matrix(rows: 122, columns: 3)
+    for row in 0..<122 { twice.rows(row..<row + 1).copy(known.features.rows(row % 61..<row % 61 + 1)) }
     let fit = try #require(
       KernelRegression(
-        features: twice.view, slope: 0, targets: noise + noise, texts: (0..<120).map { "\($0 % 60)" }, seed: 1
+        features: twice.view, slope: 0, targets: noise + noise, texts: (0..<122).map { "\($0 % 61)" }, seed: 1
       ) { spearman($0, noise + noise) ?? -1 })
-    #expect(fit.quality < 0.5, "there is nothing to learn: \(fit.quality)")
+    #expect(fit.quality < 0.25, "there is nothing to learn: \(fit.quality)")
   }
 
   @Test func aFeatureThatHardlyVariesDoesNotSilenceTheOthers() throws {
