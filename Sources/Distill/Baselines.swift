@@ -1,12 +1,6 @@
 import Foundation
 import TensorKernels
 
-/// What the untouched encoder says of every row, and by neighbours of the test rows (others are 0).
-struct FrozenEncoder {
-  var ridge: [Double]
-  var neighbours: [Double]
-}
-
 /// Ridge regression on TF-IDF of an encoder's tokens: what words alone say, without what an encoder knows of them.
 ///
 /// A text's features are `(1 + ln count) ln(1 + n / documents)` of its tokens, scaled to length 1; n training texts.

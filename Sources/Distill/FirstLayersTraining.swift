@@ -17,7 +17,7 @@ struct FirstLayersTraining {
     let (whole, tokenizer, material) = try load(dataset)
     let layers = try rounded(whole)
     progress(material.summary)
-    let features = try features(layers, material.ids, progress)
+    let features = try features(layers, material, progress)
     let parts = material.parts
     let labels = parts.training.map { material.labels[$0] }
     let sources = parts.training.map { dataset.rows[$0].source }
@@ -33,8 +33,7 @@ struct FirstLayersTraining {
         })
     else { throw DistillError.singular("the head") }
     let outputs = fit.head(features).map { Double($0) }
-    let validationSpearman =
-      spearman(parts.validation.map { outputs[$0] }, parts.validation.map { material.labels[$0] }) ?? -1
+    let validationSpearman = material.validationSpearman(parts.validation.map { outputs[$0] })
     progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: validationSpearman))
     return TrainedModel(
       model: FirstLayersModel(layers: layers, head: fit.head), tokenizer: tokenizer,
@@ -89,47 +88,28 @@ struct FirstLayersTraining {
   }
 
   private func features(
-    _ layers: Llama, _ ids: [[Int]], _ progress: (TrainingProgress) -> Void
+    _ layers: Llama, _ material: TrainingMaterial, _ progress: (TrainingProgress) -> Void
   ) throws -> MatrixView {
     let workspaces = EncoderWorkspaces(configuration.workers)
     let started = DispatchTime.now()
-    let features = Matrix(rows: ids.count, columns: layers.featureCount)
-    let share = 64
-    for start in stride(from: 0, to: ids.count, by: share) {
-      if isCancelled() { throw DistillError.interrupted }
-      let rows = start..<min(ids.count, start + share)
-      features.rows(rows).copy(
-        try layers.features(Array(ids[rows]), workers: configuration.workers, workspaces: workspaces))
-      let rate = seconds(since: started) / Double(rows.upperBound)
-      progress(
-        .features(
-          done: rows.upperBound, of: ids.count, secondsLeft: rate * Double(ids.count - rows.upperBound)))
-    }
-    return features.view
+    let count = material.ids.count
+    return try material.features(
+      width: layers.featureCount, isCancelled: isCancelled,
+      progress: { done in
+        let left = seconds(since: started) / Double(done) * Double(count - done)
+        progress(.features(done: done, of: count, secondsLeft: left))
+      },
+      of: { try layers.features($0, workers: configuration.workers, workspaces: workspaces) })
   }
 
   /// The same features with a linear head, and by nearest neighbours, as baselines.
   private func frozen(_ features: MatrixView, _ material: TrainingMaterial) throws -> FrozenEncoder {
-    let (training, targets) = (material.parts.training, material.trainingRows.map(\.target))
-    let rootLengths = material.ids.map { Double($0.count).squareRoot() }
-    let width = features.columns - 1
-    let texts = features.columns(0..<width)
-    let validation = material.parts.validation
-    let truth = validation.map { material.labels[$0] }
-    let fits = [0.3, 1, 3, 10].compactMap { lambda in
-      HeadRegression(
-        features: texts.selecting(training), rootLengths: training.map { rootLengths[$0] },
-        slope: material.targets.slope, targets: targets, lambda: lambda)
-    }
-    func quality(_ fit: HeadRegression) -> Double {
-      spearman(fit(texts.selecting(validation), rootLengths: validation.map { rootLengths[$0] }), truth) ?? -1
-    }
-    guard let ridge = fits.max(by: { quality($0) < quality($1) }) else {
+    let texts = features.columns(0..<features.columns - 1)
+    let heads = material.heads(texts, lambdas: [0.3, 1, 3, 10]).map(\.head)
+    guard let best = material.bestOnValidation(heads, outputs: { material.validationOutputs($0, texts) })
+    else {
       throw DistillError.singular("ridge regression")
     }
-    return FrozenEncoder(
-      ridge: ridge(texts, rootLengths: rootLengths),
-      neighbours: nearestNeighbours(
-        features: texts, of: material.parts.test, training: training, targets: targets))
+    return FrozenEncoder(best.candidate, features: texts, material: material)
   }
 }

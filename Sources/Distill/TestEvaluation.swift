@@ -106,18 +106,15 @@ struct TestEvaluation {
 
   /// The penalty is chosen on the validation rows.
   private var words: [Double] {
-    let parts = material.parts
-    let validation = parts.validation.map { dataset.rows[$0].label }
     let fits = [0.1, 0.3, 1, 3].map { lambda in
       TFIDFRegression(
         texts: material.trainingRows.map(\.ids), targets: material.trainingRows.map(\.target),
         vocabulary: vocabularySize, lambda: lambda)
     }
-    func quality(_ fit: TFIDFRegression) -> Double {
-      spearman(parts.validation.map { fit(material.ids[$0]) }, validation) ?? -1
-    }
-    let best = fits.max { quality($0) < quality($1) }!
-    return material.ids.map { best($0) }
+    let best = material.bestOnValidation(fits) { fit in
+      material.parts.validation.map { fit(material.ids[$0]) }
+    }!
+    return material.ids.map { best.candidate($0) }
   }
 
   private var sourceMeans: [Double] {

@@ -82,12 +82,15 @@ package struct Trainer: Sendable {
     return warnings
   }
 
+  /// Where the encoder is the first layers of a language model.
+  private var firstLayers: FirstLayersTraining? {
+    guard case .firstLayers(let count, let model) = configuration.initialEncoder else { return nil }
+    return FirstLayersTraining(
+      count: count, modelPath: model, configuration: configuration, isCancelled: isCancelled)
+  }
+
   private func train(_ progress: (TrainingProgress) -> Void) throws -> TrainedModel {
-    if case .firstLayers(let count, let model) = configuration.initialEncoder {
-      return try FirstLayersTraining(
-        count: count, modelPath: model, configuration: configuration, isCancelled: isCancelled
-      ).run(dataset, progress)
-    }
+    if let firstLayers { return try firstLayers.run(dataset, progress) }
     let (model, tokenizer, name) = try initialModel()
     let material = try TrainingMaterial(
       dataset, tokenizer: tokenizer, maxPositions: model.maxPositions, configuration)
@@ -104,11 +107,7 @@ package struct Trainer: Sendable {
 
   /// What a run would do, in words: rows and parts, memory, and the arithmetic of the whole training.
   package func plan() throws -> String {
-    if case .firstLayers(let count, let model) = configuration.initialEncoder {
-      return try FirstLayersTraining(
-        count: count, modelPath: model, configuration: configuration, isCancelled: isCancelled
-      ).plan(dataset)
-    }
+    if let firstLayers { return try firstLayers.plan(dataset) }
     let (model, tokenizer, _) = try initialModel()
     let material = try TrainingMaterial(
       dataset, tokenizer: tokenizer, maxPositions: model.maxPositions, configuration)

@@ -48,6 +48,10 @@ struct TrainingMaterial: Sendable {
       calibration: select(parts.calibration), test: select(parts.test))
   }
 
+  /// Of every row.
+  var rootLengths: [Double] { ids.map { Double($0.count).squareRoot() } }
+  var validationLabels: [Double] { parts.validation.map { labels[$0] } }
+
   var counts: TrainingReport.Rows {
     TrainingReport.Rows(
       training: parts.training.count, validation: parts.validation.count,

@@ -43,45 +43,20 @@ struct TrainingSession {
   /// every row what the penalty that is best on the validation rows predicts, and for the test rows what their neighbours do.
   mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> FrozenEncoder {
     let started = DispatchTime.now()
-    let (parts, width) = (material.parts, model.configuration.hiddenSize)
-    let features = try frozenFeatures().columns(0..<width)
-    let rootLengths = material.ids.map { Double($0.count).squareRoot() }
-    func predictions(_ head: HeadRegression, _ rows: [Int]) -> [Double] {
-      head(features.selecting(rows), rootLengths: rows.map { rootLengths[$0] })
+    let features = try material.features(width: 2 * model.configuration.hiddenSize, isCancelled: isCancelled)
+    {
+      try model.features($0, workers: configuration.workers, workspaces: workspaces).view
+    }.columns(0..<model.configuration.hiddenSize)
+    let heads = material.heads(features, lambdas: [0.1, 0.3, 1, 3, Self.firstHeadPenalty])
+    if let first = heads.first(where: { $0.lambda == Self.firstHeadPenalty })?.head {
+      begin(with: first, validation: material.validationOutputs(first, features))
     }
-    let training = features.selecting(parts.training)
-    var chosen: (spearman: Double, head: HeadRegression)?
-    for lambda in [0.1, 0.3, 1, 3, Self.firstHeadPenalty] {
-      guard
-        let head = HeadRegression(
-          features: training, rootLengths: parts.training.map { rootLengths[$0] },
-          slope: material.targets.slope, targets: material.trainingRows.map(\.target), lambda: lambda)
-      else { continue }
-      let outputs = predictions(head, parts.validation)
-      let value = validationSpearman(outputs)
-      if value > chosen?.spearman ?? -.infinity { chosen = (value, head) }
-      if lambda == Self.firstHeadPenalty { begin(with: head, validation: outputs) }
-    }
-    guard let chosen else { throw DistillError.diverged(step: 0) }
-    progress(.headFitted(validationSpearman: chosen.spearman, seconds: seconds(since: started)))
-    return FrozenEncoder(
-      ridge: predictions(chosen.head, Array(material.ids.indices)),
-      neighbours: nearestNeighbours(
-        features: features, of: parts.test, training: parts.training,
-        targets: material.trainingRows.map(\.target)))
-  }
-
-  /// In shares, so that an interruption is heard.
-  private func frozenFeatures() throws -> MatrixView {
-    let features = Matrix(rows: material.ids.count, columns: 2 * model.configuration.hiddenSize)
-    for start in stride(from: 0, to: features.rows, by: 128) {
-      if isCancelled() { throw DistillError.interrupted }
-      let rows = start..<min(features.rows, start + 128)
-      features.rows(rows).copy(
-        try model.features(Array(material.ids[rows]), workers: configuration.workers, workspaces: workspaces)
-          .view)
-    }
-    return features.view
+    guard
+      let best = material.bestOnValidation(
+        heads.map(\.head), outputs: { material.validationOutputs($0, features) })
+    else { throw DistillError.diverged(step: 0) }
+    progress(.headFitted(validationSpearman: best.spearman, seconds: seconds(since: started)))
+    return FrozenEncoder(best.candidate, features: features, material: material)
   }
 
   /// A head that fits the training rows as far as it can leaves fine-tuning nothing to learn from; this penalty
@@ -133,7 +108,8 @@ struct TrainingSession {
       let isKept = !isClearlyWorse(outputs)
       progress(
         .validated(
-          epoch: epoch, epochs: settings.epochs, loss: loss, validationSpearman: validationSpearman(outputs),
+          epoch: epoch, epochs: settings.epochs, loss: loss,
+          validationSpearman: material.validationSpearman(outputs),
           isKept: isKept,
           seconds: seconds(since: started),
           secondsLeft: seconds(since: started) / Double(steps) * Double(total - steps)))
@@ -162,15 +138,11 @@ struct TrainingSession {
     ).map(Double.init)
   }
 
-  private var validationLabels: [Double] { material.parts.validation.map { material.labels[$0] } }
-
-  private func validationSpearman(_ outputs: [Double]) -> Double { spearman(outputs, validationLabels) ?? -1 }
-
   /// Whether these outputs rank the validation rows worse than the best so far, by more than chance (the 95 % bootstrap
   /// interval of the difference on the same rows). Of epochs that differ by chance the last is kept, for it has the
   /// smallest learning rate behind it.
   private func isClearlyWorse(_ outputs: [Double]) -> Bool {
-    let (best, labels) = (bestOutputs, validationLabels)
+    let (best, labels) = (bestOutputs, material.validationLabels)
     let difference = bootstrapInterval(seed: configuration.seed, count: labels.count) { draw in
       let truth = draw.map { labels[$0] }
       guard let ours = spearman(draw.map { outputs[$0] }, truth),
@@ -183,8 +155,10 @@ struct TrainingSession {
 
   private mutating func keep(_ outputs: [Double], epoch: Int) {
     kept.base.update(from: model.parameters.base, count: model.layout.count)
-    (keptSpearman, keptEpoch) = (validationSpearman(outputs), epoch)
-    if bestOutputs.isEmpty || keptSpearman > validationSpearman(bestOutputs) { bestOutputs = outputs }
+    (keptSpearman, keptEpoch) = (material.validationSpearman(outputs), epoch)
+    if bestOutputs.isEmpty || keptSpearman > material.validationSpearman(bestOutputs) {
+      bestOutputs = outputs
+    }
   }
 
   /// The head's output for every row.

@@ -1,0 +1,61 @@
+import RankStatistics
+import TensorKernels
+
+/// What the untouched encoder says of every row by ridge regression, and of the test rows by their neighbours (others are 0).
+struct FrozenEncoder {
+  var ridge: [Double]
+  var neighbours: [Double]
+
+  /// - Parameter features: of every row of `material`, mean-pooled.
+  init(_ head: HeadRegression, features: MatrixView, material: TrainingMaterial) {
+    ridge = head(features, rootLengths: material.rootLengths)
+    neighbours = nearestNeighbours(
+      features: features, of: material.parts.test, training: material.parts.training,
+      targets: material.trainingRows.map(\.target))
+  }
+}
+
+extension TrainingMaterial {
+  /// The features of every row, a share at a time so that an interruption is heard; `progress` gets how many are done.
+  func features(
+    width: Int, isCancelled: () -> Bool, progress: (Int) -> Void = { _ in },
+    of share: ([[Int]]) throws -> MatrixView
+  ) throws -> MatrixView {
+    let features = Matrix(rows: ids.count, columns: width)
+    for start in stride(from: 0, to: ids.count, by: 64) {
+      if isCancelled() { throw DistillError.interrupted }
+      let rows = start..<min(ids.count, start + 64)
+      features.rows(rows).copy(try share(Array(ids[rows])))
+      progress(rows.upperBound)
+    }
+    return features.view
+  }
+
+  /// Ridge regression of the training rows' targets on their features, for each penalty that has a solution.
+  func heads(_ features: MatrixView, lambdas: [Double]) -> [(lambda: Double, head: HeadRegression)] {
+    let training = features.selecting(parts.training)
+    let lengths = parts.training.map { rootLengths[$0] }
+    return lambdas.compactMap { lambda in
+      HeadRegression(
+        features: training, rootLengths: lengths, slope: targets.slope,
+        targets: trainingRows.map(\.target), lambda: lambda
+      ).map { (lambda, $0) }
+    }
+  }
+
+  /// What a head says of the validation rows.
+  func validationOutputs(_ head: HeadRegression, _ features: MatrixView) -> [Double] {
+    head(features.selecting(parts.validation), rootLengths: parts.validation.map { rootLengths[$0] })
+  }
+
+  /// -1 where it is not defined.
+  func validationSpearman(_ outputs: [Double]) -> Double { spearman(outputs, validationLabels) ?? -1 }
+
+  /// The candidate whose outputs for the validation rows rank them best, the first of equals; nil without candidates.
+  func bestOnValidation<Candidate>(
+    _ candidates: [Candidate], outputs: (Candidate) -> [Double]
+  ) -> (candidate: Candidate, spearman: Double)? {
+    candidates.map { (candidate: $0, spearman: validationSpearman(outputs($0))) }
+      .max { $0.spearman < $1.spearman }
+  }
+}
