@@ -11,7 +11,7 @@ extension ComparisonRun {
   func alinfik(labelSecondsPerRow: Double?) throws -> ComparedMethod {
     guard let valuator else { preconditionFailure("no valuator to run") }
     let scores = try measured {
-      try valuator.scoreTexts(samples.records.map(\.text.bytes), workers: configuration.workers)
+      try valuator.scores(of: samples.records, workers: configuration.workers)
     }
     let rows = valuator.card.rows
     let labelled = rows.training.count + rows.validation.count + rows.calibration.count

@@ -1,23 +1,28 @@
 import Formats
+import Records
 
 /// Labelled texts, and what the labels are.
 package struct DistillationDataset: Sendable {
   package struct Row: Sendable {
-    package var text: [UInt8]
+    package var record: Record
     package var label: Double
     package var source: String
     /// Of the text.
     package var sha256: String
 
-    package init(text: [UInt8], label: Double, source: String) {
-      self.text = text
+    package init(record: Record, label: Double, source: String) {
+      self.record = record
       self.label = label
       self.source = source
-      sha256 = FileHash.sha256(text)
+      sha256 = FileHash.sha256(record.text.bytes)
     }
   }
 
   package var rows: [Row]
+  /// A label file that holds texts alone, so that their records' parts cannot be told.
+  package var fileWithoutRecords: String?
+  /// How much of a record the language model read for its label; nil for all.
+  package var maxTokens: Int?
   package var kind: String
   /// `none`, `random` or `pca`.
   package var projection: String
@@ -26,11 +31,14 @@ package struct DistillationDataset: Sendable {
   package var targetDescription: String
 
   package init(
-    rows: [Row], kind: String, projection: String = "none", modelSHA256: String = "",
+    rows: [Row], fileWithoutRecords: String? = nil, maxTokens: Int? = nil, kind: String,
+    projection: String = "none", modelSHA256: String = "",
     targetSHA256: String = "",
     targetDescription: String = ""
   ) {
     self.rows = rows
+    self.fileWithoutRecords = fileWithoutRecords
+    self.maxTokens = maxTokens
     self.kind = kind
     self.projection = projection
     self.modelSHA256 = modelSHA256
@@ -67,15 +75,29 @@ extension DistillationDataset {
         }
       }
     }
-    let rows = files.flatMap { file in
-      file.labels.indices.map { row in
-        Row(
-          text: file.texts[row].bytes, label: Double(file.labels[row]), source: file.sources[row].string)
+    let rows = try files.flatMap { file in
+      try Self.records(of: file).enumerated().map { row, record in
+        Row(record: record, label: Double(file.labels[row]), source: file.sources[row].string)
       }
     }
     self.init(
-      rows: rows, kind: first.attributes.kind, projection: first.attributes.projection,
+      rows: rows, fileWithoutRecords: files.first { $0.records == nil }?.path,
+      maxTokens: first.attributes.maxTokens, kind: first.attributes.kind,
+      projection: first.attributes.projection,
       modelSHA256: first.attributes.modelSHA256,
       targetSHA256: first.attributes.targetSHA256, targetDescription: first.attributes.targetDescription)
+  }
+
+  /// Of each row; in files that hold texts alone, the text.
+  private static func records(of file: LabelFile) throws -> [Record] {
+    guard let records = file.records else { return file.texts.map { .text($0) } }
+    let parser = RecordParser()
+    return try zip(records, file.texts).enumerated().map { row, pair in
+      let record = try? parser.parse(pair.0.bytes, file: file.path, line: row)
+      guard let record, record.text == pair.1 else {
+        throw DistillError.badLabels(file.path, "row \(row) of /records is no record of the row's text")
+      }
+      return record
+    }
   }
 }

@@ -48,7 +48,7 @@ struct FirstLayersTraining {
   func plan(_ dataset: DistillationDataset) throws -> String {
     let (layers, _, material) = try load(dataset)
     let weights = layers.linearLayers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }
-    let tokens = material.ids.reduce(0) { $0 + $1.count }
+    let tokens = material.texts.reduce(0) { $0 + $1.ids.count }
     return """
       \(material.summary)
       features of \(tokens) tokens by \(weights) frozen weights: \(2 * weights * tokens / 1_000_000_000) GFLOP
@@ -57,6 +57,12 @@ struct FirstLayersTraining {
   }
 
   private func load(_ dataset: DistillationDataset) throws -> (Llama, Tokenizer, TrainingMaterial) {
+    if let file = dataset.fileWithoutRecords {
+      throw DistillError.badLabels(
+        file,
+        "it has no /records, so what is scored cannot be told from the rest, which --first-layers wants; label again, or "
+          + "train a text encoder")
+    }
     guard let model = try ModelLoader.load(path: modelPath) as? Llama else {
       throw DistillError.options(
         "--first-layers wants a model of the Llama family; \(modelPath) is of another")
@@ -72,7 +78,9 @@ struct FirstLayersTraining {
       )
     }
     let material = try TrainingMaterial(
-      dataset, tokenizer: tokenizer, maxPositions: model.contextLength, configuration)
+      dataset, tokenizer: tokenizer, reading: FirstLayersModel.reading,
+      maxTokens: configuration.maxTokens ?? dataset.maxTokens ?? model.contextLength,
+      maxPositions: model.contextLength, configuration)
     return (model.first(count), tokenizer, material)
   }
 
@@ -92,7 +100,7 @@ struct FirstLayersTraining {
   ) throws -> MatrixView {
     let workspaces = EncoderWorkspaces(configuration.workers)
     let started = DispatchTime.now()
-    let count = material.ids.count
+    let count = material.texts.count
     return try material.features(
       width: layers.featureCount, isCancelled: isCancelled,
       progress: { done in

@@ -1,3 +1,4 @@
+import Encoder
 import RankStatistics
 import TensorKernels
 
@@ -19,13 +20,13 @@ extension TrainingMaterial {
   /// The features of every row, a share at a time so that an interruption is heard; `progress` gets how many are done.
   func features(
     width: Int, isCancelled: () -> Bool, progress: (Int) -> Void = { _ in },
-    of share: ([[Int]]) throws -> MatrixView
+    of share: ([EncodedText]) throws -> MatrixView
   ) throws -> MatrixView {
-    let features = Matrix(rows: ids.count, columns: width)
-    for start in stride(from: 0, to: ids.count, by: 64) {
+    let features = Matrix(rows: texts.count, columns: width)
+    for start in stride(from: 0, to: texts.count, by: 64) {
       if isCancelled() { throw DistillError.interrupted }
-      let rows = start..<min(ids.count, start + 64)
-      features.rows(rows).copy(try share(Array(ids[rows])))
+      let rows = start..<min(texts.count, start + 64)
+      features.rows(rows).copy(try share(Array(texts[rows])))
       progress(rows.upperBound)
     }
     return features.view

@@ -31,7 +31,7 @@ struct TestEvaluation {
     let sourceHalf = ConformalResiduals(errors)?.quantile(coverage: coverage)
     let test = material.parts.test
     let rows = test.map { row -> (source: String, isHeld: Bool, half: Double) in
-      let half = multiplier * intervals.spread(raw: outputs[row], tokens: material.ids[row].count)
+      let half = multiplier * intervals.spread(raw: outputs[row], tokens: material.texts[row].ids.count)
       let error = abs(dataset.rows[row].label - card.calibration(outputs[row]))
       return (dataset.rows[row].source, error <= half, half)
     }
@@ -45,7 +45,8 @@ struct TestEvaluation {
         .sorted { $0.0 < $1.0 },
       meanWidth: width, sourceMeanWidth: sourceHalf.map { 2 * $0 },
       outside: card.domain.map { domain in
-        Double(test.count { domain.isOutside(material.ids[$0], words: words) == true }) / Double(test.count)
+        Double(test.count { domain.isOutside(material.texts[$0].ownIDs, words: words) == true })
+          / Double(test.count)
       })
   }
 
@@ -112,9 +113,9 @@ struct TestEvaluation {
         vocabulary: vocabularySize, lambda: lambda)
     }
     let best = material.bestOnValidation(fits) { fit in
-      material.parts.validation.map { fit(material.ids[$0]) }
+      material.parts.validation.map { fit(material.texts[$0].ids) }
     }!
-    return material.ids.map { best.candidate($0) }
+    return material.texts.map { best.candidate($0.ids) }
   }
 
   private var sourceMeans: [Double] {
@@ -132,14 +133,14 @@ struct TestEvaluation {
   }
 
   private var sourcesAndLengths: [Double] {
-    zip(dataset.rows, material.ids).map { row, ids in
-      material.targets.expected(source: row.source, rootLength: Double(ids.count).squareRoot())
+    zip(dataset.rows, material.texts).map { row, text in
+      material.targets.expected(source: row.source, rootLength: text.rootLength)
     }
   }
 
   private var lengths: [Double] {
     let training = material.parts.training
-    let counts = dataset.rows.map { Double($0.text.count) }
+    let counts = dataset.rows.map { Double($0.record.text.bytes.count) }
     let trend = spearman(training.map { counts[$0] }, training.map { dataset.rows[$0].label }) ?? 1
     return trend < 0 ? counts.map { -$0 } : counts
   }

@@ -42,10 +42,11 @@ package struct Trainer: Sendable {
       targetDescription: dataset.targetDescription, initialEncoder: trained.name,
       maxTokens: material.maxTokens, seed: configuration.seed, version: version, calibration: map,
       intervals: ScoreIntervals.fit(
-        raw: calibrationOutputs, tokens: calibrated.map { material.ids[$0].count },
+        raw: calibrationOutputs, tokens: calibrated.map { material.texts[$0].ids.count },
         labels: calibrated.map { dataset.rows[$0].label }, texts: material.hashes.calibration),
       domain: TextDomain(
-        training: material.trainingRows.map(\.ids), calibration: calibrated.map { material.ids[$0] },
+        training: material.parts.training.map { material.texts[$0].ownIDs },
+        calibration: calibrated.map { material.texts[$0].ownIDs },
         words: words),
       metrics: .null, rows: material.hashes)
     let evaluation = TestEvaluation(
@@ -93,7 +94,9 @@ package struct Trainer: Sendable {
     if let firstLayers { return try firstLayers.run(dataset, progress) }
     let (model, tokenizer, name) = try initialModel()
     let material = try TrainingMaterial(
-      dataset, tokenizer: tokenizer, maxPositions: model.maxPositions, configuration)
+      dataset, tokenizer: tokenizer, reading: EncoderModel.reading,
+      maxTokens: configuration.maxTokens ?? Self.standardMaxTokens, maxPositions: model.maxPositions,
+      configuration)
     progress(material.summary)
     var session = TrainingSession(
       model: model, material: material, configuration: configuration, isCancelled: isCancelled)
@@ -110,7 +113,9 @@ package struct Trainer: Sendable {
     if let firstLayers { return try firstLayers.plan(dataset) }
     let (model, tokenizer, _) = try initialModel()
     let material = try TrainingMaterial(
-      dataset, tokenizer: tokenizer, maxPositions: model.maxPositions, configuration)
+      dataset, tokenizer: tokenizer, reading: EncoderModel.reading,
+      maxTokens: configuration.maxTokens ?? Self.standardMaxTokens, maxPositions: model.maxPositions,
+      configuration)
     let tables = model.layout.embeddingNormWeight.offset
     let trained =
       configuration.optimisation.trainsEmbeddingTables ? model.layout.count : model.layout.count - tables
@@ -127,6 +132,9 @@ package struct Trainer: Sendable {
       disk: \((4 * model.layout.count) >> 20) MiB
       """
   }
+
+  /// Of a text encoder.
+  package static let standardMaxTokens = 256
 
   private func initialModel() throws -> (EncoderModel, Tokenizer, String) {
     switch configuration.initialEncoder {
@@ -146,7 +154,7 @@ package struct Trainer: Sendable {
         configuration: EncoderConfiguration(
           vocabularySize: tokenizer.vocabularySize, hiddenSize: size.hiddenSize, layers: size.layers,
           heads: size.heads, intermediateSize: 4 * size.hiddenSize,
-          maxPositions: max(512, configuration.maxTokens)))
+          maxPositions: max(512, configuration.maxTokens ?? 0)))
       model.initialise(seed: configuration.seed)
       return (model, tokenizer, "scratch")
     }

@@ -25,7 +25,8 @@ package struct EncoderSize: Sendable, Equatable {
 package struct TrainingConfiguration: Sendable {
   package var initialEncoder: InitialEncoder
   /// The most tokens of a text that are read.
-  package var maxTokens = 256
+  /// Nil: 256 for a text encoder; for first layers as many as the language model read for the labels.
+  package var maxTokens: Int?
   package var parts = DataParts.Sizes()
   package var seed: UInt64 = 0
   package var workers = 1

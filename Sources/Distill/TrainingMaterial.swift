@@ -6,8 +6,8 @@ import Tokenization
 struct TrainingMaterial: Sendable {
   let parts: DataParts
   let maxTokens: Int
-  /// Of every row.
-  let ids: [[Int]]
+  /// Every row.
+  let texts: [EncodedText]
   let truncated: Int
   /// Of the training rows, in the order of `parts.training`.
   let trainingRows: [TrainingRow]
@@ -16,31 +16,29 @@ struct TrainingMaterial: Sendable {
   let hashes: RowHashes
 
   init(
-    _ dataset: DistillationDataset, tokenizer: Tokenizer, maxPositions: Int,
-    _ configuration: TrainingConfiguration
+    _ dataset: DistillationDataset, tokenizer: Tokenizer, reading: TextEncoding.Reading, maxTokens: Int,
+    maxPositions: Int, _ configuration: TrainingConfiguration
   ) throws {
-    guard (4...maxPositions).contains(configuration.maxTokens) else {
-      throw DistillError.options(
-        "--max-tokens \(configuration.maxTokens): this encoder reads 4 to \(maxPositions)")
+    guard (4...maxPositions).contains(maxTokens) else {
+      throw DistillError.options("--max-tokens \(maxTokens): this encoder reads 4 to \(maxPositions)")
     }
     let hashes = dataset.rows.map(\.sha256)
     let parts = try DataParts(hashes: hashes, sizes: configuration.parts)
     guard Set(parts.training.map { dataset.rows[$0].label }).count > 1 else {
       throw DistillError.tooFewRows("every label of the training rows is the same: there is nothing to learn")
     }
-    let encoded = try TextEncoding(tokenizer: tokenizer, maxTokens: configuration.maxTokens)
-      .encodeAll(dataset.rows.map(\.text), workers: configuration.workers)
-    let ids = encoded.map(\.ids)
+    let texts = try TextEncoding(tokenizer: tokenizer, maxTokens: maxTokens, reading: reading)
+      .encodeAll(dataset.rows.map(\.record), workers: configuration.workers)
     targets = TrainingTargets(
       labels: parts.training.map { dataset.rows[$0].label },
       sources: parts.training.map { dataset.rows[$0].source },
-      rootLengths: parts.training.map { Double(ids[$0].count).squareRoot() },
+      rootLengths: parts.training.map { texts[$0].rootLength },
       share: configuration.optimisation.withinSourceShare)
     self.parts = parts
-    maxTokens = configuration.maxTokens
-    self.ids = ids
-    truncated = encoded.count { $0.isTruncated }
-    trainingRows = zip(parts.training, targets.values).map { TrainingRow(ids: ids[$0], target: $1) }
+    self.maxTokens = maxTokens
+    self.texts = texts
+    truncated = texts.count { $0.isTruncated }
+    trainingRows = zip(parts.training, targets.values).map { TrainingRow(ids: texts[$0].ids, target: $1) }
     labels = dataset.rows.map(\.label)
     func select(_ rows: [Int]) -> [String] { rows.map { hashes[$0] } }
     self.hashes = RowHashes(
@@ -49,7 +47,7 @@ struct TrainingMaterial: Sendable {
   }
 
   /// Of every row.
-  var rootLengths: [Double] { ids.map { Double($0.count).squareRoot() } }
+  var rootLengths: [Double] { texts.map(\.rootLength) }
   var validationLabels: [Double] { parts.validation.map { labels[$0] } }
 
   var counts: TrainingReport.Rows {

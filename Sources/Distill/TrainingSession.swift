@@ -133,7 +133,7 @@ struct TrainingSession {
 
   private func validationOutputs() throws -> [Double] {
     try model.scores(
-      material.parts.validation.map { material.ids[$0] }, workers: configuration.workers,
+      material.parts.validation.map { material.texts[$0] }, workers: configuration.workers,
       workspaces: workspaces
     ).map(Double.init)
   }
@@ -163,7 +163,7 @@ struct TrainingSession {
 
   /// The head's output for every row.
   func outputs() throws -> [Double] {
-    try model.scores(material.ids, workers: configuration.workers, workspaces: workspaces).map(Double.init)
+    try model.scores(material.texts, workers: configuration.workers, workspaces: workspaces).map(Double.init)
   }
 }
 

@@ -5,10 +5,15 @@ import TensorKernels
 /// The first layers of a language model, frozen, with a head of Gaussian units: what the model itself makes of a text
 /// before it predicts anything says more of the text's gradient than another encoder does.
 ///
-/// Features of a text of n tokens, from the states x_t of the last kept layer: their mean over all positions but the
-/// first (in which models of this family gather attention that has nowhere to go), their mean over the second half, and sqrt(n).
+/// Features of a text, from the states x_t of the last kept layer: their mean over the tokens that the model is not asked to
+/// predict (0 where there are none), over those that it is (n of them), and over the second half of these; and the roots of
+/// both counts, sqrt(n) last. Position 0, in which models of this family gather attention that has nowhere to go, is never
+/// predicted and left out.
+///
+/// The gradient comes from what is predicted: told apart, the parts say more than their mean (experiments/valuator-features).
 package struct FirstLayersModel: ValuatorModel {
   package static let kind = "first-layers"
+  package static let reading = TextEncoding.Reading.record
 
   package let layers: Llama
   package let head: KernelHead
@@ -26,7 +31,7 @@ package struct FirstLayersModel: ValuatorModel {
     return "the \(part) of a language model, width \(width), frozen; \(head.weights.count) Gaussian units"
   }
 
-  package func scores(_ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float] {
+  package func scores(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float] {
     let features = try layers.features(texts, workers: workers, workspaces: workspaces)
     let (head, share) = (head, 32)
     return try parallelMap(count: (texts.count + share - 1) / share, workers: workers) { _, index in
@@ -49,13 +54,15 @@ package struct FirstLayersModel: ValuatorModel {
 }
 
 extension Llama {
-  package var featureCount: Int { 2 * configuration.hiddenSize + 1 }
+  package var featureCount: Int { 3 * configuration.hiddenSize + 2 }
 
   /// Tokens of a batch: enough rows for products at full speed.
   private static let batchTokens = 1024
 
   /// The features of each text, one row a text; the same bits whatever the number of workers.
-  package func features(_ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces) throws -> MatrixView {
+  package func features(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws
+    -> MatrixView
+  {
     let plan = consecutiveBatches(texts, tokens: Self.batchTokens)
     let values = try parallelMap(count: plan.count, workers: workers) { worker, index in
       features(Array(texts[plan[index]]), workspaces[worker].languageModel)
@@ -63,24 +70,31 @@ extension Llama {
     return Matrix(rows: texts.count, columns: featureCount, values: values).view
   }
 
-  private func features(_ texts: [[Int]], _ workspace: Workspace) -> [Float] {
-    let batch = TokenBatch(texts.map { ids in (ids.map { Int32($0) }, ids.map { _ in false }) })
+  private func features(_ texts: [EncodedText], _ workspace: Workspace) -> [Float] {
+    let batch = TokenBatch(texts.map { text in (text.ids.map { Int32($0) }, text.ids.map { _ in false }) })
     let states = hiddenStates(of: batch, workspace: workspace)
     let d = configuration.hiddenSize
     let features = Matrix(rows: texts.count, columns: featureCount)
-    for text in texts.indices {
-      let rows = batch.rows(of: text)
-      let row = features.rows(text..<text + 1)
-      let all = rows.count > 1 ? rows.dropFirst() : rows
-      mean(states.rows(all), into: row.columns(0..<d))
-      mean(states.rows(rows.lowerBound + rows.count / 2..<rows.upperBound), into: row.columns(d..<2 * d))
-      row[0, 2 * d] = Float(rows.count).squareRoot()
+    for (index, text) in texts.enumerated() {
+      let start = batch.rows(of: index).lowerBound
+      let row = features.rows(index..<index + 1)
+      func pool(_ positions: [Int], _ block: Int) {
+        mean(states, of: positions.map { start + $0 }, into: row.columns(block * d..<(block + 1) * d))
+      }
+      let scored = text.isScored.indices.filter { text.isScored[$0] }
+      let others = text.isScored.indices.filter { !text.isScored[$0] }
+      pool(others.filter { $0 > 0 }, 0)
+      pool(scored, 1)
+      pool(Array(scored[(scored.count / 2)...]), 2)
+      row[0, 3 * d] = Float(others.count).squareRoot()
+      row[0, 3 * d + 1] = Float(text.rootLength)
     }
     return features.view.values
   }
 
-  private func mean(_ states: MatrixView, into result: Matrix) {
-    addColumnSums(of: states, to: result)
-    scale(result, by: 1 / Float(states.rows))
+  /// 0 of no rows.
+  private func mean(_ states: MatrixView, of rows: [Int], into result: Matrix) {
+    for row in rows { addColumnSums(of: states.rows(row..<row + 1), to: result) }
+    scale(result, by: 1 / Float(max(1, rows.count)))
   }
 }

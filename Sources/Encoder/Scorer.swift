@@ -119,16 +119,19 @@ package final class Scorer {
     return lines
   }
 
-  /// A line's text, or what is wrong with it.
-  private typealias Parsed = Result<Record, RecordError>
+  /// A line's record as the encoder reads it, or what is wrong with it.
+  private typealias Parsed = Result<(record: Record, text: EncodedText), RecordError>
 
   private func parse(_ lines: [LineReader.Line], of file: String) throws -> [Parsed] {
-    let parser = parser
+    let (parser, encoding) = (parser, valuator.encoding)
     let share = 16
     let count = (lines.count + share - 1) / share
     return try parallelMap(count: count, workers: configuration.workers) { _, index in
       lines[index * share..<min(lines.count, (index + 1) * share)].map { line in
-        Result { () throws(RecordError) in try parser.parse(line.bytes, file: file, line: line.number) }
+        Result { () throws(RecordError) in
+          let record = try parser.parse(line.bytes, file: file, line: line.number)
+          return (record, try encoding.encode(record))
+        }
       }
     }.flatMap { $0 }
   }
@@ -145,13 +148,13 @@ package final class Scorer {
       }
     }
     let good = parsed[..<count].compactMap { try? $0.get() }
-    var scores = try valuator.scoreTexts(
-      good.map(\.text.bytes), workers: configuration.workers, workspaces: workspaces
+    var scores = try valuator.scores(
+      of: good.map(\.text), workers: configuration.workers, workspaces: workspaces
     ).makeIterator()
     for (line, result) in zip(lines, parsed[..<count]) {
       summary.records += 1
       switch result {
-      case .success(let record): try output.write(try scored(line, record, scores.next()!))
+      case .success(let good): try output.write(try scored(line, good.record, scores.next()!))
       case .failure(let error): try output.write(marked(line, error))
       }
     }

@@ -38,7 +38,7 @@ package struct TextDomain: Sendable, Equatable {
   }
 
   /// Nil where the calibration texts are too few, or have too few pairs, to say where "unlike" begins.
-  package init?(training: [[Int]], calibration: [[Int]], words: WordStarts) {
+  package init?(training: [some Collection<Int>], calibration: [some Collection<Int>], words: WordStarts) {
     let counts = Self.shared(training)
     let pairs = Self.shared(training.map { Self.pairs($0, words) })
     var cells = [UInt8](repeating: 0, count: 1 << 12)
@@ -57,7 +57,7 @@ package struct TextDomain: Sendable, Equatable {
   }
 
   /// How often the elements stand in the texts, of those that stand in two texts or more.
-  private static func shared<Element: Hashable>(_ texts: [[Element]]) -> [Element: Int] {
+  private static func shared<Element: Hashable>(_ texts: [some Collection<Element>]) -> [Element: Int] {
     var counts: [Element: Int] = [:]
     var holders: [Element: Int] = [:]
     for text in texts {
@@ -72,12 +72,12 @@ package struct TextDomain: Sendable, Equatable {
     var second: Int
   }
 
-  private static func pairs(_ ids: [Int], _ words: WordStarts) -> [Pair] {
+  private static func pairs(_ ids: some Collection<Int>, _ words: WordStarts) -> [Pair] {
     zip(ids, ids.dropFirst()).compactMap { words[$1] ? Pair(first: $0, second: $1) : nil }
   }
 
   /// The mean over a text's pairs; nil for a text without any, of which nothing can be said.
-  package func familiarity(_ ids: [Int], words: WordStarts) -> Double? {
+  package func familiarity(_ ids: some Collection<Int>, words: WordStarts) -> Double? {
     var sum = 0.0
     var pairs = 0.0
     for (a, b) in zip(ids, ids.dropFirst()) where words[b] {
@@ -90,7 +90,7 @@ package struct TextDomain: Sendable, Equatable {
   }
 
   /// Nil for a text too short to have pairs; a longer one without any is not of the kind, for those of training have them.
-  package func isOutside(_ ids: [Int], words: WordStarts) -> Bool? {
+  package func isOutside(_ ids: some Collection<Int>, words: WordStarts) -> Bool? {
     if let familiarity = familiarity(ids, words: words) { return familiarity < threshold }
     return ids.count < Self.leastWordless ? nil : true
   }

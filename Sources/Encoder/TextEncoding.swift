@@ -1,37 +1,99 @@
 import Formats
+import Records
+import TensorKernels
 import Tokenization
 
-/// Text to the ids that an encoder reads: the tokenizer's own special tokens, cut to a number of tokens.
-package struct TextEncoding: Sendable {
-  package let tokenizer: Tokenizer
-  package let maxTokens: Int
-  /// Special tokens that stand after the text, and so must survive a cut.
-  private let suffix: [Int32]
+/// A record as an encoder reads it.
+package struct EncodedText: Sendable, Equatable {
+  package var ids: [Int]
+  /// By position: whether the model learns to predict the token; some are.
+  package var isScored: [Bool]
+  /// Tokens at the beginning that every record has (of a chat template), which say nothing of the text.
+  package var sharedCount: Int
+  package var isTruncated: Bool
 
-  /// The ids of one text.
-  package struct Encoded: Sendable {
-    package let ids: [Int]
-    package let isTruncated: Bool
+  /// - Parameter isScored: nil, or nowhere true: every token is.
+  package init(_ ids: [Int], isScored: [Bool]? = nil, sharedCount: Int = 0, isTruncated: Bool = false) {
+    precondition(isScored?.count ?? ids.count == ids.count, "EncodedText: \(ids.count) tokens, other marks")
+    self.ids = ids
+    self.isScored = isScored.flatMap { $0.contains(true) ? $0 : nil } ?? ids.map { _ in true }
+    self.sharedCount = sharedCount
+    self.isTruncated = isTruncated
   }
 
-  package init(tokenizer: Tokenizer, maxTokens: Int) {
+  /// Of the number of scored tokens: a text's gradient shrinks with it, for the loss is their mean.
+  package var rootLength: Double { Double(isScored.count { $0 }).squareRoot() }
+
+  /// The text's own tokens.
+  package var ownIDs: ArraySlice<Int> { ids[sharedCount...] }
+}
+
+/// Records to the ids that an encoder reads, cut to a number of tokens.
+package struct TextEncoding: Sendable {
+  package enum Reading: Sendable, Equatable {
+    /// The text with the tokenizer's own special tokens, all of it alike.
+    case text
+    /// As the language model reads the record for its label: by the chat template, what is scored told from the rest.
+    case record
+  }
+
+  package let tokenizer: Tokenizer
+  package let maxTokens: Int
+  private let reading: Reading
+  private let records: SampleEncoder
+  /// Special tokens that stand after a text, and so must survive a cut.
+  private let suffix: [Int32]
+  /// What every prompt begins with.
+  private let opening: [Int]
+
+  package init(tokenizer: Tokenizer, maxTokens: Int, reading: Reading) {
     self.tokenizer = tokenizer
     self.maxTokens = maxTokens
+    self.reading = reading
     let special = tokenizer.encode([], addSpecialTokens: true)
     let sample = tokenizer.encode([UInt8(ascii: "a")], addSpecialTokens: true)
     let shared = zip(special.reversed(), sample.reversed()).prefix { $0 == $1 }.count
     suffix = Array(special.suffix(shared))
     precondition(maxTokens > special.count, "TextEncoding: \(maxTokens) tokens leave no room for text")
+    records = SampleEncoder(tokenizer: tokenizer, maximumTokens: maxTokens)
+    opening = Self.opening(records)
   }
 
-  /// Keeps the first tokens and the closing special ones, as Hugging Face `tokenizers` truncates. A text without
-  /// any token becomes the special ones alone.
-  package func encode(_ text: [UInt8]) -> Encoded {
+  private static func opening(_ encoder: SampleEncoder) -> [Int] {
+    let prompts = ["a", "1"].map { Record.exchange(prompt: ByteString($0), completion: "a") }
+    let tokens = prompts.map { (try? encoder.read($0))?.tokens ?? [] }
+    return zip(tokens[0], tokens[1]).prefix { $0 == $1 }.map { Int($0.0) }
+  }
+
+  /// A record without any token becomes the special ones alone. Throws where it wants a chat template that is not known.
+  package func encode(_ record: Record) throws(RecordError) -> EncodedText {
+    switch reading {
+    case .text: return encode(text: record.text.bytes)
+    case .record:
+      let sample = try records.read(record)
+      let ids = sample.tokens.isEmpty ? [0] : sample.tokens.map { Int($0) }
+      return EncodedText(
+        ids, isScored: sample.tokens.isEmpty ? nil : sample.scored,
+        sharedCount: zip(ids, opening).prefix { $0 == $1 }.count, isTruncated: sample.truncated)
+    }
+  }
+
+  /// Keeps the first tokens and the closing special ones, as Hugging Face `tokenizers` truncates.
+  private func encode(text: [UInt8]) -> EncodedText {
     let ids = tokenizer.encode(text, addSpecialTokens: true)
     guard ids.count > maxTokens else {
       // An encoder cannot pool over nothing; id 0 stands for a text that has no token at all.
-      return Encoded(ids: ids.isEmpty ? [0] : ids.map { Int($0) }, isTruncated: false)
+      return EncodedText(ids.isEmpty ? [0] : ids.map { Int($0) })
     }
-    return Encoded(ids: (ids.prefix(maxTokens - suffix.count) + suffix).map { Int($0) }, isTruncated: true)
+    return EncodedText((ids.prefix(maxTokens - suffix.count) + suffix).map { Int($0) }, isTruncated: true)
+  }
+
+  /// Every record in order.
+  package func encodeAll(_ records: [Record], workers: Int) throws -> [EncodedText] {
+    let chunk = 64
+    let chunks = (records.count + chunk - 1) / chunk
+    return try parallelMap(count: chunks, workers: workers) { _, index in
+      try records[index * chunk..<min(records.count, (index + 1) * chunk)].map { try encode($0) }
+    }.flatMap { $0 }
   }
 }

@@ -106,13 +106,22 @@ extension Valuator {
     }
     let given = encoding.tokenizer.files.first { $0.name == "tokenizer_config.json" }?.bytes
     let fallback = JSONValue.object([(key: "tokenizer_class", value: "PreTrainedTokenizerFast")]).serialized()
-    let limit: [(key: ByteString, value: JSONValue?)] = [
+    var limit: [(key: ByteString, value: JSONValue?)] = [
       (key: "model_max_length", value: JSONValue(card.maxTokens)), (key: "name_or_path", value: nil),
       (key: "tokenizer_file", value: nil), (key: "special_tokens_map_file", value: nil),
     ]
+    if given == nil { limit += inGGUF(encoding.tokenizer) }
     files.append(("tokenizer_config.json", try JSONObjectScanner(given ?? fallback).changing(limit)))
     return files
   }
+}
+
+/// What a GGUF file says of its tokenizer beside the tokens: where a text ends, and the chat template.
+private func inGGUF(_ tokenizer: Tokenizer) -> [(key: ByteString, value: JSONValue?)] {
+  [
+    (key: "eos_token", value: tokenizer.eosToken.flatMap { tokenizer.token($0) }.map { .string($0) }),
+    (key: "chat_template", value: tokenizer.chatTemplate.map { .string($0) }),
+  ]
 }
 
 extension ValuatorModel {

@@ -1,4 +1,5 @@
 import Formats
+import Records
 import TensorKernels
 import Tokenization
 
@@ -12,7 +13,8 @@ package struct Valuator: Sendable {
 
   package init(model: any ValuatorModel, tokenizer: Tokenizer, card: ValuatorCard) {
     self.model = model
-    encoding = TextEncoding(tokenizer: tokenizer, maxTokens: card.maxTokens)
+    encoding = TextEncoding(
+      tokenizer: tokenizer, maxTokens: card.maxTokens, reading: type(of: model).reading)
     self.card = card
     words = WordStarts(tokenizer, count: model.vocabularySize)
   }
@@ -31,18 +33,21 @@ package struct Valuator: Sendable {
     package var isTruncated: Bool
   }
 
+  package func scores(of records: [Record], workers: Int = 1) throws -> [Score] {
+    try scores(of: encoding.encodeAll(records, workers: workers), workers: workers)
+  }
+
   /// One score a text, in order, the same whatever the number of workers.
-  package func scoreTexts(
-    _ texts: [[UInt8]], workers: Int = 1, workspaces: EncoderWorkspaces? = nil
+  package func scores(
+    of encoded: [EncodedText], workers: Int = 1, workspaces: EncoderWorkspaces? = nil
   ) throws -> [Score] {
-    let encoded = try encoding.encodeAll(texts, workers: workers)
     let raw = try model.scores(
-      encoded.map(\.ids), workers: workers, workspaces: workspaces ?? EncoderWorkspaces(workers))
+      encoded, workers: workers, workspaces: workspaces ?? EncoderWorkspaces(workers))
     return zip(raw, encoded).map { raw, text in
       Score(
         raw: raw, value: card.calibration(Double(raw)),
         spread: card.intervals.map { $0.spread(raw: Double(raw), tokens: text.ids.count) },
-        isOutside: card.domain.flatMap { $0.isOutside(text.ids, words: words) }, tokens: text.ids.count,
+        isOutside: card.domain.flatMap { $0.isOutside(text.ownIDs, words: words) }, tokens: text.ids.count,
         isTruncated: text.isTruncated)
     }
   }
@@ -58,24 +63,13 @@ package struct EncoderWorkspaces: @unchecked Sendable {
   package subscript(index: Int) -> EncoderWorkspace { workspaces[index] }
 }
 
-extension TextEncoding {
-  /// The ids of every text, in order.
-  package func encodeAll(_ texts: [[UInt8]], workers: Int) throws -> [Encoded] {
-    let chunk = 64
-    let chunks = (texts.count + chunk - 1) / chunk
-    return try parallelMap(count: chunks, workers: workers) { _, index in
-      texts[index * chunk..<min(texts.count, (index + 1) * chunk)].map { encode($0) }
-    }.flatMap { $0 }
-  }
-}
-
 extension EncoderModel {
   /// Tokens of a batch: enough rows for products at full speed, few enough to stay near the caches.
   static let batchTokens = 1024
 
   /// The head's output for each text. Batches are formed in input order by their tokens, so the same texts give the
   /// same bits whatever the number of workers.
-  package func scores(_ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float] {
+  package func scores(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float] {
     try map(texts, workers: workers, workspaces: workspaces) { batch, workspace in
       scores(batch, workspace: workspace)
     }
@@ -83,7 +77,7 @@ extension EncoderModel {
 
   /// The pooled features of each text, one row a text (2 x hidden size columns).
   package func features(
-    _ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces
+    _ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces
   ) throws -> Matrix {
     let values = try map(texts, workers: workers, workspaces: workspaces) { batch, workspace in
       pooledFeatures(batch, workspace: workspace).values
@@ -92,12 +86,12 @@ extension EncoderModel {
   }
 
   private func map(
-    _ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces,
+    _ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces,
     _ body: @escaping @Sendable (EncoderBatch, EncoderWorkspace) -> [Float]
   ) throws -> [Float] {
     let plan = consecutiveBatches(texts, tokens: Self.batchTokens)
     return try parallelMap(count: plan.count, workers: workers) { worker, index in
-      body(EncoderBatch(texts[plan[index]]), workspaces[worker])
+      body(EncoderBatch(texts[plan[index]].map(\.ids)), workspaces[worker])
     }.flatMap { $0 }
   }
 }

@@ -1,28 +1,29 @@
-/// What a valuator asks of its network: token ids in, one number a text out. Immutable while it scores.
+/// What a valuator asks of its network: tokens in, one number a text out. Immutable while it scores.
 package protocol ValuatorModel: Sendable {
   /// As `encoder` in alinfik.json.
   static var kind: String { get }
+  static var reading: TextEncoding.Reading { get }
   /// The network in a few words, for the model card.
   var summary: String { get }
   var vocabularySize: Int { get }
   /// The most tokens it can read.
   var maxPositions: Int { get }
   /// The head's output for each text, the same bits whatever the number of workers.
-  func scores(_ texts: [[Int]], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float]
+  func scores(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float]
   /// Writes its files into a valuator's folder and returns their names.
   func save(to folder: String, maxTokens: Int) throws -> [String]
 }
 
 /// Consecutive texts of at most `tokens` tokens, at least one a batch.
-func consecutiveBatches(_ texts: [[Int]], tokens limit: Int) -> [Range<Int>] {
+func consecutiveBatches(_ texts: [EncodedText], tokens limit: Int) -> [Range<Int>] {
   var batches: [Range<Int>] = []
   var (start, tokens) = (0, 0)
   for (index, text) in texts.enumerated() {
-    if tokens > 0 && tokens + text.count > limit {
+    if tokens > 0 && tokens + text.ids.count > limit {
       batches.append(start..<index)
       (start, tokens) = (index, 0)
     }
-    tokens += text.count
+    tokens += text.ids.count
   }
   if start < texts.count { batches.append(start..<texts.count) }
   return batches

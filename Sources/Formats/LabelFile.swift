@@ -98,17 +98,23 @@ package struct LabelTexts: Sendable, Equatable {
   package var sources: [ByteString]
   /// What the valuator reads of each sample.
   package var texts: [ByteString]
+  /// Each sample's parts as a JSON object (`text`, `prompt` and `completion`, or `messages`); nil in files that have none.
+  package var records: [ByteString]?
 
-  package init(ids: [ByteString], sources: [ByteString], texts: [ByteString]) {
+  package init(
+    ids: [ByteString], sources: [ByteString], texts: [ByteString], records: [ByteString]? = nil
+  ) {
     self.ids = ids
     self.sources = sources
     self.texts = texts
+    self.records = records
   }
 
   /// Throws where a label file could not hold them: HDF5 strings end at a NUL. Worth asking before labelling begins.
   package func check() throws(FormatError) {
-    precondition(ids.count == sources.count && ids.count == texts.count, "columns of different lengths")
-    for (name, column) in [("id", ids), ("source", sources), ("text", texts)] {
+    let columns = [("id", ids), ("source", sources), ("text", texts), ("record", records ?? texts)]
+    precondition(columns.allSatisfy { $0.1.count == ids.count }, "columns of different lengths")
+    for (name, column) in columns {
       if let row = column.firstIndex(where: { $0.bytes.contains(0) }) {
         throw .malformed(place: "row \(row)", reason: "its \(name) holds a NUL character (U+0000); remove it")
       }
@@ -136,6 +142,7 @@ package struct LabelFile: Sendable {
   package var ids: [ByteString] { columns.ids }
   package var sources: [ByteString] { columns.sources }
   package var texts: [ByteString] { columns.texts }
+  package var records: [ByteString]? { columns.records }
 
   private static let perTarget = "labels_per_target"
   private static let projected = "projected_gradients"
@@ -164,7 +171,8 @@ package struct LabelFile: Sendable {
     truncated = flags.map { $0 != 0 }
     columns = LabelTexts(
       ids: try Self.strings("ids", rows, file), sources: try Self.strings("sources", rows, file),
-      texts: try Self.strings("texts", rows, file))
+      texts: try Self.strings("texts", rows, file),
+      records: file.hasDataset("records") ? try Self.strings("records", rows, file) : nil)
     let storage: GradientStorage = file.hasDataset(Self.scales) ? .int8 : .f16
     shape = LabelShape(
       rows: rows, targets: try Self.width(Self.perTarget, rows, file),
@@ -305,6 +313,7 @@ package struct LabelFile: Sendable {
     try file.writeStrings("ids", columns.ids)
     try file.writeStrings("sources", columns.sources)
     try file.writeStrings("texts", columns.texts)
+    if let records = columns.records { try file.writeStrings("records", records) }
   }
 
   private static func sync(_ path: String) throws(FormatError) {

@@ -97,7 +97,8 @@ package struct LabelRun: Sendable {
     try OutputFile.refuseExisting(path, force: force)
     let columns = LabelTexts(
       ids: samples.records.map(\.id), sources: samples.records.map { $0.source ?? "" },
-      texts: samples.records.map(\.text))
+      texts: samples.records.map(\.text),
+      records: samples.records.map { ByteString($0.contentJSON.serialized()) })
     try columns.check()
     if !resumes && !force { try LabelJournal.refuseUnfinished(path + ".partial") }
     let stoppable = { @Sendable (step: LabelProgress) in

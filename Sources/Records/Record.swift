@@ -59,6 +59,39 @@ package struct Record: Sendable, Equatable {
   package func failure(_ reason: String) -> RecordError { .badLine(file: file, line: line, reason: reason) }
 }
 
+extension Record {
+  /// Made, not read: without a place in a file.
+  package static func exchange(prompt: ByteString, completion: ByteString) -> Record {
+    Record(content: .exchange(prompt: prompt, completion: completion))
+  }
+
+  package static func text(_ text: ByteString) -> Record { Record(content: .text(text)) }
+
+  private init(content: Content) {
+    let shape: RecordShape =
+      switch content {
+      case .text: .text
+      case .exchange: .exchange
+      case .messages: .messages
+      }
+    self.init(id: "", hasGivenID: false, source: nil, shape: shape, content: content, file: "", line: 0)
+  }
+
+  /// The parts as a JSON object, which reads as this record does.
+  package var contentJSON: JSONValue {
+    switch content {
+    case .text(let text): ["text": .string(text)]
+    case .exchange(let prompt, let completion):
+      ["prompt": .string(prompt), "completion": .string(completion)]
+    case .messages(let messages):
+      [
+        "messages": .array(
+          messages.map { ["role": .string($0.role), "content": .string($0.content)] })
+      ]
+    }
+  }
+}
+
 /// Where the parts of a record are found, and what becomes of bad lines.
 package struct RecordOptions: Sendable {
   package enum OnError: Sendable, Equatable {

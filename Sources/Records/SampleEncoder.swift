@@ -65,11 +65,7 @@ package struct SampleEncoder: Sendable {
   /// The tokens of a record. Throws `badLine` where none is scored or the context is too short, `template` where a
   /// template is needed and not known.
   package func encode(_ record: Record) throws(RecordError) -> TokenizedSample {
-    var sample = try tokens(of: record)
-    if let limit = maximumTokens, sample.tokens.count > limit {
-      sample = TokenizedSample(
-        tokens: Array(sample.tokens[..<limit]), scored: Array(sample.scored[..<limit]), truncated: true)
-    }
+    let sample = try read(record)
     if let contextLength, sample.tokens.count > contextLength {
       throw record.failure(
         "\(sample.tokens.count) tokens, and the model reads \(contextLength); --max-tokens N keeps the first N"
@@ -82,6 +78,14 @@ package struct SampleEncoder: Sendable {
           : "no token is scored")
     }
     return sample
+  }
+
+  /// The same without a check: of a record that no label can be had of there may be something to say all the same.
+  package func read(_ record: Record) throws(RecordError) -> TokenizedSample {
+    let sample = try tokens(of: record)
+    guard let limit = maximumTokens, sample.tokens.count > limit else { return sample }
+    return TokenizedSample(
+      tokens: Array(sample.tokens[..<limit]), scored: Array(sample.scored[..<limit]), truncated: true)
   }
 
   private func tokens(of record: Record) throws(RecordError) -> TokenizedSample {

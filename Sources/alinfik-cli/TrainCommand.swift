@@ -49,8 +49,12 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "Without --init: attention heads (default \(EncoderSize().heads)).")
   var heads: Int?
 
-  @Option(help: "Read the first N tokens of a text.")
-  var maxTokens: Int = 256
+  @Option(
+    help: """
+      Read the first N tokens of a text (default: \(Trainer.standardMaxTokens); with --first-layers as many as the model \
+      read for the labels).
+      """)
+  var maxTokens: Int?
 
   @Option(help: "Rows of the test part (default: 15 %).")
   var testRows: Int?

@@ -2,6 +2,7 @@ import Distill
 import Encoder
 import Formats
 import Foundation
+import Records
 import TensorKernels
 import Testing
 
@@ -17,7 +18,7 @@ import Testing
       let label =
         12 * Double(letters.count { $0 == "a" }) / Double(letters.count) + 0.1 * generator.normal() + 5
       return .init(
-        text: Array((letters + ["\(index)"]).joined(separator: " ").utf8), label: label,
+        record: .text(ByteString((letters + ["\(index)"]).joined(separator: " "))), label: label,
         source: index % 2 == 0 ? "even" : "odd")
     }
     return DistillationDataset(rows: rows, kind: "dot", modelSHA256: "m", targetSHA256: "t")
@@ -45,7 +46,7 @@ import Testing
     #expect(method.withinSource.groups.map(\.name) == ["even", "odd"])
     // Calibrated to label units: near the labels themselves.
     let test = try DataParts(hashes: dataset.rows.map(\.sha256), sizes: .init()).test
-    let scores = try valuator.scoreTexts(test.map { dataset.rows[$0].text })
+    let scores = try valuator.scores(of: test.map { dataset.rows[$0].record })
     let errors = zip(scores, test).map { abs($0.value - dataset.rows[$1].label) }
     #expect(errors.reduce(0, +) / Double(errors.count) < 1.5)
     #expect(valuator.card.rows.test == test.map { dataset.rows[$0].sha256 })

@@ -128,8 +128,8 @@ import Testing
   @Test func scoresDoNotDependOnWorkers() throws {
     let model = randomModel()
     let texts = randomTexts((0..<300).map { 1 + $0 % 40 })
-    let one = try model.scores(texts, workers: 1, workspaces: EncoderWorkspaces(1))
-    let three = try model.scores(texts, workers: 3, workspaces: EncoderWorkspaces(3))
+    let one = try model.scores(texts.map { EncodedText($0) }, workers: 1, workspaces: EncoderWorkspaces(1))
+    let three = try model.scores(texts.map { EncodedText($0) }, workers: 3, workspaces: EncoderWorkspaces(3))
     #expect(one == three)
     #expect(one.count == texts.count)
   }

@@ -12,26 +12,33 @@ import Tokenization
     try #require(try ModelLoader.load(path: GoldenModel("llama/tied").modelPath) as? Llama).first(count)
   }
 
+  /// Scored from the second token on, or from the third.
   private let texts =
-    [[3, 7, 1, 9, 4], [5], [2, 8], [6, 6, 1]] + (0..<70).map { [$0 % 10, 1, $0 % 7, 4] }
+    ([[3, 7, 1, 9, 4], [5, 3, 3], [2, 8, 2], [6, 6, 1]] + (0..<70).map { [$0 % 10, 1, $0 % 7, 4] })
+    .enumerated()
+    .map {
+      row, ids in EncodedText(ids, isScored: ids.indices.map { $0 > (row + ids.count) % 2 })
+    }
 
   @Test(arguments: [0, 1]) func featuresAreMeansOfTheStates(_ count: Int) throws {
     let layers = try layers(count)
     let features = try layers.features(texts, workers: 2, workspaces: EncoderWorkspaces(2))
     let d = layers.configuration.hiddenSize
-    #expect(features.columns == 2 * d + 1)
-    for (row, ids) in texts.prefix(4).enumerated() {
-      let batch = TokenBatch([(ids.map { Int32($0) }, ids.map { _ in false })])
+    #expect(features.columns == 3 * d + 2)
+    for (row, text) in texts.prefix(4).enumerated() {
+      let batch = TokenBatch([(text.ids.map { Int32($0) }, text.ids.map { _ in false })])
       let states = layers.hiddenStates(of: batch, workspace: Workspace())
       func mean(_ positions: Range<Int>, _ column: Int) -> Float {
-        positions.reduce(0) { $0 + states[$1, column] } / Float(positions.count)
+        positions.reduce(0) { $0 + states[$1, column] } / Float(max(1, positions.count))
       }
-      let n = ids.count
+      let (n, split) = (text.ids.count, try #require(text.isScored.firstIndex(of: true)))
       for column in 0..<d {
-        #expect(abs(features[row, column] - mean(min(1, n - 1)..<n, column)) < 1e-5)
-        #expect(abs(features[row, d + column] - mean(n / 2..<n, column)) < 1e-5)
+        #expect(abs(features[row, column] - mean(1..<split, column)) < 1e-5)
+        #expect(abs(features[row, d + column] - mean(split..<n, column)) < 1e-5)
+        #expect(abs(features[row, 2 * d + column] - mean(split + (n - split) / 2..<n, column)) < 1e-5)
       }
-      #expect(features[row, 2 * d] == Float(n).squareRoot())
+      #expect(features[row, 3 * d] == Float(split).squareRoot())
+      #expect(features[row, 3 * d + 1] == Float(n - split).squareRoot())
     }
     let alone = try layers.features(texts, workers: 1, workspaces: EncoderWorkspaces(1))
     #expect(alone.values == features.values)

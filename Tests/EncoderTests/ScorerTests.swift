@@ -52,7 +52,7 @@ private final class Collected: LineOutput {
   @Test func scoreIsThatOfTheText() throws {
     let folder = try TemporaryFolder()
     let valuator = try tinyValuator(in: folder)
-    let expected = try valuator.scoreTexts([Array("c\nd".utf8)])[0]
+    let expected = try valuator.scores(of: [.text("c\nd")])[0]
     let line = "{\"prompt\": \"c\", \"completion\": \"d\"}"
     let value = try JSONValue.parse(Array(try run(line).lines[0].utf8))["alinfik_score"]?.double
     #expect(value == expected.value)

@@ -1,10 +1,11 @@
 import Encoder
 import Formats
 import Foundation
+import Records
 import Testing
 
 @Suite struct ValuatorTests {
-  private let texts = ["a b c", "hello world", "zz", "x y z x y z x y z x y z x y z"].map { Array($0.utf8) }
+  private let texts = ["a b c", "hello world", "zz", "x y z x y z x y z x y z x y z"].map { Record.text($0) }
 
   @Test func directoryRoundTrips() throws {
     let folder = try TemporaryFolder()
@@ -12,8 +13,8 @@ import Testing
     let directory = folder.path + "/valuator"
     try valuator.save(to: directory, log: [["event": "prepared"]])
     let loaded = try Valuator.load(directory: directory)
-    let before = try valuator.scoreTexts(texts)
-    let after = try loaded.scoreTexts(texts)
+    let before = try valuator.scores(of: texts)
+    let after = try loaded.scores(of: texts)
     #expect(before.map(\.raw) == after.map(\.raw))
     #expect(before.map(\.value) == after.map(\.value))
     #expect(loaded.card.rows == valuator.card.rows)
@@ -128,13 +129,13 @@ import Testing
   @Test func longTextKeepsItsClosingToken() throws {
     let folder = try TemporaryFolder()
     let encoding = try tinyValuator(in: folder).encoding
-    let long = encoding.encode(Array("a b c d e f g h i j k l m n".utf8))
+    let long = try encoding.encode(.text("a b c d e f g h i j k l m n"))
     let whole = encoding.tokenizer.encode("a b c d e f g h i j k l m n", addSpecialTokens: true).map {
       Int($0)
     }
     #expect(long.isTruncated)
     #expect(long.ids == whole.prefix(11) + [3])
-    let short = encoding.encode(Array("a b".utf8))
+    let short = try encoding.encode(.text("a b"))
     #expect(!short.isTruncated)
     #expect(short.ids.first == 2 && short.ids.last == 3 && short.ids.count == 4)
   }
@@ -142,19 +143,19 @@ import Testing
   @Test func scoresDoNotDependOnWorkersOrOrderIsKept() throws {
     let folder = try TemporaryFolder()
     let valuator = try tinyValuator(in: folder)
-    let many = (0..<200).map { Array(String(repeating: "ab ", count: $0 % 9 + 1).utf8) }
-    let one = try valuator.scoreTexts(many, workers: 1)
-    let three = try valuator.scoreTexts(many, workers: 3)
+    let many = (0..<200).map { Record.text(ByteString(String(repeating: "ab ", count: $0 % 9 + 1))) }
+    let one = try valuator.scores(of: many, workers: 1)
+    let three = try valuator.scores(of: many, workers: 3)
     #expect(one.map(\.raw) == three.map(\.raw))
     // Texts of five lengths once truncated; equal texts have equal bits whatever batch they are in.
     #expect(Set(one.map(\.raw)).count == 5)
-    #expect(zip(one, many).allSatisfy { $0.tokens == min(12, 2 * ($1.count / 3) + 2) })
+    #expect(zip(one, many).allSatisfy { $0.tokens == min(12, 2 * ($1.text.count / 3) + 2) })
   }
 
   @Test func valueIsTheCalibratedOutput() throws {
     let folder = try TemporaryFolder()
     let valuator = try tinyValuator(in: folder)
-    for score in try valuator.scoreTexts(texts) {
+    for score in try valuator.scores(of: texts) {
       #expect(score.value == valuator.card.calibration(Double(score.raw)))
     }
   }

@@ -24,7 +24,7 @@ enum LabelSample {
       sources: (0..<count).map { $0 % 2 == 0 ? "" : ByteString("source \($0 % 5)") },
       texts: (0..<count).map {
         ByteString("text \($0)\nemoji 😀 e\u{301} " + String(repeating: "x", count: $0))
-      })
+      }, records: (0..<count).map { ByteString("{\"text\": \"\($0)\"}") })
   }
 
   static let attributes = LabelAttributes(
