@@ -75,7 +75,7 @@ let package = Package(
     tests(of: "Reporting"),
     tests(of: "Comparison"),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["alinfik-cli", "TestSupport", "Formats"],
+      name: "CommandLineTests", dependencies: ["alinfik-cli", "TestSupport", "Formats", "CHDF5"],
       swiftSettings: strict),
   ]
 )

@@ -51,7 +51,7 @@ stage label "$run/labels.h5" label --model "$model" --target "$data/target.jsonl
   --sample "$data/sample.jsonl" --output "$run/labels.h5" --max-tokens "$max_tokens" \
   --target-description "32 held-out posts of sci.space" "${resume[@]}"
 stage train "$run/valuator" train "$run/labels.h5" --output "$run/valuator" --init "$model" \
-  --first-layers 0 --test-rows 100
+  --size small --test-rows 100
 stage score "$run/scored.jsonl" score "$run/valuator" "$data/unseen.jsonl" --output "$run/scored.jsonl"
 stage compare "$run/report/report.html" compare --model "$model" --target "$data/target.jsonl" \
   --sample "$data/sample.jsonl" --labels "$run/labels.h5" --valuator "$run/valuator" \

@@ -8,23 +8,38 @@ import Tokenization
 /// A valuator from the first layers of a language model, frozen: its features of every row once, then a head of Gaussian
 /// units in closed form.
 struct FirstLayersTraining {
-  let count: Int
+  /// Nil for all.
+  let count: Int?
   let modelPath: String
   let configuration: TrainingConfiguration
   let isCancelled: @Sendable () -> Bool
 
   func run(_ dataset: DistillationDataset, _ progress: (TrainingProgress) -> Void) throws -> TrainedModel {
     let (whole, tokenizer, material) = try load(dataset)
-    let layers = try rounded(whole)
+    let count = count ?? whole.configuration.layers
+    let reader = LayerFeatures(
+      layers: try rounded(whole.first(count)), readsPredictions: count == whole.configuration.layers)
+    let taught = try configuration.teacher.map {
+      try TeachersRows(teacher: $0.directory, scored: $0.scored, dataset: dataset, material: material)
+    }
     progress(material.summary)
-    let features = try features(layers, material, progress)
+    let features = try features(reader, material.texts, progress)
+    let others = try taught.map { taught in
+      progress(.taught(rows: taught.records.count))
+      let texts = try material.encoding.encodeAll(taught.records, workers: configuration.workers)
+      return KernelRegression.OtherRows(
+        features: try self.features(reader, texts, progress), targets: taught.targets,
+        weight: TeachersRows.weight)
+    }
     let parts = material.parts
     let labels = parts.training.map { material.labels[$0] }
     let sources = parts.training.map { dataset.rows[$0].source }
     guard
       let fit = try KernelRegression(
-        features: features.selecting(parts.training), slope: material.targets.slope,
+        features: features.selecting(parts.training), scales: reader.scales,
+        linear: reader.linearCount,
         targets: material.trainingRows.map(\.target),
+        others: others,
         texts: material.hashes.training, seed: configuration.seed,
         quality: { predictions in
           if isCancelled() { throw DistillError.interrupted }
@@ -36,7 +51,7 @@ struct FirstLayersTraining {
     let validationSpearman = material.validationSpearman(parts.validation.map { outputs[$0] })
     progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: validationSpearman))
     return TrainedModel(
-      model: FirstLayersModel(layers: layers, head: fit.head), tokenizer: tokenizer,
+      model: FirstLayersModel(features: reader, head: fit.head), tokenizer: tokenizer,
       name: URL(fileURLWithPath: modelPath).lastPathComponent,
       material: material,
       outputs: outputs, frozen: try frozen(features, material), epochs: 0, keptEpoch: 0,
@@ -46,7 +61,8 @@ struct FirstLayersTraining {
   }
 
   func plan(_ dataset: DistillationDataset) throws -> String {
-    let (layers, _, material) = try load(dataset)
+    let (model, _, material) = try load(dataset)
+    let layers = model.first(count ?? model.configuration.layers)
     let weights = layers.linearLayers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }
     let tokens = material.texts.reduce(0) { $0 + $1.ids.count }
     return """
@@ -67,9 +83,9 @@ struct FirstLayersTraining {
       throw DistillError.options(
         "--first-layers wants a model of the Llama family; \(modelPath) is of another")
     }
-    guard (0...model.configuration.layers).contains(count) else {
+    guard (0...model.configuration.layers).contains(count ?? 0) else {
       throw DistillError.options(
-        "--first-layers \(count): \(modelPath) has \(model.configuration.layers) layers")
+        "--first-layers \(count ?? 0): \(modelPath) has \(model.configuration.layers) layers")
     }
     let tokenizer = try Tokenizer.load(carrying: modelPath)
     guard tokenizer.vocabularySize <= model.vocabularySize else {
@@ -81,7 +97,7 @@ struct FirstLayersTraining {
       dataset, tokenizer: tokenizer, reading: FirstLayersModel.reading,
       maxTokens: configuration.maxTokens ?? dataset.maxTokens ?? model.contextLength,
       maxPositions: model.contextLength, configuration)
-    return (model.first(count), tokenizer, material)
+    return (model, tokenizer, material)
   }
 
   /// The layers as the valuator's folder will hold them, so that training and scoring see the same bits.
@@ -96,18 +112,18 @@ struct FirstLayersTraining {
   }
 
   private func features(
-    _ layers: Llama, _ material: TrainingMaterial, _ progress: (TrainingProgress) -> Void
+    _ reader: LayerFeatures, _ texts: [EncodedText], _ progress: (TrainingProgress) -> Void
   ) throws -> MatrixView {
     let workspaces = EncoderWorkspaces(configuration.workers)
     let started = DispatchTime.now()
-    let count = material.texts.count
-    return try material.features(
-      width: layers.featureCount, isCancelled: isCancelled,
+    let count = texts.count
+    return try readInShares(
+      texts, width: reader.count, isCancelled: isCancelled,
       progress: { done in
         let left = seconds(since: started) / Double(done) * Double(count - done)
         progress(.features(done: done, of: count, secondsLeft: left))
       },
-      of: { try layers.features($0, workers: configuration.workers, workspaces: workspaces) })
+      of: { try reader($0, workers: configuration.workers, workspaces: workspaces) })
   }
 
   /// The same features with a linear head, and by nearest neighbours, as baselines.

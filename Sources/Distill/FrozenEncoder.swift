@@ -16,22 +16,22 @@ struct FrozenEncoder {
   }
 }
 
-extension TrainingMaterial {
-  /// The features of every row, a share at a time so that an interruption is heard; `progress` gets how many are done.
-  func features(
-    width: Int, isCancelled: () -> Bool, progress: (Int) -> Void = { _ in },
-    of share: ([EncodedText]) throws -> MatrixView
-  ) throws -> MatrixView {
-    let features = Matrix(rows: texts.count, columns: width)
-    for start in stride(from: 0, to: texts.count, by: 64) {
-      if isCancelled() { throw DistillError.interrupted }
-      let rows = start..<min(texts.count, start + 64)
-      features.rows(rows).copy(try share(Array(texts[rows])))
-      progress(rows.upperBound)
-    }
-    return features.view
+/// The features of every text, a share at a time so that an interruption is heard; `progress` gets how many are done.
+func readInShares(
+  _ texts: [EncodedText], width: Int, isCancelled: () -> Bool, progress: (Int) -> Void = { _ in },
+  of share: ([EncodedText]) throws -> MatrixView
+) throws -> MatrixView {
+  let features = Matrix(rows: texts.count, columns: width)
+  for start in stride(from: 0, to: texts.count, by: 64) {
+    if isCancelled() { throw DistillError.interrupted }
+    let rows = start..<min(texts.count, start + 64)
+    features.rows(rows).copy(try share(Array(texts[rows])))
+    progress(rows.upperBound)
   }
+  return features.view
+}
 
+extension TrainingMaterial {
   /// Ridge regression of the training rows' targets on their features, for each penalty that has a solution.
   func heads(_ features: MatrixView, lambdas: [Double]) -> [(lambda: Double, head: HeadRegression)] {
     let training = features.selecting(parts.training)

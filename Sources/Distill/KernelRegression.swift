@@ -2,15 +2,16 @@ import Encoder
 import Foundation
 import TensorKernels
 
-/// Kernel ridge regression with Gaussian units: `min |t - K w|^2 + lambda w^T K_c w`, K the units' values for the training
-/// rows and K_c for the centres. Closed form, in f64; gamma and lambda by cross-validation.
+/// Kernel ridge regression with Gaussian units and a linear part: `min |t - B w|^2 + lambda (u^T K_c u + v^T v)`, B the basis
+/// of the training rows (`KernelHead`), w = (u, v), and K_c the units' values for the centres. Closed form, in f64; gamma and
+/// lambda by cross-validation.
 ///
 /// Centres are usually training rows (Nyström); then the features of as many texts would be carried away, from which short
 /// texts can be read. These are drawn from the normal distribution that has the rows' covariance, which ranks as well
 /// (experiments/valuator-encoders) and keeps no row.
 package struct KernelRegression {
   package static let mostCentres = 1024
-  private static let gammas: [Float] = [0.003, 0.0125, 0.05, 0.2, 0.8]
+  private static let gammas: [Float] = [0.003, 0.0125, 0.05, 0.1, 0.2, 0.4, 0.8]
   private static let lambdas = [0.003, 0.01, 0.03, 0.1, 0.3, 1]
   private static let foldCount = 5
 
@@ -20,38 +21,62 @@ package struct KernelRegression {
   /// What `quality` says of the chosen gamma and lambda.
   package let quality: Double
 
+  /// Rows that are learnt from and never predicted.
+  package struct OtherRows {
+    package var features: MatrixView
+    package var targets: [Double]
+    /// Beside a training row's 1.
+    package var weight: Double
+
+    package init(features: MatrixView, targets: [Double], weight: Double) {
+      self.features = features
+      self.targets = targets
+      self.weight = weight
+    }
+  }
+
   /// - Parameters:
-  ///   - features: one row a training row; they are standardised to mean 0 and deviation 1.
-  ///   - slope: of the last feature, fitted before; the units explain the rest.
+  ///   - features: one row a training row; they are standardised to mean 0 and deviation 1, then multiplied by `scales`.
+  ///   - linear: how many of the last features have a linear part.
   ///   - texts: what tells equal texts, which stand in one fold together.
   ///   - quality: of predictions for the training rows, each by the rows of the other folds; gamma and lambda are those
   ///     that make it the highest.
   package init?(
-    features: MatrixView, slope: Double, targets: [Double], texts: [String], seed: UInt64,
+    features: MatrixView, scales: [Float], linear: Int, targets: [Double], others: OtherRows? = nil,
+    texts: [String], seed: UInt64,
     quality: ([Double]) throws -> Double
   ) rethrows {
-    let (means, deviations) = Self.moments(features)
+    // Standardised and covered by centres together: what they are told apart by is the same.
+    let (means, deviations) = Self.moments(others.map { features.above($0.features) } ?? features)
+    let otherZ = others.map { KernelHead.standardised($0.features, means: means, deviations: deviations) }
     let z = KernelHead.standardised(features, means: means, deviations: deviations)
-    guard let centres = Self.centres(z, count: min(Self.mostCentres, 2 * z.rows), seed: seed) else {
+    guard
+      let centres = Self.centres(
+        KernelHead.scaled(otherZ.map(z.above) ?? z, by: scales), count: min(Self.mostCentres, 2 * z.rows),
+        seed: seed)
+    else {
       return nil
     }
-    let ofLength = (0..<features.rows).map { slope * Double(features[$0, features.columns - 1]) }
-    let bias = zip(targets, ofLength).reduce(0) { $0 + $1.0 - $1.1 } / Double(targets.count)
-    let rest = zip(targets, ofLength).map { Float($0 - $1 - bias) }
+    let bias = targets.reduce(0, +) / Double(targets.count)
+    let rest = targets.map { Float($0 - bias) }
     let parts = folds(of: texts, count: Self.foldCount)
     var best: (weights: [Double], gamma: Float, lambda: Double, quality: Double)?
     for gamma in Self.gammas {
-      let units = KernelHead.kernel(z, centres, gamma: gamma)
+      let basis = KernelHead.basis(z, scales: scales, centres: centres, gamma: gamma, linear: linear)
       let penalty = KernelHead.kernel(centres, centres, gamma: gamma)
-      let moments = parts.map { Moments(units.selecting($0), $0.map { rest[$0] }) }
-      let all = moments.dropFirst().reduce(moments[0]) { $0.adding($1, times: 1) }
+      let moments = parts.map { Moments(basis.selecting($0), $0.map { rest[$0] }) }
+      var all = moments.dropFirst().reduce(moments[0]) { $0.adding($1, times: 1) }
+      if let others, let otherZ {
+        let basis = KernelHead.basis(
+          otherZ, scales: scales, centres: centres, gamma: gamma, linear: linear)
+        all = all.adding(Moments(basis, others.targets.map { Float($0 - bias) }), times: others.weight)
+      }
       for lambda in Self.lambdas {
         var predictions = targets
         for (rows, part) in zip(parts, moments) {
           guard let weights = all.adding(part, times: -1).solve(penalty, lambda: lambda) else { continue }
           for row in rows {
-            predictions[row] =
-              bias + ofLength[row] + weights.indices.reduce(0) { $0 + weights[$1] * Double(units[row, $1]) }
+            predictions[row] = weights.indices.reduce(bias) { $0 + weights[$1] * Double(basis[row, $1]) }
           }
         }
         let value = try quality(predictions)
@@ -62,8 +87,9 @@ package struct KernelRegression {
     }
     guard let best else { return nil }
     head = KernelHead(
-      means: means, deviations: deviations, centres: centres, weights: best.weights.map { Float($0) },
-      bias: Float(bias), slope: Float(slope), gamma: best.gamma)
+      means: means, deviations: deviations, scales: scales, centres: centres,
+      weights: best.weights.map { Float($0) },
+      bias: Float(bias), gamma: best.gamma)
     (gamma, lambda, self.quality) = (best.gamma, best.lambda, best.quality)
   }
 
@@ -81,14 +107,14 @@ package struct KernelRegression {
     return centres.view
   }
 
-  /// `K^T K` and `K^T t` of some rows.
+  /// `B^T B` and `B^T t` of some rows.
   private struct Moments {
     var gram: [Double]
     var aim: [Double]
 
-    init(_ units: MatrixView, _ targets: [Float]) {
-      gram = innerProducts(units, units)
-      aim = innerProducts(units, Matrix(rows: units.rows, columns: 1, values: targets).view)
+    init(_ basis: MatrixView, _ targets: [Float]) {
+      gram = innerProducts(basis, basis)
+      aim = innerProducts(basis, Matrix(rows: basis.rows, columns: 1, values: targets).view)
     }
 
     func adding(_ other: Moments, times factor: Double) -> Moments {
@@ -99,11 +125,12 @@ package struct KernelRegression {
     }
 
     func solve(_ penalty: MatrixView, lambda: Double) -> [Double]? {
-      let m = penalty.rows
+      let (units, m) = (penalty.rows, aim.count)
       var a = gram
-      for i in 0..<m {
-        for j in 0..<m { a[i * m + j] += lambda * Double(penalty[i, j]) }
+      for i in 0..<units {
+        for j in 0..<units { a[i * m + j] += lambda * Double(penalty[i, j]) }
       }
+      for i in units..<m { a[i * m + i] += lambda }
       // Centres that lie close together make the matrix all but singular in f32.
       let jitter = 1e-6 * (0..<m).reduce(0) { $0 + a[$1 * m + $1] } / Double(m)
       for i in 0..<m { a[i * m + i] += jitter }

@@ -2,8 +2,8 @@
 package enum InitialEncoder: Sendable {
   /// A Hugging Face BERT directory, such as all-MiniLM-L6-v2.
   case directory(String)
-  /// The first layers of a language model, frozen.
-  case firstLayers(Int, model: String)
+  /// The first layers of a language model, frozen; nil: all of them, and its predictions.
+  case firstLayers(Int?, model: String)
   /// Random weights of this size, with the tokenizer of a directory or file.
   case scratch(EncoderSize, tokenizer: String)
 }
@@ -24,13 +24,15 @@ package struct EncoderSize: Sendable, Equatable {
 /// Every choice of a training.
 package struct TrainingConfiguration: Sendable {
   package var initialEncoder: InitialEncoder
-  /// The most tokens of a text that are read.
-  /// Nil: 256 for a text encoder; for first layers as many as the language model read for the labels.
+  /// The most tokens of a text that are read; nil: 256 for a text encoder; for first layers as many as the language model read for the labels.
   package var maxTokens: Int?
   package var parts = DataParts.Sizes()
   package var seed: UInt64 = 0
   package var workers = 1
   package var optimisation = Optimisation()
+
+  /// A truer valuator's directory, and files that it has scored; first layers alone learn from them.
+  package var teacher: (directory: String, scored: [String])?
 
   package init(initialEncoder: InitialEncoder) { self.initialEncoder = initialEncoder }
 }

@@ -6,6 +6,7 @@ import Tokenization
 struct TrainingMaterial: Sendable {
   let parts: DataParts
   let maxTokens: Int
+  let encoding: TextEncoding
   /// Every row.
   let texts: [EncodedText]
   let truncated: Int
@@ -27,8 +28,8 @@ struct TrainingMaterial: Sendable {
     guard Set(parts.training.map { dataset.rows[$0].label }).count > 1 else {
       throw DistillError.tooFewRows("every label of the training rows is the same: there is nothing to learn")
     }
-    let texts = try TextEncoding(tokenizer: tokenizer, maxTokens: maxTokens, reading: reading)
-      .encodeAll(dataset.rows.map(\.record), workers: configuration.workers)
+    encoding = TextEncoding(tokenizer: tokenizer, maxTokens: maxTokens, reading: reading)
+    let texts = try encoding.encodeAll(dataset.rows.map(\.record), workers: configuration.workers)
     targets = TrainingTargets(
       labels: parts.training.map { dataset.rows[$0].label },
       sources: parts.training.map { dataset.rows[$0].source },

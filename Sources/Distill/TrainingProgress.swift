@@ -7,6 +7,8 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
     training: Int, validation: Int, calibration: Int, test: Int, truncated: Int, withinSourceShare: Double)
   /// The frozen encoder with the best ridge head.
   case headFitted(validationSpearman: Double, seconds: Double)
+  /// So many rows are learnt from by a teacher's scores.
+  case taught(rows: Int)
   /// Frozen first layers: features are there for so many of all rows.
   case features(done: Int, of: Int, secondsLeft: Double)
   /// The head of Gaussian units, chosen by cross-validation over the training rows.
@@ -27,6 +29,7 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
       """
     case .headFitted(let spearman, let seconds):
       String(format: "frozen encoder: validation Spearman %.3f (%.0f s)", spearman, seconds)
+    case .taught(let rows): "\(rows) rows by the teacher's scores"
     case .features(let done, let all, let left):
       String(format: "features: %d/%d, %.0f s left", done, all, left)
     case .kernelFitted(let gamma, let lambda, let spearman):
@@ -54,6 +57,7 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
       ]
     case .headFitted(let spearman, _):
       ["event": "head_fitted", "validation_spearman": JSONValue(spearman)]
+    case .taught(let rows): ["event": "taught", "rows": JSONValue(rows)]
     case .features: nil
     case .kernelFitted(let gamma, let lambda, let spearman):
       [

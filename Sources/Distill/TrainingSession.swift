@@ -43,8 +43,9 @@ struct TrainingSession {
   /// every row what the penalty that is best on the validation rows predicts, and for the test rows what their neighbours do.
   mutating func fitHead(_ progress: (TrainingProgress) -> Void) throws -> FrozenEncoder {
     let started = DispatchTime.now()
-    let features = try material.features(width: 2 * model.configuration.hiddenSize, isCancelled: isCancelled)
-    {
+    let features = try readInShares(
+      material.texts, width: 2 * model.configuration.hiddenSize, isCancelled: isCancelled
+    ) {
       try model.features($0, workers: configuration.workers, workspaces: workspaces).view
     }.columns(0..<model.configuration.hiddenSize)
     let heads = material.heads(features, lambdas: [0.1, 0.3, 1, 3, Self.firstHeadPenalty])
@@ -164,16 +165,5 @@ struct TrainingSession {
   /// The head's output for every row.
   func outputs() throws -> [Double] {
     try model.scores(material.texts, workers: configuration.workers, workspaces: workspaces).map(Double.init)
-  }
-}
-
-extension MatrixView {
-  /// A copy of some rows.
-  func selecting(_ rows: [Int]) -> MatrixView {
-    let result = Matrix(rows: rows.count, columns: columns)
-    for (place, row) in rows.enumerated() {
-      result.rows(place..<place + 1).copy(self.rows(row..<row + 1))
-    }
-    return result.view
   }
 }

@@ -5,6 +5,7 @@ import Foundation
 /// mean_sqrt_len), Dense without an activation.
 extension EncoderModel: ValuatorModel {
   package static let kind = "bert"
+  package var kind: String { Self.kind }
   package static let reading = TextEncoding.Reading.text
 
   package var vocabularySize: Int { configuration.vocabularySize }

@@ -2,46 +2,47 @@ import Formats
 import Foundation
 import TensorKernels
 
-/// A head of Gaussian units: `bias + slope x_p + sum_j w_j exp(-gamma |z - c_j|^2 / p)`, x the p features of a text (the
-/// last one the root of its length), z the same standardised and cut to +-10, and c_j the centres, drawn at random from
-/// where the training texts lie (`KernelRegression`).
+/// A head of Gaussian units and a linear part: `bias + sum_j w_j exp(-gamma |s z - c_j|^2 / p) + sum_l v_l z_l / sqrt(10)`, z the
+/// p features of a text, standardised and cut to +-10, s their scales, and c_j the centres, drawn at random from where the
+/// training texts lie (`KernelRegression`). The last features alone (length, statistics) have a linear part.
 ///
-/// But for the length it saturates: far from every centre the units are zero, where a linear head would go on.
+/// But for these it saturates: far from every centre the units are zero, where a linear head would go on.
 package struct KernelHead: Sendable {
   package let means: [Float]
   package let deviations: [Float]
-  /// m x p, standardised.
+  /// Of `LayerFeatures`.
+  package let scales: [Float]
+  /// m x p, standardised and scaled.
   package let centres: MatrixView
+  /// Of the m units, then of the linear features.
   package let weights: [Float]
   package let bias: Float
-  package let slope: Float
   package let gamma: Float
 
   package init(
-    means: [Float], deviations: [Float], centres: MatrixView, weights: [Float], bias: Float, slope: Float,
+    means: [Float], deviations: [Float], scales: [Float], centres: MatrixView, weights: [Float], bias: Float,
     gamma: Float
   ) {
     precondition(
-      means.count == centres.columns && deviations.count == centres.columns && weights.count == centres.rows,
+      [means, deviations, scales].allSatisfy { $0.count == centres.columns }
+        && (centres.rows...centres.rows + centres.columns).contains(weights.count),
       "KernelHead: \(means.count) means and \(weights.count) weights for \(centres.rows) x \(centres.columns)"
     )
     self.means = means
     self.deviations = deviations
+    self.scales = scales
     self.centres = centres
     self.weights = weights
     self.bias = bias
-    self.slope = slope
     self.gamma = gamma
   }
 
   /// The output for each row of features.
   package func callAsFunction(_ features: MatrixView) -> [Float] {
     let z = Self.standardised(features, means: means, deviations: deviations)
-    let units = Self.kernel(z, centres, gamma: gamma)
-    return (0..<z.rows).map { row in
-      let start = bias + slope * features[row, features.columns - 1]
-      return weights.indices.reduce(start) { $0 + weights[$1] * units[row, $1] }
-    }
+    let basis = Self.basis(
+      z, scales: scales, centres: centres, gamma: gamma, linear: weights.count - centres.rows)
+    return (0..<z.rows).map { row in weights.indices.reduce(bias) { $0 + weights[$1] * basis[row, $1] } }
   }
 
   package static func standardised(_ features: MatrixView, means: [Float], deviations: [Float]) -> MatrixView
@@ -58,6 +59,29 @@ package struct KernelHead: Sendable {
 
   /// A feature that hardly varied in training must not outweigh all others when it does.
   private static let farthest: Float = 10
+
+  /// Of a unit of the linear features: how far the linear part is trusted beside the units.
+  private static let linearScale = 1 / Float(10).squareRoot()
+
+  /// What the weights multiply, one row a text: the units' values, then the last `linear` features.
+  package static func basis(
+    _ z: MatrixView, scales: [Float], centres: MatrixView, gamma: Float, linear: Int
+  ) -> MatrixView {
+    let units = kernel(scaled(z, by: scales), centres, gamma: gamma)
+    let basis = Matrix(rows: z.rows, columns: units.columns + linear)
+    basis.columns(0..<units.columns).copy(units)
+    basis.columns(units.columns..<basis.columns).copy(z.columns(z.columns - linear..<z.columns))
+    scale(basis.columns(units.columns..<basis.columns), by: linearScale)
+    return basis.view
+  }
+
+  package static func scaled(_ z: MatrixView, by scales: [Float]) -> MatrixView {
+    let result = Matrix(rows: z.rows, columns: z.columns)
+    for row in 0..<z.rows {
+      for column in 0..<z.columns { result[row, column] = scales[column] * z[row, column] }
+    }
+    return result.view
+  }
 
   /// `exp(-gamma |x_i - y_j|^2 / p)`: rows of x times rows of y.
   package static func kernel(_ x: MatrixView, _ y: MatrixView, gamma: Float) -> MatrixView {
@@ -83,27 +107,30 @@ extension KernelHead {
       to: path,
       tensors: [
         ("means", [means.count], means), ("deviations", [deviations.count], deviations),
+        ("scales", [scales.count], scales),
         ("centres", [centres.rows, centres.columns], centres.values), ("weights", [weights.count], weights),
-        ("bias_slope_gamma", [3], [bias, slope, gamma]),
+        ("bias_gamma", [2], [bias, gamma]),
       ])
   }
 
-  /// Reads what `save` wrote, for so many features. Throws where a tensor is missing or has another shape.
-  static func load(path: String, features: Int) throws -> KernelHead {
+  /// Reads what `save` wrote, for so many features, the last `linear` of them with a linear part. Throws where a tensor is
+  /// missing or has another shape.
+  static func load(path: String, features: Int, linear: Int) throws -> KernelHead {
     let file = try SafetensorsFile(path: path)
-    let units = file.tensor(named: "weights")?.shape.first ?? 0
-    let numbers = try file.floats(named: "bias_slope_gamma", shape: [3])
+    let units = file.tensor(named: "centres")?.shape.first ?? 0
+    let numbers = try file.floats(named: "bias_gamma", shape: [2])
     let deviations = Array(try file.floats(named: "deviations", shape: [features]))
-    guard units > 0, deviations.allSatisfy({ $0 > 0 }), numbers[2] > 0 else {
+    guard units > 0, deviations.allSatisfy({ $0 > 0 }), numbers[1] > 0 else {
       throw EncoderError.malformed(path, "it has no units, or a deviation or gamma that is not above zero")
     }
     return KernelHead(
       means: Array(try file.floats(named: "means", shape: [features])), deviations: deviations,
+      scales: Array(try file.floats(named: "scales", shape: [features])),
       centres: Matrix(
         rows: units, columns: features,
         values: Array(try file.floats(named: "centres", shape: [units, features]))
       ).view,
-      weights: Array(try file.floats(named: "weights", shape: [units])), bias: numbers[0], slope: numbers[1],
-      gamma: numbers[2])
+      weights: Array(try file.floats(named: "weights", shape: [units + linear])), bias: numbers[0],
+      gamma: numbers[1])
   }
 }

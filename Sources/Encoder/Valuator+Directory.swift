@@ -57,14 +57,13 @@ extension Valuator {
 
   private static func loadModel(kind: String, _ directory: String, _ path: String) throws -> any ValuatorModel
   {
-    switch kind {
-    case EncoderModel.kind:
-      let model = try EncoderModel.load(directory: directory)
-      try model.readHead(path: directory + "/2_Dense/model.safetensors")
-      return model
-    case FirstLayersModel.kind: return try FirstLayersModel.load(directory: directory)
-    default: throw EncoderError.unsupported(path, "an encoder of kind '\(kind)' is not known")
+    if let model = try FirstLayersModel.load(kind: kind, directory: directory) { return model }
+    guard kind == EncoderModel.kind else {
+      throw EncoderError.unsupported(path, "an encoder of kind '\(kind)' is not known")
     }
+    let model = try EncoderModel.load(directory: directory)
+    try model.readHead(path: directory + "/2_Dense/model.safetensors")
+    return model
   }
 
   /// Throws where something stands under this name that a valuator must not replace. Worth asking before training.
@@ -88,7 +87,7 @@ extension Valuator {
     }
     let files = try names.sorted().map { (name: $0, sha256: try FileHash.sha256(path: folder + "/" + $0)) }
     try OutputFile.write(
-      card.json(encoder: type(of: model).kind, files: files).serialized(pretty: true),
+      card.json(encoder: model.kind, files: files).serialized(pretty: true),
       to: folder + "/" + Self.cardName)
     try output.commit()
   }

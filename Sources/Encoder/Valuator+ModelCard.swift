@@ -41,7 +41,7 @@ extension Valuator {
 
       `alinfik_low` and `alinfik_high` have the label between them for 9 of 10 texts like those of training; where
       `alinfik_ood` is true the text is of another kind, and neither they nor the score can be relied on.
-      \(model is FirstLayersModel ? "\nThis folder contains a part of the language model's weights.\n" : "")
+      \(weightsNote)
       ## Use
 
       ```
@@ -57,6 +57,12 @@ extension Valuator {
 }
 
 extension Valuator {
+  private var weightsNote: String {
+    guard let layers = model as? FirstLayersModel else { return "" }
+    let part = layers.features.readsPredictions ? "all of" : "a part of"
+    return "\nThis folder contains \(part) the language model's weights.\n"
+  }
+
   /// Only what sentence-transformers can load is said to.
   private var pythonUse: String {
     guard model is EncoderModel else { return "" }

@@ -1,7 +1,7 @@
 /// What a valuator asks of its network: tokens in, one number a text out. Immutable while it scores.
 package protocol ValuatorModel: Sendable {
   /// As `encoder` in alinfik.json.
-  static var kind: String { get }
+  var kind: String { get }
   static var reading: TextEncoding.Reading { get }
   /// The network in a few words, for the model card.
   var summary: String { get }

@@ -11,7 +11,7 @@ package struct Llama: CausalLanguageModel {
   package internal(set) var linearLayers: [LinearLayer]
   package let precision: Precision
   let embedding: WeightMatrix
-  private let head: WeightMatrix
+  var head: WeightMatrix
   let finalNorm: MatrixView
   var blocks: [Block]
   private let rope: RotaryEmbedding
@@ -171,10 +171,10 @@ extension Llama {
   }
 
   /// Embeds the batch and runs it through all blocks; returns the last hidden states (T x d), before the final norm,
-  /// and each block's activations where they are kept.
-  func runBlocks(_ batch: TokenBatch, arena: Arena, keepsActivations: Bool) -> (
-    x: Matrix, saved: [Saved]
-  ) {
+  /// and each block's activations where they are kept. `afterBlock` sees the states after each.
+  func runBlocks(
+    _ batch: TokenBatch, arena: Arena, keepsActivations: Bool, afterBlock: (Int, Matrix) -> Void = { _, _ in }
+  ) -> (x: Matrix, saved: [Saved]) {
     let c = configuration
     let x = arena.matrix(batch.tokenCount, c.hiddenSize)
     for (row, token) in batch.tokens.enumerated() {
@@ -182,9 +182,10 @@ extension Llama {
     }
     let angles = rope.angles(positions: batch.longest)
     var saved: [Saved] = []
-    for block in blocks {
+    for (index, block) in blocks.enumerated() {
       if saved.isEmpty || keepsActivations { saved.append(Saved(batch.tokenCount, c, arena)) }
       forward(block, x, batch, angles, saved[saved.count - 1], arena)
+      afterBlock(index, x)
     }
     return (x, saved)
   }
@@ -216,7 +217,7 @@ extension Llama {
     arena.release(to: mark)
   }
 
-  private func norm(_ x: Matrix, _ weight: MatrixView, into y: Matrix, inverseRMS: Matrix) {
+  func norm(_ x: Matrix, _ weight: MatrixView, into y: Matrix, inverseRMS: Matrix) {
     rmsNorm(x.view, weight: weight, epsilon: configuration.normEpsilon, into: y, inverseRMS: inverseRMS)
   }
 

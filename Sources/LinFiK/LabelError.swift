@@ -7,6 +7,9 @@ package enum LabelError: Error, CustomStringConvertible {
   case notFinite(String)
   /// Options that contradict each other.
   case options(String)
+  /// A label file that cannot be audited.
+  case audit(_ path: String, _ reason: String)
+  case auditInterrupted
   /// `done` is nil before the samples' turn.
   case interrupted(done: Int?, total: Int)
 
@@ -18,6 +21,8 @@ package enum LabelError: Error, CustomStringConvertible {
     case .noSample: "there is no sample to label; --sample wants at least one"
     case .notFinite(let what): "\(what) is not a finite number; the model or its weights are broken"
     case .options(let what): what
+    case .audit(let path, let reason): "\(path): \(reason)"
+    case .auditInterrupted: "interrupted; an audit writes nothing"
     case .interrupted(done: nil, _):
       "interrupted before the samples; --resume goes on, with the samples that were done before"
     case .interrupted(let done?, let total):

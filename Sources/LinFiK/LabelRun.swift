@@ -227,7 +227,7 @@ package struct LabelRun: Sendable {
   }
 }
 
-// MARK: - A run in small
+// MARK: - Without a file
 
 extension LabelRun {
   /// The same run on the rows of its first batches, two a worker, that say how fast the whole will be.
@@ -241,6 +241,34 @@ extension LabelRun {
     if let rank = configuration.projection.rank { small.projection = .random(rank: rank) }
     return try LabelRun(
       model: model, targets: first(targets), samples: first(samples), configuration: small)
+  }
+
+  /// The labels alone, with the same bits as in a file; nothing is written.
+  func labels(
+    workers: Int, progress: @escaping @Sendable (LabelProgress) -> Void,
+    isCancelled: @escaping @Sendable () -> Bool
+  ) throws -> [Float] {
+    let total = samples.count
+    let stoppable = { @Sendable (step: LabelProgress) in
+      if isCancelled() { throw LabelError.auditInterrupted }
+      progress(step)
+    }
+    let measure = try influenceMeasure(
+      try projection(workers: workers, progress: stoppable), workers: workers, progress: stoppable)
+    let plan = BatchPlan(samples.sequences, batchTokens: batchTokens)
+    let begin = ContinuousClock.now
+    return try plan.map(
+      workers: workers,
+      progress: { done in
+        let seconds = begin.duration(to: .now) / .seconds(1)
+        let rate = LabelRate(
+          samplesPerSecond: Double(done) / seconds, tokensPerSecond: 0,
+          secondsLeft: seconds / Double(done) * Double(total - done))
+        try stoppable(.samples(done: done, of: total, resumed: 0, rate: rate))
+      },
+      { _, batch, workspace in
+        measure.measure(batch, workspace: workspace).map { Float($0.label) }
+      })
   }
 
   /// The time that the pass over the targets takes, and that over the samples; nothing is written.

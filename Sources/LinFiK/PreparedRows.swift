@@ -26,6 +26,13 @@ package struct PreparedRows: Sendable {
     self.sequences = sequences
   }
 
+  /// Records that were read before.
+  package init(_ records: [Record], encoder: SampleEncoder) throws {
+    self.records = records
+    sequences = try records.map { try encoder.encode($0) }
+    summary = RecordReader.Summary()
+  }
+
   /// The rows at `indices`, in that order.
   package func selecting(_ indices: [Int]) -> PreparedRows {
     var selected = self

@@ -13,6 +13,8 @@ package final class RecordReader {
     package var messages: [String] = []
     /// The shapes that were met, in order of appearance.
     package var shapes: [RecordShape] = []
+
+    package init() {}
   }
 
   private let paths: [String]

@@ -182,3 +182,22 @@ package struct MatrixView: @unchecked Sendable {
       stride: stride)
   }
 }
+
+extension MatrixView {
+  /// A copy of some rows.
+  package func selecting(_ rows: [Int]) -> MatrixView {
+    let result = Matrix(rows: rows.count, columns: columns)
+    for (place, row) in rows.enumerated() {
+      result.rows(place..<place + 1).copy(self.rows(row..<row + 1))
+    }
+    return result.view
+  }
+
+  /// A copy with the other's rows below its own.
+  package func above(_ other: MatrixView) -> MatrixView {
+    let result = Matrix(rows: rows + other.rows, columns: columns)
+    result.rows(0..<rows).copy(self)
+    result.rows(rows..<result.rows).copy(other)
+    return result.view
+  }
+}

@@ -16,7 +16,9 @@ struct Alinfik: ParsableCommand {
                         --labels labels.h5 --valuator valuator --output report
       """,
     version: alinfikVersion,
-    subcommands: [LabelCommand.self, TrainCommand.self, ScoreCommand.self, CompareCommand.self])
+    subcommands: [
+      LabelCommand.self, TrainCommand.self, ScoreCommand.self, CompareCommand.self, AuditCommand.self,
+    ])
 
   static func main() {
     Interruption.install()

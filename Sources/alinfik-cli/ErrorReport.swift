@@ -41,9 +41,9 @@ extension ModelError: ExitCoded {
 extension LabelError: ExitCoded {
   var exitCode: Int32 {
     switch self {
-    case .noLayer, .options: Exit.usage
+    case .noLayer, .options, .audit: Exit.usage
     case .emptyTarget, .noSample, .notFinite: Exit.badData
-    case .interrupted: 128 + (Interruption.signal ?? SIGINT)
+    case .interrupted, .auditInterrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }
 }

@@ -12,7 +12,9 @@ struct TrainCommand: ParsableCommand {
       Examples:
         alinfik train labels.h5 --output valuator --init all-MiniLM-L6-v2
         alinfik train a.h5 b.h5 --output valuator --init all-MiniLM-L6-v2 --test-rows 400 --seed 1
-        alinfik train labels.h5 --output valuator --init MODEL --first-layers 12
+        alinfik train labels.h5 --output small --init MODEL --size small
+        alinfik train labels.h5 --output base --init MODEL --size base
+        alinfik train labels.h5 --output small --init MODEL --size small --teacher base --scored scored.jsonl
         alinfik train labels.h5 --output valuator --tokenizer all-MiniLM-L6-v2 --layers 4 --hidden-size 256
 
       Rows are split by the SHA-256 of their text into training, validation (which stops the training), calibration
@@ -32,10 +34,30 @@ struct TrainCommand: ParsableCommand {
 
   @Option(
     help: """
-      Use the first N layers of the language model --init as they are (0: its token embeddings, the fastest), with a head \
-      of Gaussian units: truer than another encoder, and it hands out that part of the model.
+      With a language model as --init: small reads texts by its token embeddings alone, at thousands a second; base by the \
+      whole model and its predictions, truest, at a fraction of what labels cost. Either hands out that part of the model.
       """)
+  var size: Size?
+
+  @Option(help: "As --size, with the first N layers of the language model (0 is small, all of them base).")
   var firstLayers: Int?
+
+  @Option(
+    help: """
+      With --size or --first-layers: a truer valuator for the same target, whose scores of other records are learnt from \
+      beside the labels.
+      """)
+  var teacher: String?
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("With --teacher: what `alinfik score TEACHER` wrote.", valueName: "file"))
+  var scored: [String] = []
+
+  enum Size: String, ExpressibleByArgument, CaseIterable { case small, base }
+
+  /// Whether the encoder is a language model's own layers.
+  private var readsLayers: Bool { size != nil || firstLayers != nil }
 
   @Option(help: "Without --init: whose tokenizer the new encoder uses.")
   var tokenizer: String?
@@ -89,21 +111,29 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    if firstLayers != nil && initial == nil {
-      throw ValidationError("--first-layers wants the language model as --init")
+    if size != nil && firstLayers != nil {
+      throw ValidationError("--size and --first-layers say the same; give one of them")
     }
-    if firstLayers == nil, let initial, initial.hasSuffix(".gguf") {
+    if readsLayers && initial == nil {
+      throw ValidationError("--\(size == nil ? "first-layers" : "size") wants the language model as --init")
+    }
+    if !readsLayers, let initial, initial.hasSuffix(".gguf") {
       throw ValidationError(
-        "--init \(initial) is a language model: say with --first-layers how many layers to use")
+        "--init \(initial) is a language model: say with --size small or base how much of it to use")
+    }
+    if (teacher == nil) != scored.isEmpty { throw ValidationError("--teacher and --scored want each other") }
+    if teacher != nil && !readsLayers {
+      throw ValidationError(
+        "--teacher is for --size and --first-layers, which learn from scores in closed form")
     }
     let standard = Optimisation()
     let isTuned =
       epochs != standard.epochs || patience != standard.patience || batchRows != standard.batchRows
       || learningRate != standard.learningRate || headLearningRate != standard.headLearningRate
       || cropShare != standard.cropShare || trainEmbeddings
-    if firstLayers != nil && isTuned {
+    if readsLayers && isTuned {
       throw ValidationError(
-        "--first-layers are frozen: --epochs, --patience, --batch-rows, --learning-rate, --head-learning-rate, "
+        "a language model's layers are frozen: --epochs, --patience, --batch-rows, --learning-rate, --head-learning-rate, "
           + "--crop-share and --train-embeddings are for encoders that are fine-tuned")
     }
     if (initial == nil) == (tokenizer == nil) {
@@ -157,13 +187,14 @@ struct TrainCommand: ParsableCommand {
 
   private var initialEncoder: InitialEncoder {
     guard let initial else { return .scratch(encoderSize, tokenizer: tokenizer ?? "") }
-    return firstLayers.map { .firstLayers($0, model: initial) }
-      ?? .directory(initial)
+    guard readsLayers else { return .directory(initial) }
+    return .firstLayers(size == .small ? 0 : firstLayers, model: initial)
   }
 
   private var trainingConfiguration: TrainingConfiguration {
     var configuration = TrainingConfiguration(initialEncoder: initialEncoder)
     configuration.maxTokens = maxTokens
+    configuration.teacher = teacher.map { (directory: $0, scored: scored) }
     configuration.parts.testRows = testRows
     configuration.seed = common.seed
     configuration.workers = common.threads
@@ -173,7 +204,7 @@ struct TrainCommand: ParsableCommand {
     configuration.optimisation.learningRate = learningRate
     configuration.optimisation.headLearningRate = headLearningRate
     // What deviates from source and length is memorised by an encoder whose weights move; closed form has its penalty.
-    configuration.optimisation.withinSourceShare = withinSourceShare ?? (firstLayers == nil ? nil : 1)
+    configuration.optimisation.withinSourceShare = withinSourceShare ?? (readsLayers ? 1 : nil)
     configuration.optimisation.cropShare = cropShare
     configuration.optimisation.trainsEmbeddingTables = trainEmbeddings
     return configuration

@@ -88,6 +88,70 @@ import Testing
     #expect(try succeed("score", valuator, input: line).output == succeed("score", again, input: line).output)
   }
 
+  /// The whole model teaches its token embeddings, from records that nobody labelled.
+  @Test func aLargeValuatorTeachesASmallOne() throws {
+    let (labels, base, small) = (folder.path("labels.h5"), folder.path("base"), folder.path("small"))
+    _ = try succeed("label", "--model", model, "--target", target, "--sample", sample, "--output", labels)
+    _ = try succeed("train", labels, "--output", base, "--init", model, "--size", "base", "--test-rows", "40")
+    try expectSound(valuator: base)
+    try expectSound(scores: base)
+    let others = try folder.file(
+      "others.jsonl",
+      (0..<30).map { #"{"text": "a \#($0 % 2 == 0 ? "moon" : "house") by \#($0) rivers."}"# }.joined(
+        separator: "\n"))
+    let scored = folder.path("scored.jsonl")
+    _ = try succeed("score", base, others, sample, "--output", scored)
+    let teach = ["--teacher", base, "--scored", scored]
+    let train = ["train", labels, "--output", small, "--init", model, "--size", "small"]
+    let result = try Command.run(arguments: train + ["--test-rows", "40"] + teach)
+    #expect(result.status == 0, "\(result.errors)")
+    // The labelled rows among the scored ones are left out; so are those out of domain.
+    let taught = try #require(result.errors.firstMatch(of: /(\d+) rows by the teacher/)?.1)
+    let count = try #require(Int(taught))
+    #expect((1...30).contains(count))
+    try expectSound(scores: small)
+    // With another test part the teacher knows rows that are tested.
+    let other = folder.path("other")
+    let leaking = try Command.run(
+      arguments: [
+        "train", labels, "--output", other, "--init", model, "--size", "small", "--test-rows", "70",
+      ] + teach)
+    #expect(leaking.status == 64 && leaking.errors.contains("has learnt from"), "\(leaking.errors)")
+    let unscored = try Command.run(
+      arguments: [
+        "train", labels, "--output", other, "--init", model, "--size", "small", "--test-rows", "40",
+        "--teacher", base,
+        "--scored", others,
+      ])
+    #expect(unscored.status == 64 && unscored.errors.contains("alinfik_score"), "\(unscored.errors)")
+    let alone = try Command.run(arguments: train + ["--teacher", base, "--force"])
+    #expect(alone.status == 64 && alone.errors.contains("--scored"), "\(alone.errors)")
+  }
+
+  @Test func anAuditFindsWhatWasChanged() throws {
+    let (labels, valuator) = (folder.path("labels.h5"), folder.path("valuator"))
+    _ = try succeed("label", "--model", model, "--target", target, "--sample", sample, "--output", labels)
+    _ = try succeed(
+      "train", labels, "--output", valuator, "--init", model, "--size", "small", "--test-rows", "40")
+    let audit = try succeed(
+      "audit", labels, "--model", model, "--target", target, "--valuator", valuator, "-n", "60", "--json")
+    let json = try JSONValue.parse(Array(audit.output.utf8))
+    #expect(json["rows"]?.int == 60 && json["wrong"]?.int == 0 && json["same_model"]?.bool == true)
+    #expect(try #require(json["wrong_share_at_most"]?.double) < 0.05)
+    #expect(try #require(json["valuator"]?["rows"]?.int) > 5)
+    // Labels for other rows than the file says: the same file with its samples turned around.
+    let lines = try String(contentsOfFile: sample, encoding: .utf8).split(separator: "\n")
+    let turned = try folder.file("turned.jsonl", lines.reversed().joined(separator: "\n"))
+    let forged = folder.path("forged.h5")
+    _ = try succeed("label", "--model", model, "--target", target, "--sample", turned, "--output", forged)
+    try LabelFileEditing.copyLabels(from: labels, to: forged)
+    let caught = try Command.run("audit", forged, "--model", model, "--target", target, "-n", "60")
+    #expect(caught.status == 65 && caught.errors.contains("wrong: row"), "\(caught.errors)")
+    let another = try folder.file("another.jsonl", #"{"text": "quite another one"}"#)
+    let refused = try Command.run("audit", labels, "--model", model, "--target", another)
+    #expect(refused.status == 64 && refused.errors.contains("another target"), "\(refused.errors)")
+  }
+
   private func expectSound(valuator: String) throws {
     let card = try JSONValue.read(path: valuator + "/alinfik.json")
     #expect(card["sign"]?.string == "positive lowers target loss")

@@ -24,7 +24,8 @@ import Testing
     let (known, fresh) = (rows(400, seed: 1), rows(300, seed: 2))
     let fit = try #require(
       KernelRegression(
-        features: known.features, slope: 0, targets: known.targets, texts: known.targets.map { "\($0)" },
+        features: known.features, scales: [1, 1, 1], linear: 1, targets: known.targets,
+        texts: known.targets.map { "\($0)" },
         seed: 1
       ) {
         spearman($0, known.targets) ?? -1
@@ -34,16 +35,32 @@ import Testing
     #expect(fit.quality > 0.85 && fit.quality < 1, "cross-validated, not on its own rows")
   }
 
+  /// Far from every centre the units are silent; the linear part goes on.
+  @Test func theLastFeaturesGoOn() throws {
+    let known = rows(300, seed: 8)
+    let targets = (0..<300).map { known.targets[$0] + 2 * Double(known.features[$0, 2]) }
+    let fit = try #require(
+      KernelRegression(
+        features: known.features, scales: [1, 1, 1], linear: 1, targets: targets,
+        texts: targets.map { "\($0)" },
+        seed: 1
+      ) { spearman($0, targets) ?? -1 })
+    let far = Matrix(rows: 2, columns: 3, values: [100, 0, 5, 100, 0, 8])
+    let outputs = fit.head(far.view)
+    #expect(abs(outputs[1] - outputs[0] - 6) < 1.5, "\(outputs)")
+  }
+
   @Test func manyRowsShareTheCentres() throws {
     let known = rows(KernelRegression.mostCentres + 200, seed: 3)
     let fit = try #require(
       KernelRegression(
-        features: known.features, slope: 0, targets: known.targets, texts: known.targets.map { "\($0)" },
+        features: known.features, scales: [1, 1, 1], linear: 1, targets: known.targets,
+        texts: known.targets.map { "\($0)" },
         seed: 1
       ) {
         spearman($0, known.targets) ?? -1
       })
-    #expect(fit.head.weights.count == KernelRegression.mostCentres)
+    #expect(fit.head.weights.count == KernelRegression.mostCentres + 1)
     let fresh = rows(200, seed: 4)
     let outputs = fit.head(fresh.features).map { Double($0) }
     #expect(try #require(spearman(outputs, fresh.targets)) > 0.9)
@@ -58,7 +75,8 @@ import Testing
     for row in 0..<122 { twice.rows(row..<row + 1).copy(known.features.rows(row % 61..<row % 61 + 1)) }
     let fit = try #require(
       KernelRegression(
-        features: twice.view, slope: 0, targets: noise + noise, texts: (0..<122).map { "\($0 % 61)" }, seed: 1
+        features: twice.view, scales: [1, 1, 1], linear: 1, targets: noise + noise,
+        texts: (0..<122).map { "\($0 % 61)" }, seed: 1
       ) { spearman($0, noise + noise) ?? -1 })
     #expect(fit.quality < 0.25, "there is nothing to learn: \(fit.quality)")
   }
@@ -70,7 +88,8 @@ import Testing
     features.columns(3..<4).fill(16)
     let fit = try #require(
       KernelRegression(
-        features: features.view, slope: 0, targets: known.targets, texts: (0..<300).map { "\($0)" }, seed: 1
+        features: features.view, scales: [1, 1, 1, 1], linear: 1, targets: known.targets,
+        texts: (0..<300).map { "\($0)" }, seed: 1
       ) {
         spearman($0, known.targets) ?? -1
       })
@@ -82,11 +101,12 @@ import Testing
   @Test func headIsItsFormula() {
     let centres = Matrix(rows: 2, columns: 2, values: [0, 0, 1, -1])
     let head = KernelHead(
-      means: [1, 2], deviations: [2, 0.5], centres: centres.view, weights: [3, -1], bias: 0.25, slope: 0.1,
+      means: [1, 2], deviations: [2, 0.5], scales: [1, 3], centres: centres.view, weights: [3, -1, 0.5],
+      bias: 0.25,
       gamma: 0.7)
     let output = head(Matrix(rows: 1, columns: 2, values: [3, 2.5]).view)[0]
-    // z = (1, 1): squared distances 2 and 4, two features.
-    let expected = 0.25 + 0.1 * 2.5 + 3 * exp(-0.7 * 2 / 2) - exp(-0.7 * 4 / 2)
+    // z = (1, 1), scaled (1, 3): squared distances 10 and 16, two features; the last one has a linear part.
+    let expected = 0.25 + 0.5 / 10.0.squareRoot() + 3 * exp(-0.7 * 10 / 2) - exp(-0.7 * 16 / 2)
     #expect(abs(Double(output) - expected) < 1e-6)
   }
 }

@@ -22,9 +22,10 @@ import Tokenization
 
   @Test(arguments: [0, 1]) func featuresAreMeansOfTheStates(_ count: Int) throws {
     let layers = try layers(count)
-    let features = try layers.features(texts, workers: 2, workspaces: EncoderWorkspaces(2))
+    let reader = LayerFeatures(layers: layers, readsPredictions: false)
+    let features = try reader(texts, workers: 2, workspaces: EncoderWorkspaces(2))
     let d = layers.configuration.hiddenSize
-    #expect(features.columns == 3 * d + 2)
+    #expect(features.columns == 3 * d + 1 && reader.count == 3 * d + 1)
     for (row, text) in texts.prefix(4).enumerated() {
       let batch = TokenBatch([(text.ids.map { Int32($0) }, text.ids.map { _ in false })])
       let states = layers.hiddenStates(of: batch, workspace: Workspace())
@@ -37,24 +38,63 @@ import Tokenization
         #expect(abs(features[row, d + column] - mean(split..<n, column)) < 1e-5)
         #expect(abs(features[row, 2 * d + column] - mean(split + (n - split) / 2..<n, column)) < 1e-5)
       }
-      #expect(features[row, 3 * d] == Float(split).squareRoot())
-      #expect(features[row, 3 * d + 1] == Float(n - split).squareRoot())
+      #expect(features[row, 3 * d] == Float(n - split).squareRoot())
     }
-    let alone = try layers.features(texts, workers: 1, workspaces: EncoderWorkspaces(1))
+    let alone = try reader(texts, workers: 1, workspaces: EncoderWorkspaces(1))
     #expect(alone.values == features.values)
   }
 
+  @Test func aWholeModelsPredictionsAreReadToo() throws {
+    let layers = try layers(2)
+    let reader = LayerFeatures(layers: layers, readsPredictions: true)
+    let features = try reader(texts, workers: 2, workspaces: EncoderWorkspaces(2))
+    let d = layers.configuration.hiddenSize
+    #expect(reader.count == 5 * d + 11 && reader.linearCount == 11 && reader.scales.count == reader.count)
+    let alone = try reader(texts, workers: 1, workspaces: EncoderWorkspaces(1))
+    #expect(alone.values == features.values)
+    for (row, text) in texts.prefix(4).enumerated() {
+      let batch = TokenBatch([(text.ids.map { Int32($0) }, text.isScored)])
+      let loss = layers.losses(of: batch, workspace: Workspace())[0]
+      #expect(abs(exp(Double(features[row, 5 * d])) - loss) < 1e-4)
+      let predicted = layers.predictions(of: batch, workspace: Workspace())
+      let n = Double(predicted.losses.count)
+      for column in 0..<d {
+        let mean = (0..<predicted.losses.count).reduce(0.0) { $0 + Double(predicted.errors[$1, column]) } / n
+        #expect(abs(Double(features[row, 3 * d + column]) - mean) < 1e-5)
+      }
+      // |1/n sum d h^T| by its entries.
+      var squares = 0.0
+      for i in 0..<d {
+        for j in 0..<d {
+          let entry = (0..<predicted.losses.count).reduce(0.0) {
+            $0 + Double(predicted.errors[$1, i] * predicted.lastStates[$1, j])
+          }
+          squares += entry * entry / (n * n)
+        }
+      }
+      #expect(abs(exp(Double(features[row, 5 * d + 9])) - squares.squareRoot()) < 1e-3 * squares.squareRoot())
+    }
+    // A text of which nothing is predicted has features all the same.
+    let single = try reader([EncodedText([3])], workers: 1, workspaces: EncoderWorkspaces(1))
+    let areFinite = single.values.allSatisfy { $0.isFinite }
+    #expect(areFinite)
+  }
+
   private func model() throws -> FirstLayersModel {
-    let layers = try layers(1)
+    let reader = LayerFeatures(layers: try layers(1), readsPredictions: false)
     var generator = SeededGenerator(seed: 1)
     func numbers(_ count: Int) -> [Float] { (0..<count).map { _ in Float(generator.normal()) } }
-    let p = layers.featureCount
+    let p = reader.count
     let head = KernelHead(
-      means: numbers(p), deviations: numbers(p).map { abs($0) + 0.5 },
-      centres: Matrix(rows: 3, columns: p, values: numbers(3 * p)).view, weights: [1, -2, 0.5], bias: 0.25,
-      slope: 0.1,
+      means: numbers(p), deviations: numbers(p).map { abs($0) + 0.5 }, scales: reader.scales,
+      centres: Matrix(rows: 3, columns: p, values: numbers(3 * p)).view, weights: [1, -2, 0.5, 0.1],
+      bias: 0.25,
       gamma: 0.3)
-    return FirstLayersModel(layers: layers, head: head)
+    return FirstLayersModel(features: reader, head: head)
+  }
+
+  private func load(_ folder: String) throws -> FirstLayersModel {
+    try #require(try FirstLayersModel.load(kind: "first-layers", directory: folder))
   }
 
   @Test func comesBackFromItsFolder() throws {
@@ -64,10 +104,10 @@ import Tokenization
       try model().save(to: folder.path, maxTokens: 64).sorted() == [
         "config.json", "head.safetensors", "model.safetensors",
       ])
-    let first = try FirstLayersModel.load(directory: folder.path)
+    let first = try load(folder.path)
     let other = try TemporaryFolder()
     _ = try first.save(to: other.path, maxTokens: 64)
-    let second = try FirstLayersModel.load(directory: other.path)
+    let second = try load(other.path)
     let workspaces = EncoderWorkspaces(2)
     let scores = try first.scores(texts, workers: 2, workspaces: workspaces)
     #expect(try second.scores(texts, workers: 1, workspaces: workspaces) == scores)
@@ -78,7 +118,7 @@ import Tokenization
     let folder = try TemporaryFolder()
     _ = try model().save(to: folder.path, maxTokens: 64)
     let path = folder.path + "/head.safetensors"
-    let p = try layers(1).featureCount
+    let p = LayerFeatures(layers: try layers(1), readsPredictions: false).count
     func head(deviation: Float = 1, gamma: Float = 1, units: Int = 1, width: Int) throws {
       try SafetensorsWriter.write(
         to: path,
@@ -86,20 +126,21 @@ import Tokenization
           ("means", [width], .init(repeating: 0, count: width)),
           ("deviations", [width], .init(repeating: deviation, count: width)),
           ("centres", [units, width], .init(repeating: 0, count: units * width)),
-          ("weights", [units], .init(repeating: 1, count: units)), ("bias_slope_gamma", [3], [0, 0, gamma]),
+          ("weights", [units + 1], .init(repeating: 1, count: units + 1)), ("bias_gamma", [2], [0, gamma]),
+          ("scales", [width], .init(repeating: 1, count: width)),
         ], force: true)
     }
     try head(width: p)
-    _ = try FirstLayersModel.load(directory: folder.path)
+    _ = try load(folder.path)
     try head(deviation: 0, width: p)
-    #expect(throws: EncoderError.self) { try FirstLayersModel.load(directory: folder.path) }
+    #expect(throws: EncoderError.self) { try load(folder.path) }
     try head(gamma: -1, width: p)
-    #expect(throws: EncoderError.self) { try FirstLayersModel.load(directory: folder.path) }
+    #expect(throws: EncoderError.self) { try load(folder.path) }
     try head(units: 0, width: p)
-    #expect(throws: (any Error).self) { try FirstLayersModel.load(directory: folder.path) }
+    #expect(throws: (any Error).self) { try load(folder.path) }
     try head(width: p - 1)
-    #expect(throws: FormatError.self) { try FirstLayersModel.load(directory: folder.path) }
+    #expect(throws: FormatError.self) { try load(folder.path) }
     try FileManager.default.removeItem(atPath: path)
-    #expect(throws: FormatError.self) { try FirstLayersModel.load(directory: folder.path) }
+    #expect(throws: FormatError.self) { try load(folder.path) }
   }
 }

@@ -35,6 +35,36 @@ import Testing
     }
   }
 
+  /// Losses, states and errors belong together: the entropy of a prediction is `l - h . d`.
+  @Test func predictionsAreThoseOfTheLogits() throws {
+    let model = try model()
+    let sequences: [([Int32], [Bool])] = [
+      ([3, 7, 1, 9, 4], [false, false, true, true, true]), ([5, 2], [false, false]),
+      ([8, 8, 6], [false, true, true]),
+    ]
+    let predicted = model.predictions(of: TokenBatch(sequences), workspace: Workspace())
+    #expect((0..<3).map(predicted.rows) == [0..<3, 3..<3, 3..<5])
+    var row = 0
+    for (tokens, isScored) in sequences {
+      for position in tokens.indices where isScored[position] {
+        let logits = model.nextTokenLogits(Array(tokens[..<position]), workspace: Workspace()).map {
+          Double($0)
+        }
+        let top = logits.max()!
+        let total = top + log(logits.reduce(0) { $0 + exp($1 - top) })
+        #expect(abs(predicted.losses[row] - (total - logits[Int(tokens[position])])) < 1e-4)
+        let entropy = logits.reduce(0) { $0 + exp($1 - total) * (total - $1) }
+        let product = dot(predicted.lastStates.rows(row..<row + 1), predicted.errors.rows(row..<row + 1))
+        #expect(abs(predicted.losses[row] - product - entropy) < 1e-4)
+        row += 1
+      }
+    }
+    #expect(row == 5)
+    let losses = model.losses(of: TokenBatch([sequences[0], sequences[2]]), workspace: Workspace())
+    #expect(abs(predicted.losses[0..<3].reduce(0, +) / 3 - losses[0]) < 1e-5)
+    #expect(abs(predicted.losses[3..<5].reduce(0, +) / 2 - losses[1]) < 1e-5)
+  }
+
   @Test func laterLayersAreLeftOut() throws {
     let model = try model()
     let first = model.first(1)

@@ -1,0 +1,79 @@
+import Encoder
+import Formats
+import Foundation
+import RankStatistics
+import Records
+
+/// Records without labels that a truer valuator has scored: a smaller one learns from them beside the labelled ones
+/// (self-training; Scudder 1965, distillation by a teacher's outputs).
+struct TeachersRows {
+  private(set) var records: [Record] = []
+  /// As the training rows' targets are: on the normal scale that their labels' ranks give.
+  private(set) var targets: [Double] = []
+
+  /// Beside a label's 1. Between 0.3 and 1 it makes no difference (experiments/valuator-features).
+  static let weight = 0.5
+
+  /// Reads what `alinfik score TEACHER` wrote, without rows that are labelled, stand there twice, have no score, or lie out of
+  /// the teacher's domain.
+  ///
+  /// - Throws: `DistillError.options` where the teacher is of another label kind, model or target, or has learnt from rows that
+  ///   this valuator is to be tested or calibrated on; `badLabels` for a line that is no scored record.
+  init(
+    teacher directory: String, scored files: [String], dataset: DistillationDataset,
+    material: TrainingMaterial
+  ) throws {
+    try Self.check(try Valuator.load(directory: directory).card, directory, dataset, material)
+    let training = material.parts.training.map { material.labels[$0] }
+    let scale = zip(training, material.trainingRows.map(\.target)).sorted { $0.0 < $1.0 }
+    var seen = Set(dataset.rows.map(\.sha256))
+    let parser = RecordParser()
+    for file in files {
+      let lines = try LineReader(path: file)
+      while let line = try lines.next() {
+        let record: Record
+        let score: Double?
+        do {
+          let json = try JSONValue.parse(line.bytes)
+          record = try parser.record(json, file: file, line: line.number)
+          score = json["alinfik_ood"]?.bool == true ? nil : json["alinfik_score"]?.double
+        } catch { throw DistillError.badLabels("\(file):\(line.number)", "\(error)") }
+        guard let score, seen.insert(FileHash.sha256(record.text.bytes)).inserted else { continue }
+        records.append(record)
+        targets.append(interpolated(score, scale))
+      }
+    }
+    guard !records.isEmpty else {
+      throw DistillError.options(
+        "\(files.joined(separator: ", ")): no row has an alinfik_score and is not labelled already; give what "
+          + "`alinfik score \(directory)` wrote for other records")
+    }
+  }
+
+  private static func check(
+    _ card: ValuatorCard, _ directory: String, _ dataset: DistillationDataset, _ material: TrainingMaterial
+  ) throws {
+    for (what, isSame) in [
+      ("label kind", card.labelKind == dataset.kind), ("model", card.modelSHA256 == dataset.modelSHA256),
+      ("target", card.targetSHA256 == dataset.targetSHA256),
+    ] where !isSame {
+      throw DistillError.options("--teacher \(directory) was trained for another \(what) than these labels")
+    }
+    let learnt = Set(card.rows.training + card.rows.validation)
+    let held = (material.hashes.test + material.hashes.calibration + material.hashes.validation)
+    let count = Set(held).subtracting(card.rows.validation).intersection(learnt).count
+    guard count == 0 else {
+      throw DistillError.options(
+        "--teacher \(directory) has learnt from \(count) rows that this valuator is to be tested or calibrated on; train "
+          + "both on the same label files with the same --test-rows")
+    }
+  }
+}
+
+/// Linear between the points around x, which ascend; the last value outside.
+private func interpolated(_ x: Double, _ points: [(Double, Double)]) -> Double {
+  guard let upper = points.firstIndex(where: { $0.0 >= x }) else { return points[points.count - 1].1 }
+  guard upper > 0 else { return points[0].1 }
+  let (a, b) = (points[upper - 1], points[upper])
+  return a.1 + (b.1 - a.1) * (x - a.0) / (b.0 - a.0)
+}
