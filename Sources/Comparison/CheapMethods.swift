@@ -1,3 +1,4 @@
+import Encoder
 import Formats
 import Foundation
 import LanguageModels
@@ -8,7 +9,7 @@ import TensorKernels
 /// The valuator, and what it must beat.
 extension ComparisonRun {
   /// The valuator's scores. Its preparation is what its labels and its training took.
-  func alinfik(labelSecondsPerRow: Double?) throws -> ComparedMethod {
+  func alinfik(labelSecondsPerRow: Double?) throws -> (method: ComparedMethod, forecast: Forecast?) {
     guard let valuator else { preconditionFailure("no valuator to run") }
     let scores = try measured {
       try valuator.scores(of: samples.records, workers: configuration.workers)
@@ -16,7 +17,7 @@ extension ComparisonRun {
     let rows = valuator.card.rows
     let labelled = rows.training.count + rows.validation.count + rows.calibration.count
     let training = valuator.card.metrics["training_seconds"]?.double
-    return ComparedMethod(
+    let method = ComparedMethod(
       name: "ALinFiK", formula: "the trained valuator: an encoder that predicts the label from the text",
       role: .valuator, needs: .text, values: scores.value.map(\.value),
       cost: Cost(
@@ -25,6 +26,16 @@ extension ComparisonRun {
           labelSecondsPerRow.map { seconds + $0 * Double(labelled) }
         },
         peakMemoryBytes: scores.peakBytes, note: "preparation: labelling \(labelled) rows, and training"))
+    return (method, forecast(scores.value, valuator.card))
+  }
+
+  private func forecast(_ scores: [Valuator.Score], _ card: ValuatorCard) -> Forecast? {
+    let coverage = ScoreIntervals.standardCoverage
+    guard let multiplier = try? card.intervals?.multiplier(coverage: coverage) else { return nil }
+    let halves = scores.map { multiplier * ($0.spread ?? 0) }
+    return Forecast(
+      coverage: coverage, low: zip(scores, halves).map { $0.value - $1 },
+      high: zip(scores, halves).map { $0.value + $1 }, isOutside: scores.map { $0.isOutside == true })
   }
 
   func bm25() -> ComparedMethod {

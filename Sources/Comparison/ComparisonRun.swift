@@ -164,13 +164,19 @@ package struct ComparisonRun {
     try add { try linfik(oracle) }
     try add { try logra() }
     try add { try tracin() }
-    if valuator != nil { try add { try alinfik(labelSecondsPerRow: methods[0].cost?.secondsPerRow) } }
+    var forecast: Forecast?
+    if valuator != nil {
+      let scored = try alinfik(labelSecondsPerRow: methods[0].cost?.secondsPerRow)
+      forecast = scored.forecast
+      try add { scored.method }
+    }
     try add { bm25() }
     try add { length() }
     try add { try modelLoss() }
     try add { random() }
     return ComparisonReport.make(
-      rows: samples.records.map(comparedRow), methods: methods, oracle: oracle?.measured, facts: facts)
+      rows: samples.records.map(comparedRow), methods: methods, forecast: forecast,
+      oracle: oracle?.measured, facts: facts)
   }
 
   private func comparedRow(_ record: Record) -> ComparedRow {

@@ -11,10 +11,13 @@ extension ComparisonReport {
   /// - Parameters:
   ///   - rows: what was valued, in the order of every method's values.
   ///   - methods: in any order; at most one with the role `reference`, names distinct.
+  ///   - forecast: what the valuator said beside its scores; nil where it has no intervals.
   ///   - oracle: nil where the model was not stepped.
   ///   - resamples: bootstrap draws; by default 1000, fewer above 2000 rows to stay within a few seconds.
   package static func make(
-    rows: [ComparedRow], methods: [ComparedMethod], oracle: Oracle?, facts: RunFacts, resamples: Int? = nil
+    rows: [ComparedRow], methods: [ComparedMethod], forecast: Forecast? = nil, oracle: Oracle?,
+    facts: RunFacts,
+    resamples: Int? = nil
   ) -> ComparisonReport {
     precondition(Set(methods.map(\.name)).count == methods.count, "ComparisonReport: two methods of one name")
     for method in methods where method.isDrawn {
@@ -36,6 +39,7 @@ extension ComparisonReport {
       headToHead: headToHead(of: drawn, against: reference, statistics),
       sourceWorth: sourceWorth(of: rows, by: reference),
       agreement: statistics.agreement(of: ordered),
+      valuatorFinding: valuatorFinding(rows, drawn, reference, forecast),
       oracle: oracle.map { statistics.finding(of: $0, methods: ordered) },
       extremes: ordered.map { extremes(of: $0, count: 5) },
       breakEven: breakEven(of: drawn, against: reference))
@@ -65,6 +69,16 @@ extension ComparisonReport {
     return methods.filter { $0.role == .baseline }.map {
       statistics.headToHead(valuator: valuator, baseline: $0, truth: reference.values)
     }
+  }
+
+  /// On the rows that both valued.
+  private static func valuatorFinding(
+    _ rows: [ComparedRow], _ methods: [ComparedMethod], _ reference: ComparedMethod?, _ forecast: Forecast?
+  ) -> ValuatorFinding? {
+    guard let valuator = methods.first(where: { $0.role == .valuator }), let reference else { return nil }
+    let (scores, labels) = (valuator.values.compactMap { $0 }, reference.values.compactMap { $0 })
+    guard scores.count == rows.count, labels.count == rows.count else { return nil }
+    return ValuatorFinding(rows: rows, scores: scores, labels: labels, forecast: forecast)
   }
 
   /// The spread of the reference's values in every source.

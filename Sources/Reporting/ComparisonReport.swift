@@ -19,6 +19,8 @@ package struct ComparisonReport: Codable, Sendable, Equatable {
   /// What the reference says of each source, highest median first; empty without a reference.
   package var sourceWorth: [SourceWorth]
   package var agreement: Agreement
+  /// Nil without a valuator or a reference.
+  package var valuatorFinding: ValuatorFinding?
   package var oracle: OracleFinding?
   package var extremes: [Extremes]
   package var breakEven: [BreakEven]

@@ -54,6 +54,9 @@ enum NumberText {
   /// A whole number with thin groups of three from 10,000 on.
   static func count(_ value: Int) -> String { (value < 0 ? "−" : "") + grouped(String(value.magnitude)) }
 
+  /// A share in whole percent.
+  static func percent(_ share: Double) -> String { "\(Int((100 * share).rounded())) %" }
+
   /// A time with the unit that suits it.
   static func duration(_ seconds: Double?) -> String {
     guard let seconds, seconds.isFinite else { return none }

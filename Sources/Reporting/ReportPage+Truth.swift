@@ -94,9 +94,11 @@ extension ReportPage {
     }
     guard !pairs.isEmpty else { return "" }
     let name = report.reference?.name ?? "the first-order estimate"
-    let scatter = OracleChart(
-      id: "oracle", title: "Predicted and measured change of the target loss", predicted: pairs.map(\.0),
-      actual: pairs.map(\.1))
+    let lowered = pairs.count { $0.1 > 0 }
+    let scatter = PredictionChart(
+      id: "oracle", title: "Predicted and measured change of the target loss", across: "predicted fall",
+      up: "measured fall of the target loss", predicted: pairs.map(\.0), actual: pairs.map(\.1),
+      summary: "\(pairs.count) rows; for \(lowered) of them the step lowered the target loss.")
     let methods = oracle.correlations.sorted { ($0.spearman.value ?? -2) > ($1.spearman.value ?? -2) }
     let dots = DotChart(
       id: "oracle-methods", title: "Spearman of each method with the measured change", heads: ["Spearman"],

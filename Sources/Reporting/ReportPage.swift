@@ -16,7 +16,8 @@ struct ReportPage {
 
   mutating func markup() -> Markup {
     let sections = [
-      summary(), fidelity(), cost(), sources(), oracle(), agreement(), extremes(), caveats(), run(),
+      summary(), fidelity(), reliability(), cost(), sources(), oracle(), agreement(), extremes(), caveats(),
+      run(),
     ]
     return """
       <!DOCTYPE html>

@@ -88,6 +88,11 @@ enum SyntheticReport {
     let oracle = Oracle(
       rows: stepped, actual: stepped.map { 1e-6 * (truth[$0] + 0.9 * noise.next()) },
       predicted: stepped.map { 1e-6 * truth[$0] }, stepSize: 1e-6)
-    return .make(rows: rows, methods: methods, oracle: oracle, facts: facts, resamples: resamples)
+    let scores = methods[3].values.compactMap { $0 }
+    let forecast = Forecast(
+      coverage: 0.9, low: scores.map { $0 - 8 }, high: scores.map { $0 + 8 },
+      isOutside: scores.indices.map { $0 % 10 == 0 })
+    return .make(
+      rows: rows, methods: methods, forecast: forecast, oracle: oracle, facts: facts, resamples: resamples)
   }
 }

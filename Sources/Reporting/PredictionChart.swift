@@ -1,11 +1,16 @@
 import Foundation
 
-/// What a real step did to the target loss against what the reference label predicts, a point a row.
-struct OracleChart {
+/// What was measured against what was predicted, a point a row or group of rows, and the line where both are equal.
+struct PredictionChart {
   var id: String
   var title: String
+  /// What the axes are.
+  var across: String
+  var up: String
   var predicted: [Double]
   var actual: [Double]
+  /// What the description for screen readers begins with.
+  var summary: String
 
   private let left = 40.0
   private let top = 22.0
@@ -22,8 +27,8 @@ struct OracleChart {
       \(Chart.lines(y, ticks: yTicks, left: left, right: right) { NumberText.tick($0) })
       \(Chart.columns(x, ticks: xTicks, top: top, bottom: bottom) { NumberText.tick($0) })
       \(identity(x, y))
-      <text class="tick" x="0" y="11">measured fall of the target loss\(power)</text>
-      <text class="tick end" x="\(right)" y="\(bottom + 31)">predicted fall\(power)</text>
+      <text class="tick" x="0" y="11">\(up)\(power)</text>
+      <text class="tick end" x="\(right)" y="\(bottom + 31)">\(across)\(power)</text>
       \(zip(predicted, actual).map { Chart.mark(.influence, x: x($0 / unit), y: y($1 / unit), isHollow: true) })
       """
     return Chart.svg(id: id, height: bottom + 38, title: title, description: description(), content)
@@ -48,8 +53,7 @@ struct OracleChart {
   }
 
   private func description() -> String {
-    let above = actual.count { $0 > 0 }
-    return "\(actual.count) rows; for \(above) of them the step lowered the target loss."
+    summary
       + " Predicted from \(NumberText.significant(predicted.min())) to \(NumberText.significant(predicted.max())),"
       + " measured from \(NumberText.significant(actual.min())) to \(NumberText.significant(actual.max()))."
   }
