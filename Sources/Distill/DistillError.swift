@@ -6,6 +6,8 @@ package enum DistillError: Error, Equatable, CustomStringConvertible {
   case tooFewRows(_ reason: String)
   case options(_ reason: String)
   case diverged(step: Int)
+  /// An output for a calibration text.
+  case notFinite
   /// A closed form without a solution.
   case singular(_ what: String)
   case interrupted
@@ -17,6 +19,8 @@ package enum DistillError: Error, Equatable, CustomStringConvertible {
     case .badLabels(let place, let reason): "\(place): \(reason)"
     case .tooFewRows(let reason), .options(let reason): reason
     case .diverged(let step): "the loss is no longer finite at step \(step); use a smaller --learning-rate"
+    case .notFinite:
+      "the output for a calibration text is not a finite number; the encoder or its weights are broken"
     case .singular(let what):
       "\(what) has no solution on these rows: their features do not vary; label other rows"
     case .interrupted: "interrupted; nothing was written"

@@ -33,7 +33,7 @@ package struct Trainer: Sendable {
     guard
       let map = IsotonicMap.fit(
         inputs: calibrationOutputs, outputs: calibrated.map { dataset.rows[$0].label })
-    else { throw DistillError.diverged(step: 0) }
+    else { throw DistillError.notFinite }
     let words = WordStarts(trained.tokenizer, count: trained.model.vocabularySize)
     var card = ValuatorCard(
       labelKind: dataset.kind, labelProjection: dataset.projection,

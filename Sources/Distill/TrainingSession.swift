@@ -55,7 +55,7 @@ struct TrainingSession {
     guard
       let best = material.bestOnValidation(
         heads.map(\.head), outputs: { material.validationOutputs($0, features) })
-    else { throw DistillError.diverged(step: 0) }
+    else { throw DistillError.singular("ridge regression") }
     progress(.headFitted(validationSpearman: best.spearman, seconds: seconds(since: started)))
     return FrozenEncoder(best.candidate, features: features, material: material)
   }

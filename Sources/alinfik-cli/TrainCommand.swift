@@ -231,7 +231,7 @@ extension DistillError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .different, .options: Exit.usage
-    case .badLabels, .tooFewRows, .diverged, .singular: Exit.badData
+    case .badLabels, .tooFewRows, .diverged, .notFinite, .singular: Exit.badData
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }
