@@ -25,7 +25,7 @@ struct FirstLayersTraining {
     progress(material.summary)
     let features = try features(reader, material.texts, progress)
     let others = try taught.map { taught in
-      progress(.taught(rows: taught.records.count))
+      progress(.taught(rows: taught.records.count, leftOut: taught.leftOut))
       let texts = try material.encoding.encodeAll(taught.records, workers: configuration.workers)
       return KernelRegression.OtherRows(
         features: try self.features(reader, texts, progress), targets: taught.targets,
@@ -57,18 +57,32 @@ struct FirstLayersTraining {
       outputs: outputs, frozen: try frozen(features, material), epochs: 0, keptEpoch: 0,
       validationSpearman: validationSpearman,
       warnings: try ModelLoader.sha256(path: modelPath) == dataset.modelSHA256
-        ? [] : ["the labels are another model's than \(modelPath), whose layers read the text"])
+        ? [] : ["the labels are another model's than \(modelPath), whose layers read the text"],
+      taught: taught?.hashes ?? [])
   }
 
   func plan(_ dataset: DistillationDataset) throws -> String {
     let (model, _, material) = try load(dataset)
     let layers = model.first(count ?? model.configuration.layers)
+    let taught = try configuration.teacher.map {
+      try TeachersRows(teacher: $0.directory, scored: $0.scored, dataset: dataset, material: material)
+    }
     let weights = layers.linearLayers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }
-    let tokens = material.texts.reduce(0) { $0 + $1.ids.count }
+    let table = layers.vocabularySize * layers.configuration.hiddenSize
+    let isWhole = layers.configuration.layers == model.configuration.layers
+    let others = try taught.map { taught in
+      try material.encoding.encodeAll(taught.records, workers: configuration.workers)
+    }
+    let texts = material.texts + (others ?? [])
+    let tokens = texts.reduce(0) { $0 + $1.ids.count }
+    // Logits, and their error back through the head.
+    let predicted = isWhole ? texts.reduce(0) { $0 + $1.isScored.count { $0 } } : 0
+    let operations = 2 * Double(weights) * Double(tokens) + 4 * Double(table) * Double(predicted)
+    let tables = isWhole && !model.configuration.tiesEmbeddings ? 2 * table : table
     return """
       \(material.summary)
-      features of \(tokens) tokens by \(weights) frozen weights: \(2 * weights * tokens / 1_000_000_000) GFLOP
-      disk: \((2 * (weights + layers.vocabularySize * layers.configuration.hiddenSize)) >> 20) MiB and the head
+      features of \(texts.count) texts, \(tokens) tokens, by \(weights) frozen weights: \(Int(operations / 1e9)) GFLOP
+      disk: \((2 * (weights + tables)) >> 20) MiB and the head
       """
   }
 
@@ -76,12 +90,12 @@ struct FirstLayersTraining {
     if let file = dataset.fileWithoutRecords {
       throw DistillError.badLabels(
         file,
-        "it has no /records, so what is scored cannot be told from the rest, which --first-layers wants; label again, or "
+        "it has no /records, so what is scored cannot be told from the rest, which --size and --first-layers want; label again, or "
           + "train a text encoder")
     }
     guard let model = try ModelLoader.load(path: modelPath) as? Llama else {
       throw DistillError.options(
-        "--first-layers wants a model of the Llama family; \(modelPath) is of another")
+        "--size and --first-layers want a model of the Llama family; \(modelPath) is of another")
     }
     guard (0...model.configuration.layers).contains(count ?? 0) else {
       throw DistillError.options(
@@ -95,7 +109,7 @@ struct FirstLayersTraining {
     }
     let material = try TrainingMaterial(
       dataset, tokenizer: tokenizer, reading: FirstLayersModel.reading,
-      maxTokens: configuration.maxTokens ?? dataset.maxTokens ?? model.contextLength,
+      maxTokens: configuration.maxTokens ?? min(dataset.maxTokens ?? .max, model.contextLength),
       maxPositions: model.contextLength, configuration)
     return (model, tokenizer, material)
   }

@@ -10,6 +10,11 @@ struct TeachersRows {
   private(set) var records: [Record] = []
   /// As the training rows' targets are: on the normal scale that their labels' ranks give.
   private(set) var targets: [Double] = []
+  /// SHA-256 of their texts, and of those that the teacher has seen.
+  private(set) var hashes: [String] = []
+
+  /// Rows that had no score, were out of the teacher's domain, labelled already, or there before.
+  private(set) var leftOut = 0
 
   /// Beside a label's 1. Between 0.3 and 1 it makes no difference (experiments/valuator-features).
   static let weight = 0.5
@@ -23,26 +28,33 @@ struct TeachersRows {
     teacher directory: String, scored files: [String], dataset: DistillationDataset,
     material: TrainingMaterial
   ) throws {
-    try Self.check(try Valuator.load(directory: directory).card, directory, dataset, material)
+    let teacher = try Valuator.load(directory: directory)
+    try Self.check(teacher.card, directory, dataset, material)
     let training = material.parts.training.map { material.labels[$0] }
-    let scale = zip(training, material.trainingRows.map(\.target)).sorted { $0.0 < $1.0 }
-    var seen = Set(dataset.rows.map(\.sha256))
+    let scale = zip(training, rankGaussianize(training)).sorted { $0.0 < $1.0 }
+    let labelled = Set(dataset.rows.map(\.sha256))
+    var seen = labelled
+    var scores: [Double] = []
     let parser = RecordParser()
     for file in files {
       let lines = try LineReader(path: file)
       while let line = try lines.next() {
-        let record: Record
-        let score: Double?
-        do {
-          let json = try JSONValue.parse(line.bytes)
-          record = try parser.record(json, file: file, line: line.number)
-          score = json["alinfik_ood"]?.bool == true ? nil : json["alinfik_score"]?.double
-        } catch { throw DistillError.badLabels("\(file):\(line.number)", "\(error)") }
-        guard let score, seen.insert(FileHash.sha256(record.text.bytes)).inserted else { continue }
+        let json: JSONValue
+        do { json = try JSONValue.parse(line.bytes) } catch {
+          throw DistillError.badLabels("\(file):\(line.number)", "\(error)")
+        }
+        leftOut += 1
+        guard json["alinfik_ood"]?.bool != true, let score = json["alinfik_score"]?.double else { continue }
+        let record = try parser.record(json, file: file, line: line.number)
+        guard seen.insert(FileHash.sha256(record.text.bytes)).inserted else { continue }
+        leftOut -= 1
         records.append(record)
-        targets.append(interpolated(score, scale))
+        scores.append(score)
       }
     }
+    try Self.checkScores(Array(zip(records, scores).prefix(Self.scoredAgain)), teacher, files)
+    targets = scores.map { interpolated($0, scale) }
+    hashes = Array(seen.union(teacher.card.rows.seen).subtracting(labelled)).sorted()
     guard !records.isEmpty else {
       throw DistillError.options(
         "\(files.joined(separator: ", ")): no row has an alinfik_score and is not labelled already; give what "
@@ -56,16 +68,35 @@ struct TeachersRows {
     for (what, isSame) in [
       ("label kind", card.labelKind == dataset.kind), ("model", card.modelSHA256 == dataset.modelSHA256),
       ("target", card.targetSHA256 == dataset.targetSHA256),
+      ("projection", card.labelProjection == dataset.projection),
     ] where !isSame {
       throw DistillError.options("--teacher \(directory) was trained for another \(what) than these labels")
     }
-    let learnt = Set(card.rows.training + card.rows.validation)
-    let held = (material.hashes.test + material.hashes.calibration + material.hashes.validation)
-    let count = Set(held).subtracting(card.rows.validation).intersection(learnt).count
+    let learnt = Set(card.rows.training + card.rows.taught)
+    let chosen = Set(card.rows.validation)
+    let count =
+      Set(material.hashes.test + material.hashes.calibration).intersection(learnt.union(chosen)).count
+      + Set(material.hashes.validation).intersection(learnt).count
     guard count == 0 else {
       throw DistillError.options(
         "--teacher \(directory) has learnt from \(count) rows that this valuator is to be tested or calibrated on; train "
           + "both on the same label files with the same --test-rows")
+    }
+  }
+}
+
+extension TeachersRows {
+  private static let scoredAgain = 8
+
+  /// Throws where these scores are not what the teacher says in label units.
+  private static func checkScores(_ scored: [(Record, Double)], _ teacher: Valuator, _ files: [String]) throws
+  {
+    for ((_, score), own) in zip(scored, try teacher.scores(of: scored.map(\.0))) {
+      guard abs(score - own.value) <= 1e-3 * (1 + abs(own.value)) else {
+        throw DistillError.options(
+          "\(files.joined(separator: ", ")): these are not the teacher's scores (\(score) where it says \(own.value)); give "
+            + "what `alinfik score` wrote with it, without --raw")
+      }
     }
   }
 }

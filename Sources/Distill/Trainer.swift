@@ -61,6 +61,7 @@ package struct Trainer: Sendable {
       seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind,
       withinSourceShare: material.targets.share, settings: configuration.optimisation)
     card.metrics = report.metrics
+    card.rows.taught = trained.taught
     if isCancelled() { throw DistillError.interrupted }
     return (Valuator(model: trained.model, tokenizer: trained.tokenizer, card: card), report)
   }
@@ -188,6 +189,8 @@ struct TrainedModel {
   let keptEpoch: Int
   let validationSpearman: Double
   var warnings: [String] = []
+  /// SHA-256 of texts learnt from by a teacher's scores, and of those that the teacher had seen.
+  var taught: [String] = []
 }
 
 func seconds(since start: DispatchTime) -> Double {

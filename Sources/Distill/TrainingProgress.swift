@@ -8,7 +8,7 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
   /// The frozen encoder with the best ridge head.
   case headFitted(validationSpearman: Double, seconds: Double)
   /// So many rows are learnt from by a teacher's scores.
-  case taught(rows: Int)
+  case taught(rows: Int, leftOut: Int)
   /// Frozen first layers: features are there for so many of all rows.
   case features(done: Int, of: Int, secondsLeft: Double)
   /// The head of Gaussian units, chosen by cross-validation over the training rows.
@@ -29,7 +29,8 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
       """
     case .headFitted(let spearman, let seconds):
       String(format: "frozen encoder: validation Spearman %.3f (%.0f s)", spearman, seconds)
-    case .taught(let rows): "\(rows) rows by the teacher's scores"
+    case .taught(let rows, let leftOut):
+      "\(rows) rows by the teacher's scores; \(leftOut) left out: without a score, out of domain, labelled or repeated"
     case .features(let done, let all, let left):
       String(format: "features: %d/%d, %.0f s left", done, all, left)
     case .kernelFitted(let gamma, let lambda, let spearman):
@@ -57,7 +58,8 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
       ]
     case .headFitted(let spearman, _):
       ["event": "head_fitted", "validation_spearman": JSONValue(spearman)]
-    case .taught(let rows): ["event": "taught", "rows": JSONValue(rows)]
+    case .taught(let rows, let leftOut):
+      ["event": "taught", "rows": JSONValue(rows), "left_out": JSONValue(leftOut)]
     case .features: nil
     case .kernelFitted(let gamma, let lambda, let spearman):
       [

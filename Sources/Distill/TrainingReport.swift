@@ -160,7 +160,6 @@ package struct TrainingReport: Sendable {
       lines.append(
         String(format: "mean width %.4g", intervals.meanWidth) + (relative ?? "") + (outside ?? ""))
     }
-    lines += warnings.map { "warning: \($0)" }
     return lines.joined(separator: "\n")
   }
 }

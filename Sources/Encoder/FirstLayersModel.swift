@@ -24,7 +24,7 @@ package struct FirstLayersModel: ValuatorModel {
     let (count, width) = (features.layers.configuration.layers, features.layers.configuration.hiddenSize)
     let part =
       features.readsPredictions
-      ? "all \(count) layers"
+      ? "\(count) layers and the predictions"
       : count == 0 ? "token embeddings" : count == 1 ? "first layer" : "first \(count) layers"
     return "the \(part) of a language model, width \(width), frozen; \(head.centres.rows) Gaussian units"
   }

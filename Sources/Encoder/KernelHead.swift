@@ -120,12 +120,14 @@ extension KernelHead {
     let units = file.tensor(named: "centres")?.shape.first ?? 0
     let numbers = try file.floats(named: "bias_gamma", shape: [2])
     let deviations = Array(try file.floats(named: "deviations", shape: [features]))
-    guard units > 0, deviations.allSatisfy({ $0 > 0 }), numbers[1] > 0 else {
-      throw EncoderError.malformed(path, "it has no units, or a deviation or gamma that is not above zero")
+    let scales = Array(try file.floats(named: "scales", shape: [features]))
+    guard units > 0, (deviations + scales).allSatisfy({ $0 > 0 }), numbers[1] > 0 else {
+      throw EncoderError.malformed(
+        path, "it has no units, or a deviation, scale or gamma that is not above zero")
     }
     return KernelHead(
       means: Array(try file.floats(named: "means", shape: [features])), deviations: deviations,
-      scales: Array(try file.floats(named: "scales", shape: [features])),
+      scales: scales,
       centres: Matrix(
         rows: units, columns: features,
         values: Array(try file.floats(named: "centres", shape: [units, features]))

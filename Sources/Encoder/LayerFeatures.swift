@@ -76,7 +76,7 @@ package struct LayerFeatures: Sendable {
     for (index, text) in texts.enumerated() {
       let start = batch.rows(of: index).lowerBound
       let row = features.rows(index..<index + 1)
-      let scored = text.isScored.indices.filter { text.isScored[$0] }
+      let scored = text.isScored.indices.filter { $0 > 0 && text.isScored[$0] }
       let others = text.isScored.indices.filter { $0 > 0 && !text.isScored[$0] }
       for (block, positions) in [others[...], scored[...], scored[(scored.count / 2)...]].enumerated() {
         mean(states, of: positions.map { start + $0 }, into: row.columns(block * d..<(block + 1) * d))
@@ -116,11 +116,7 @@ package struct LayerFeatures: Sendable {
       loss - dot(predicted.lastStates.rows(row..<row + 1), predicted.errors.rows(row..<row + 1))
     }
     let (errors, states) = (norms(predicted.errors), norms(predicted.lastStates))
-    let n = rows.count
-    let (errorGram, stateGram) = (Matrix(rows: n, columns: n), Matrix(rows: n, columns: n))
-    gemm(predicted.errors.rows(rows), .no, predicted.errors.rows(rows), .yes, into: errorGram)
-    gemm(predicted.lastStates.rows(rows), .no, predicted.lastStates.rows(rows), .yes, into: stateGram)
-    let head = max(0, dot(errorGram.view, stateGram.view)).squareRoot() / Double(n)
+    let head = headGradientNorm(predicted.errors.rows(rows), predicted.lastStates.rows(rows))
     return [
       log(loss + Self.least), mean(losses.map { ($0 - loss) * ($0 - loss) }).squareRoot(),
       log(mean(Array(predicted.losses[later])) + Self.least), mean(losses.map { exp(-$0) }),
@@ -128,6 +124,20 @@ package struct LayerFeatures: Sendable {
       log(mean(errors.map { $0 * $0 }) + Self.least),
       log(mean(zip(errors, states).map { $0 * $1 }) + Self.least), log(head + Self.least),
     ]
+  }
+
+  /// `|1/n D^T H|` in Frobenius' norm: by the product itself, or of few rows by `tr(D D^T H H^T)`.
+  private func headGradientNorm(_ errors: MatrixView, _ states: MatrixView) -> Double {
+    let (n, d) = (errors.rows, errors.columns)
+    if n > d {
+      let product = Matrix(rows: d, columns: d)
+      gemm(errors, .yes, states, .no, into: product)
+      return dot(product.view, product.view).squareRoot() / Double(n)
+    }
+    let (errorGram, stateGram) = (Matrix(rows: n, columns: n), Matrix(rows: n, columns: n))
+    gemm(errors, .no, errors, .yes, into: errorGram)
+    gemm(states, .no, states, .yes, into: stateGram)
+    return max(0, dot(errorGram.view, stateGram.view)).squareRoot() / Double(n)
   }
 
   /// Keeps a logarithm finite where everything is predicted.

@@ -11,12 +11,15 @@ package struct EncodedText: Sendable, Equatable {
   /// Tokens at the beginning that every record has (of a chat template), which say nothing of the text.
   package var sharedCount: Int
   package var isTruncated: Bool
+  /// The model learns nothing from what is read, for its answer is cut off: there is no label for it.
+  package var hasNoLabel: Bool
 
   /// - Parameter isScored: nil, or nowhere true: every token is.
   package init(_ ids: [Int], isScored: [Bool]? = nil, sharedCount: Int = 0, isTruncated: Bool = false) {
     precondition(isScored?.count ?? ids.count == ids.count, "EncodedText: \(ids.count) tokens, other marks")
     self.ids = ids
-    self.isScored = isScored.flatMap { $0.contains(true) ? $0 : nil } ?? ids.map { _ in true }
+    hasNoLabel = isScored.map { !$0.contains(true) } ?? false
+    self.isScored = hasNoLabel ? ids.map { _ in true } : isScored ?? ids.map { _ in true }
     self.sharedCount = sharedCount
     self.isTruncated = isTruncated
   }

@@ -7,7 +7,8 @@ extension Valuator {
   private static let domainName = "domain.bin"
   /// What a valuator's folder may hold; the tokenizer's files are those it came with.
   private static let entries = [
-    cardName, "1_Pooling", "2_Dense", "head.safetensors", "README.md", "added_tokens.json", "config.json",
+    cardName, "1_Pooling", "2_Dense", "chat_template.jinja", "head.safetensors", "README.md",
+    "added_tokens.json", "config.json",
     domainName,
     "model.safetensors",
     "modules.json", "sentence_bert_config.json", "special_tokens_map.json", "tokenizer.json",

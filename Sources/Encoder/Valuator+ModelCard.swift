@@ -31,7 +31,8 @@ extension Valuator {
       | encoder | \(model.summary), begun from \(card.initialEncoder) |
       | reads | the first \(card.maxTokens) tokens |
       | rows | \(card.rows.training.count) training, \(card.rows.validation.count) validation, \
-      \(card.rows.calibration.count) calibration, \(card.rows.test.count) test |
+      \(card.rows.calibration.count) calibration, \(card.rows.test.count) test\
+      \(card.rows.taught.isEmpty ? "" : "; others by a teacher's scores") |
 
       ## How true it is, on rows it never saw
 
@@ -39,8 +40,7 @@ extension Valuator {
       |---|---|
       \(rows.joined(separator: "\n"))
 
-      `alinfik_low` and `alinfik_high` have the label between them for 9 of 10 texts like those of training; where
-      `alinfik_ood` is true the text is of another kind, and neither they nor the score can be relied on.
+      \(intervalsNote)
       \(weightsNote)
       ## Use
 
@@ -57,6 +57,25 @@ extension Valuator {
 }
 
 extension Valuator {
+  private var intervalsNote: String {
+    var notes: [String] = []
+    if card.intervals != nil {
+      notes.append(
+        "`alinfik_low` and `alinfik_high` have the label between them for 9 of 10 texts like those of training."
+      )
+    } else {
+      notes.append("It gives no intervals: it was calibrated on too few rows.")
+    }
+    if card.domain != nil {
+      notes.append(
+        "Where `alinfik_ood` is true the text is of another kind, and neither they nor the score can be relied on."
+      )
+    } else {
+      notes.append("It cannot tell texts of another kind (`alinfik_ood`).")
+    }
+    return notes.joined(separator: "\n")
+  }
+
   private var weightsNote: String {
     guard let layers = model as? FirstLayersModel else { return "" }
     let part = layers.features.readsPredictions ? "all of" : "a part of"

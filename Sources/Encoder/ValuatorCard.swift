@@ -58,24 +58,28 @@ package struct RowHashes: Sendable, Equatable {
   package var validation: [String]
   package var calibration: [String]
   package var test: [String]
+  /// Rows that it learnt from by a teacher's scores, and those that the teacher had seen.
+  package var taught: [String]
 
   package init(
-    training: [String] = [], validation: [String] = [], calibration: [String] = [], test: [String] = []
+    training: [String] = [], validation: [String] = [], calibration: [String] = [], test: [String] = [],
+    taught: [String] = []
   ) {
     self.training = training
     self.validation = validation
     self.calibration = calibration
     self.test = test
+    self.taught = taught
   }
 
   /// Every row that training, stopping or calibration read; the test rows are not among them.
-  package var seen: Set<String> { Set(training + validation + calibration) }
+  package var seen: Set<String> { Set(training + validation + calibration + taught) }
 
   fileprivate var json: JSONValue {
     func list(_ hashes: [String]) -> JSONValue { .array(hashes.map { JSONValue($0) }) }
     return [
       "training": list(training), "validation": list(validation), "calibration": list(calibration),
-      "test": list(test),
+      "test": list(test), "taught": list(taught),
     ]
   }
 
@@ -89,7 +93,7 @@ package struct RowHashes: Sendable, Equatable {
     guard let a = list("training"), let b = list("validation"), let c = list("calibration"),
       let d = list("test")
     else { return nil }
-    self.init(training: a, validation: b, calibration: c, test: d)
+    self.init(training: a, validation: b, calibration: c, test: d, taught: list("taught") ?? [])
   }
 }
 

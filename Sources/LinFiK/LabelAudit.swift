@@ -33,10 +33,11 @@ package struct LabelAudit: Sendable {
     return deviation > 0 ? largest / deviation : 0
   }
 
+  /// Of the labels as measured: those of the file are what is in doubt.
   private var deviation: Double {
-    let n = Double(file.count)
-    let mean = file.labels.reduce(0) { $0 + Double($1) } / n
-    return (file.labels.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / n).squareRoot()
+    let n = Double(measured.count)
+    let mean = measured.reduce(0) { $0 + Double($1) } / n
+    return (measured.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / n).squareRoot()
   }
 
   /// Draws `count` rows at random and labels them again, with the options that the file names.
@@ -45,7 +46,8 @@ package struct LabelAudit: Sendable {
   /// - Throws: `LabelError.audit` where the file has no records, its projection depends on all its rows, or the target is
   ///   another one.
   package init(
-    _ file: LabelFile, modelPath: String, target: [String], fields: RecordOptions, count: Int, seed: UInt64,
+    _ file: LabelFile, modelPath: String, allowsOtherModel: Bool, target: [String], fields: RecordOptions,
+    count: Int, seed: UInt64,
     workers: Int, progress: @escaping @Sendable (LabelProgress) -> Void,
     isCancelled: @escaping @Sendable () -> Bool
   ) throws {
@@ -57,12 +59,18 @@ package struct LabelAudit: Sendable {
     let chosen = Array(file.labels.indices.shuffled(using: &generator).prefix(count)).sorted()
     let records = try Self.records(of: file, chosen)
     let model = try LoadedModel(path: modelPath, precision: precision)
+    isSameModel = model.sha256 == file.attributes.modelSHA256
+    guard isSameModel || allowsOtherModel else {
+      throw LabelError.options(
+        "\(modelPath) is not the model of the labels in \(file.path) (SHA-256 \(model.sha256.prefix(12))..., there "
+          + "\(file.attributes.modelSHA256.prefix(12))...); --other-model audits with it all the same")
+    }
     let encoder = model.sampleEncoder(maximumTokens: configuration.maximumTokens)
     let targets = try PreparedRows(paths: target, options: fields, encoder: encoder)
     guard targets.sha256 == file.attributes.targetSHA256 else {
-      throw LabelError.audit(
-        file.path,
-        "its labels are for another target than \(target.joined(separator: ", ")) (or another tokenizer)")
+      throw LabelError.options(
+        "\(file.path): its labels are for another target than \(target.joined(separator: ", ")), or the tokenizer is another"
+      )
     }
     let run = try LabelRun(
       model: model, targets: targets, samples: try PreparedRows(records, encoder: encoder),
@@ -72,7 +80,6 @@ package struct LabelAudit: Sendable {
     self.records = records
     stored = chosen.map { file.labels[$0] }
     measured = try run.labels(workers: workers, progress: progress, isCancelled: isCancelled)
-    isSameModel = model.sha256 == file.attributes.modelSHA256
   }
 
   /// What the labels were made with, as the file says.
@@ -105,7 +112,11 @@ package struct LabelAudit: Sendable {
     }
     let parser = RecordParser()
     return try rows.map { row in
-      try parser.parse(stored[row].bytes, file: "\(file.path) /records", line: row)
+      let record = try parser.parse(stored[row].bytes, file: "\(file.path) /records", line: row)
+      guard record.text == file.texts[row] else {
+        throw LabelError.audit(file.path, "row \(row) of /records is no record of the row's text")
+      }
+      return record
     }
   }
 }

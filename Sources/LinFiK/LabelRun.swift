@@ -257,7 +257,7 @@ extension LabelRun {
       try projection(workers: workers, progress: stoppable), workers: workers, progress: stoppable)
     let plan = BatchPlan(samples.sequences, batchTokens: batchTokens)
     let begin = ContinuousClock.now
-    return try plan.map(
+    let labels = try plan.map(
       workers: workers,
       progress: { done in
         let seconds = begin.duration(to: .now) / .seconds(1)
@@ -269,6 +269,10 @@ extension LabelRun {
       { _, batch, workspace in
         measure.measure(batch, workspace: workspace).map { Float($0.label) }
       })
+    if let row = labels.firstIndex(where: { !$0.isFinite }) {
+      throw LabelError.notFinite("the label of '\(samples.records[row].id)'")
+    }
+    return labels
   }
 
   /// The time that the pass over the targets takes, and that over the samples; nothing is written.

@@ -26,10 +26,11 @@ extension ReportPage {
 
   private func coverageSentence(_ finding: ValuatorFinding) -> Markup {
     guard let coverage = finding.coverage, let held = finding.held else {
-      return "<p>The valuator gives no intervals.</p>"
+      return "<p>The valuator gives no intervals: it was calibrated on too few rows.</p>"
     }
     let inside =
-      finding.heldInside.map { "; of those that are not, they held it in \(NumberText.percent($0))" } ?? ""
+      finding.outsideCount == 0
+      ? "" : finding.heldInside.map { "; of the others they held it in \(NumberText.percent($0))" } ?? ""
     return """
       <p>Its intervals are meant to hold the label in \(NumberText.percent(coverage)) of the texts that are like those of \
       training. Here they held it in \(NumberText.percent(held)). \(NumberText.count(finding.outsideCount)) of \

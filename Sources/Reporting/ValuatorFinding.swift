@@ -42,7 +42,6 @@ package struct ValuatorFinding: Codable, Sendable, Equatable {
     package var labelPlace: Int
   }
 
-  /// In label units, so that a valuator in another unit has none.
   package var bins: [Bin]
   package var coverage: Double?
   /// Over all rows, those out of domain among them.
@@ -96,14 +95,14 @@ extension ValuatorFinding {
         row: row, score: scores[row], label: labels[row], scorePlace: scorePlaces[row],
         labelPlace: labelPlaces[row])
     }
-    overrated = apart.prefix(Self.shownDisagreements).map(disagreement)
-    underrated = apart.suffix(Self.shownDisagreements).reversed().map(disagreement)
+    overrated = apart.prefix(Self.shownDisagreements).filter { scorePlaces[$0] < labelPlaces[$0] }.map(
+      disagreement)
+    underrated = apart.suffix(Self.shownDisagreements).reversed().filter { scorePlaces[$0] > labelPlaces[$0] }
+      .map(disagreement)
   }
 
-  /// The place of each value, 1 for the highest.
+  /// The place of each value, 1 for the highest; equal values share the one in their middle.
   private static func places(_ values: [Double]) -> [Int] {
-    var places = [Int](repeating: 0, count: values.count)
-    for (place, row) in topIndices(values, count: values.count).enumerated() { places[row] = place + 1 }
-    return places
+    ranks(values.map { -$0 }).map { Int($0.rounded()) }
   }
 }

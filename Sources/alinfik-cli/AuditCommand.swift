@@ -15,8 +15,8 @@ struct AuditCommand: ParsableCommand {
         alinfik audit labels.h5 --model MODEL --target target.jsonl --valuator valuator -n 500 --seed 3
 
       Rows are drawn at random. A row is wrong where its label differs by more than a thousandth of the labels' deviation.
-      Exit code 65 where a row is wrong. With another model than the file's (one that was trained since) the rows say how
-      far labels, and a valuator, still rank as the model does now.
+      Exit code 65 where a row is wrong. Losses, token counts and gradients of the file are not looked at. With --other-model
+      (one that was trained since) the rows say how far labels, and a valuator, still rank as that model does.
       """)
 
   @Argument(help: "A label file of `alinfik label`.")
@@ -36,11 +36,16 @@ struct AuditCommand: ParsableCommand {
   @Option(name: [.customShort("n"), .long], help: "How many rows are labelled again.")
   var rows = 200
 
+  @Flag(
+    help:
+      "Audit with a model that is not the labels' own, such as a later checkpoint: how far its labels agree.")
+  var otherModel = false
+
   @OptionGroup var fields: FieldOptions
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    if rows < 1 { throw ValidationError("-n \(rows): at least 1") }
+    if rows < 2 { throw ValidationError("-n \(rows): at least 2") }
     if target.isEmpty { throw ValidationError("--target wants at least one file") }
   }
 
@@ -48,11 +53,13 @@ struct AuditCommand: ParsableCommand {
     let terminal = Terminal(isQuiet: common.quiet)
     let file = try LabelFile(path: labels)
     let loaded = try valuator.map { try Valuator.load(directory: $0) }
+    if let card = loaded?.card { try check(card, file.attributes) }
     let count = min(rows, file.count)
     terminal.say("\(labels): \(file.count) labels (\(file.attributes.kind)); \(count) are made again")
     if common.dryRun { return }
     let audit = try LabelAudit(
-      file, modelPath: model, target: target, fields: fields.recordOptions, count: count, seed: common.seed,
+      file, modelPath: model, allowsOtherModel: otherModel, target: target, fields: fields.recordOptions,
+      count: count, seed: common.seed,
       workers: common.threads,
       progress: { progress in
         if case .samples(let done, let total, _, let rate) = progress {
@@ -65,11 +72,19 @@ struct AuditCommand: ParsableCommand {
     if audit.isSameModel, !audit.wrong.isEmpty { throw ExitCode(Exit.badData) }
   }
 
+  /// Throws where the valuator predicts other labels.
+  private func check(_ card: ValuatorCard, _ labels: LabelAttributes) throws {
+    for (what, isSame) in [
+      ("target", card.targetSHA256 == labels.targetSHA256), ("label kind", card.labelKind == labels.kind),
+      ("projection", card.labelProjection == labels.projection),
+    ] where !isSame {
+      throw ValidationError(
+        "\(valuator ?? ""): this valuator was trained for another \(what) than \(self.labels) has")
+    }
+  }
+
   /// Of the rows that the valuator did not learn from.
   private func ranking(of valuator: Valuator, _ audit: LabelAudit) throws -> AuditReport.Ranking {
-    guard valuator.card.targetSHA256 == audit.file.attributes.targetSHA256 else {
-      throw ValidationError("\(self.valuator ?? ""): this valuator is for another target than \(labels)")
-    }
     let seen = valuator.card.rows.seen
     let unseen = audit.records.indices.filter {
       !seen.contains(FileHash.sha256(audit.records[$0].text.bytes))
@@ -87,6 +102,8 @@ struct AuditCommand: ParsableCommand {
 /// What an audit found.
 private struct AuditReport {
   struct Ranking {
+    static let fewestRows = 30
+
     var rows: Int
     var spearman: Double?
     var withinSource: Double?
@@ -100,7 +117,12 @@ private struct AuditReport {
   init(_ audit: LabelAudit, ranking: Ranking?) {
     self.audit = audit
     self.ranking = ranking
-    bound = binomialUpperBound(wrong: audit.wrong.count, of: audit.rows.count)
+    // Nothing is left to chance where every row was looked at.
+    let isWhole = audit.rows.count == audit.file.count
+    bound =
+      isWhole
+      ? Double(audit.wrong.count) / Double(audit.rows.count)
+      : binomialUpperBound(wrong: audit.wrong.count, of: audit.rows.count)
     agreement = spearman(audit.stored.map { Double($0) }, audit.measured.map { Double($0) })
   }
 
@@ -116,14 +138,26 @@ private struct AuditReport {
         : "\(wrong.count) of \(count) labels differ; the largest difference is "
           + String(format: "%.1e of the labels' deviation", audit.largestDifference))
     if audit.isSameModel {
-      lines.append(String(format: "at most %.1f %% of the file's labels are wrong (95 %%)", 100 * bound))
+      let isWhole = audit.rows.count == audit.file.count
+      lines.append(
+        String(
+          format: isWhole
+            ? "%.1f %% of the file's labels are wrong"
+            : "at most %.1f %% of the file's labels are wrong (95 %%)", 100 * bound))
     }
-    lines += wrong.prefix(5).map { "wrong: row \($0), '\(audit.file.ids[$0])'" }
+    let word = audit.isSameModel ? "wrong" : "another"
+    lines += wrong.prefix(5).map { "\(word): row \($0), '\(audit.file.ids[$0])'" }
+    if wrong.count > 5 { lines.append("and \(wrong.count - 5) more (--json lists them)") }
     lines.append("labels then and now: Spearman \(number(agreement))")
     if let ranking {
       lines.append(
         "valuator and labels now, on the \(ranking.rows) rows it did not learn from: Spearman "
           + "\(number(ranking.spearman)), within source \(number(ranking.withinSource))")
+      if ranking.rows < Ranking.fewestRows {
+        lines.append(
+          "\(ranking.rows) rows say little of a valuator; a larger -n draws more of those it did not learn from"
+        )
+      }
     }
     return lines.joined(separator: "\n")
   }
@@ -135,7 +169,9 @@ private struct AuditReport {
   var json: JSONValue {
     [
       "rows": JSONValue(audit.rows.count), "wrong": JSONValue(audit.wrong.count),
-      "wrong_share_at_most": JSONValue(bound), "same_bits": JSONValue(audit.areSameBits),
+      "wrong_rows": .array(audit.wrong.map { JSONValue($0) }),
+      "wrong_share_at_most": audit.isSameModel ? JSONValue(bound) : .null,
+      "same_bits": JSONValue(audit.areSameBits),
       "same_model": JSONValue(audit.isSameModel),
       "largest_difference": JSONValue(audit.largestDifference),
       "spearman_then_and_now": agreement.map { JSONValue($0) } ?? .null,

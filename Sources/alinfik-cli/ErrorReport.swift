@@ -41,8 +41,8 @@ extension ModelError: ExitCoded {
 extension LabelError: ExitCoded {
   var exitCode: Int32 {
     switch self {
-    case .noLayer, .options, .audit: Exit.usage
-    case .emptyTarget, .noSample, .notFinite: Exit.badData
+    case .noLayer, .options: Exit.usage
+    case .emptyTarget, .noSample, .notFinite, .audit: Exit.badData
     case .interrupted, .auditInterrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }

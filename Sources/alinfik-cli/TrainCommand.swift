@@ -121,7 +121,11 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError(
         "--init \(initial) is a language model: say with --size small or base how much of it to use")
     }
-    if (teacher == nil) != scored.isEmpty { throw ValidationError("--teacher and --scored want each other") }
+    if (teacher == nil) != scored.isEmpty {
+      throw ValidationError(
+        teacher == nil
+          ? "--scored wants --teacher, whose scores they are" : "--teacher wants --scored, what it scored")
+    }
     if teacher != nil && !readsLayers {
       throw ValidationError(
         "--teacher is for --size and --first-layers, which learn from scores in closed form")
@@ -174,6 +178,7 @@ struct TrainCommand: ParsableCommand {
     let (valuator, report) = try trainer.run(version: alinfikVersion) { log.show($0) }
     try valuator.save(to: output, log: log.lines, force: common.force)
     terminal.say(report.table)
+    report.warnings.forEach(terminal.warn)
     terminal.say("\(output): written, \(durationText(report.seconds))")
     if common.json { print(String(decoding: report.json.serialized(), as: UTF8.self)) }
   }

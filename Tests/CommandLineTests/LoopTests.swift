@@ -126,6 +126,20 @@ import Testing
     #expect(unscored.status == 64 && unscored.errors.contains("alinfik_score"), "\(unscored.errors)")
     let alone = try Command.run(arguments: train + ["--teacher", base, "--force"])
     #expect(alone.status == 64 && alone.errors.contains("--scored"), "\(alone.errors)")
+    // The head's own numbers are no scores.
+    let raw = folder.path("raw.jsonl")
+    _ = try succeed("score", base, others, "--raw", "--output", raw)
+    let mixed = try Command.run(
+      arguments: [
+        "train", labels, "--output", other, "--init", model, "--size", "small", "--test-rows", "40",
+        "--teacher", base,
+        "--scored", raw,
+      ])
+    #expect(mixed.status == 64 && mixed.errors.contains("not the teacher's scores"), "\(mixed.errors)")
+    // What the teacher knew is no longer new to its pupil.
+    let card = try JSONValue.read(path: small + "/alinfik.json")
+    let known = try JSONValue.read(path: base + "/alinfik.json")["rows"]?["training"]?.array?.count ?? 0
+    #expect(try #require(card["rows"]?["taught"]?.array?.count) >= (Int(taught) ?? 0) && known > 0)
   }
 
   @Test func anAuditFindsWhatWasChanged() throws {
@@ -147,6 +161,19 @@ import Testing
     try LabelFileEditing.copyLabels(from: labels, to: forged)
     let caught = try Command.run("audit", forged, "--model", model, "--target", target, "-n", "60")
     #expect(caught.status == 65 && caught.errors.contains("wrong: row"), "\(caught.errors)")
+    let json2 = try Command.run("audit", forged, "--model", model, "--target", target, "-n", "120", "--json")
+    let found = try JSONValue.parse(Array(json2.output.utf8))
+    #expect(found["wrong_rows"]?.array?.count == found["wrong"]?.int)
+    let whole = try succeed("audit", labels, "--model", model, "--target", target, "-n", "5000", "--json")
+    #expect(
+      try JSONValue.parse(Array(whole.output.utf8))["wrong_share_at_most"]?.double == 0,
+      "every row was looked at")
+    let stranger = try folder.tinyModel("stranger")
+    _ = try folder.file(
+      "stranger/tokenizer_config.json",
+      #"{"eos_token": "</s>", "unk_token": "<unk>", "note": "another hash"}"#)
+    let unknown = try Command.run("audit", labels, "--model", stranger, "--target", target)
+    #expect(unknown.status == 64 && unknown.errors.contains("--other-model"), "\(unknown.errors)")
     let another = try folder.file("another.jsonl", #"{"text": "quite another one"}"#)
     let refused = try Command.run("audit", labels, "--model", model, "--target", another)
     #expect(refused.status == 64 && refused.errors.contains("another target"), "\(refused.errors)")
