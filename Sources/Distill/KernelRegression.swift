@@ -60,17 +60,16 @@ package struct KernelRegression {
     let bias = targets.reduce(0, +) / Double(targets.count)
     let rest = targets.map { Float($0 - bias) }
     let parts = folds(of: texts, count: Self.foldCount)
-    var best: (weights: [Double], gamma: Float, lambda: Double, quality: Double)?
+    func basis(_ z: MatrixView, _ gamma: Float) -> MatrixView {
+      KernelHead.basis(z, scales: scales, centres: centres, gamma: gamma, linear: linear)
+    }
+    var best: (moments: Moments, penalty: MatrixView, gamma: Float, lambda: Double, quality: Double)?
     for gamma in Self.gammas {
-      let basis = KernelHead.basis(z, scales: scales, centres: centres, gamma: gamma, linear: linear)
+      let basis = basis(z, gamma)
       let penalty = KernelHead.kernel(centres, centres, gamma: gamma)
       let moments = parts.map { Moments(basis.selecting($0), $0.map { rest[$0] }) }
-      var all = moments.dropFirst().reduce(moments[0]) { $0.adding($1, times: 1) }
-      if let others, let otherZ {
-        let basis = KernelHead.basis(
-          otherZ, scales: scales, centres: centres, gamma: gamma, linear: linear)
-        all = all.adding(Moments(basis, others.targets.map { Float($0 - bias) }), times: others.weight)
-      }
+      // Without the other rows: what scored them knows the labels of every fold.
+      let all = moments.dropFirst().reduce(moments[0]) { $0.adding($1, times: 1) }
       for lambda in Self.lambdas {
         var predictions = targets
         for (rows, part) in zip(parts, moments) {
@@ -80,15 +79,18 @@ package struct KernelRegression {
           }
         }
         let value = try quality(predictions)
-        if value > best?.quality ?? -.infinity, let weights = all.solve(penalty, lambda: lambda) {
-          best = (weights, gamma, lambda, value)
-        }
+        if value > best?.quality ?? -.infinity { best = (all, penalty, gamma, lambda, value) }
       }
     }
-    guard let best else { return nil }
+    guard var best else { return nil }
+    if let others, let otherZ {
+      best.moments = best.moments.adding(
+        Moments(basis(otherZ, best.gamma), others.targets.map { Float($0 - bias) }), times: others.weight)
+    }
+    guard let weights = best.moments.solve(best.penalty, lambda: best.lambda) else { return nil }
     head = KernelHead(
       means: means, deviations: deviations, scales: scales, centres: centres,
-      weights: best.weights.map { Float($0) },
+      weights: weights.map { Float($0) },
       bias: Float(bias), gamma: best.gamma)
     (gamma, lambda, self.quality) = (best.gamma, best.lambda, best.quality)
   }

@@ -66,6 +66,23 @@ import Testing
     #expect(try #require(spearman(outputs, fresh.targets)) > 0.9)
   }
 
+  /// Rows that another valuator scored teach what few labels do not, and are never asked how well they are predicted.
+  @Test func otherRowsTeach() throws {
+    let (few, many, fresh) = (rows(14, seed: 11), rows(400, seed: 12), rows(300, seed: 13))
+    func outputs(_ others: KernelRegression.OtherRows?) throws -> (spearman: Double, quality: Double) {
+      let fit = try #require(
+        KernelRegression(
+          features: few.features, scales: [1, 1, 1], linear: 1, targets: few.targets, others: others,
+          texts: few.targets.map { "\($0)" }, seed: 1
+        ) { spearman($0, few.targets) ?? -1 })
+      let outputs = fit.head(fresh.features).map { Double($0) }
+      return (try #require(spearman(outputs, fresh.targets)), fit.quality)
+    }
+    let alone = try outputs(nil)
+    let taught = try outputs(.init(features: many.features, targets: many.targets, weight: 0.5))
+    #expect(taught.spearman > 0.97 && taught.spearman > alone.spearman + 0.02, "\(taught), \(alone)")
+  }
+
   /// A row whose copy stands in another fold would be predicted by itself.
   @Test func copiesDoNotFlatterTheFit() throws {
     let known = rows(61, seed: 5)
