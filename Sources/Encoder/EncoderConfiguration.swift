@@ -49,6 +49,10 @@ package struct EncoderConfiguration: Sendable, Equatable {
         throw EncoderError.unsupported(path, "'\(key)' is '\(value)'; supported: \(supported)")
       }
     }
+    if json["model_type"]?.string == "llama" {
+      throw EncoderError.unsupported(
+        path, "this is a language model, no encoder: --size small or base says how much of it to use")
+    }
     try require("model_type", ["bert"])
     try require("hidden_act", ["gelu"])
     try require("position_embedding_type", ["absolute"])

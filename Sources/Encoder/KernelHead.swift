@@ -117,6 +117,10 @@ extension KernelHead {
   /// missing or has another shape.
   static func load(path: String, features: Int, linear: Int) throws -> KernelHead {
     let file = try SafetensorsFile(path: path)
+    guard file.tensor(named: "scales") != nil else {
+      throw EncoderError.malformed(
+        path, "it has no 'scales': an earlier version wrote it; train the valuator again")
+    }
     let units = file.tensor(named: "centres")?.shape.first ?? 0
     let numbers = try file.floats(named: "bias_gamma", shape: [2])
     let deviations = Array(try file.floats(named: "deviations", shape: [features]))
