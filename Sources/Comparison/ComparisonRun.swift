@@ -97,10 +97,7 @@ package struct ComparisonRun {
     guard !targets.records.isEmpty else { throw LabelError.emptyTarget }
     watched = try WatchedLayers(of: model.model, matching: configuration.layers)
     sampleCount = samples.count
-    let seen = valuator?.card.rows.seen ?? []
-    let unseen = samples.records.indices.filter {
-      !seen.contains(FileHash.sha256(samples.records[$0].text.bytes))
-    }
+    let unseen = valuator?.card.rows.unseen(samples.records) ?? Array(samples.records.indices)
     guard unseen.count >= Self.fewestRows else {
       throw ComparisonError.tooFewRows(left: unseen.count, of: samples.count)
     }

@@ -76,7 +76,8 @@ extension DistillationDataset {
       }
     }
     let rows = try files.flatMap { file in
-      try Self.records(of: file).enumerated().map { row, record in
+      (try file.records(of: file.labels.indices) ?? file.texts.map { .text($0) }).enumerated().map {
+        row, record in
         Row(record: record, label: Double(file.labels[row]), source: file.sources[row].string)
       }
     }
@@ -86,18 +87,5 @@ extension DistillationDataset {
       projection: first.attributes.projection,
       modelSHA256: first.attributes.modelSHA256,
       targetSHA256: first.attributes.targetSHA256, targetDescription: first.attributes.targetDescription)
-  }
-
-  /// Of each row; in files that hold texts alone, the text.
-  private static func records(of file: LabelFile) throws -> [Record] {
-    guard let records = file.records else { return file.texts.map { .text($0) } }
-    let parser = RecordParser()
-    return try zip(records, file.texts).enumerated().map { row, pair in
-      let record = try? parser.parse(pair.0.bytes, file: file.path, line: row)
-      guard let record, record.text == pair.1 else {
-        throw DistillError.badLabels(file.path, "row \(row) of /records is no record of the row's text")
-      }
-      return record
-    }
   }
 }

@@ -19,9 +19,7 @@ struct FirstLayersTraining {
     let count = count ?? whole.configuration.layers
     let reader = LayerFeatures(
       layers: try rounded(whole.first(count)), readsPredictions: count == whole.configuration.layers)
-    let taught = try configuration.teacher.map {
-      try TeachersRows(teacher: $0.directory, scored: $0.scored, dataset: dataset, material: material)
-    }
+    let taught = try taught(dataset, material)
     progress(material.summary)
     let features = try features(reader, material.texts, progress)
     let others = try taught.map { taught in
@@ -64,9 +62,7 @@ struct FirstLayersTraining {
   func plan(_ dataset: DistillationDataset) throws -> String {
     let (model, _, material) = try load(dataset)
     let layers = model.first(count ?? model.configuration.layers)
-    let taught = try configuration.teacher.map {
-      try TeachersRows(teacher: $0.directory, scored: $0.scored, dataset: dataset, material: material)
-    }
+    let taught = try taught(dataset, material)
     let weights = layers.linearLayers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }
     let table = layers.vocabularySize * layers.configuration.hiddenSize
     let isWhole = layers.configuration.layers == model.configuration.layers
@@ -84,6 +80,12 @@ struct FirstLayersTraining {
       features of \(texts.count) texts, \(tokens) tokens, by \(weights) frozen weights: \(Int(operations / 1e9)) GFLOP
       disk: \((2 * (weights + tables)) >> 20) MiB and the head
       """
+  }
+
+  private func taught(_ dataset: DistillationDataset, _ material: TrainingMaterial) throws -> TeachersRows? {
+    try configuration.teacher.map {
+      try TeachersRows(teacher: $0.directory, scored: $0.scored, dataset: dataset, material: material)
+    }
   }
 
   private func load(_ dataset: DistillationDataset) throws -> (Llama, Tokenizer, TrainingMaterial) {

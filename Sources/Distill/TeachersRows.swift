@@ -65,11 +65,9 @@ struct TeachersRows {
   private static func check(
     _ card: ValuatorCard, _ directory: String, _ dataset: DistillationDataset, _ material: TrainingMaterial
   ) throws {
-    for (what, isSame) in [
-      ("label kind", card.labelKind == dataset.kind), ("model", card.modelSHA256 == dataset.modelSHA256),
-      ("target", card.targetSHA256 == dataset.targetSHA256),
-      ("projection", card.labelProjection == dataset.projection),
-    ] where !isSame {
+    let difference = card.difference(
+      kind: dataset.kind, projection: dataset.projection, targetSHA256: dataset.targetSHA256)
+    if let what = difference ?? (card.modelSHA256 == dataset.modelSHA256 ? nil : "model") {
       throw DistillError.options("--teacher \(directory) was trained for another \(what) than these labels")
     }
     let learnt = Set(card.rows.training + card.rows.taught)

@@ -1,5 +1,6 @@
 import Formats
 import RankStatistics
+import Records
 
 /// What `alinfik.json` says of a valuator: what its scores mean, and what it has read.
 package struct ValuatorCard: Sendable {
@@ -75,6 +76,12 @@ package struct RowHashes: Sendable, Equatable {
   /// Every row that training, stopping or calibration read; the test rows are not among them.
   package var seen: Set<String> { Set(training + validation + calibration + taught) }
 
+  /// The places of the records whose text is none of the seen.
+  package func unseen(_ records: [Record]) -> [Int] {
+    let seen = seen
+    return records.indices.filter { !seen.contains(FileHash.sha256(records[$0].text.bytes)) }
+  }
+
   fileprivate var json: JSONValue {
     func list(_ hashes: [String]) -> JSONValue { .array(hashes.map { JSONValue($0) }) }
     return [
@@ -94,6 +101,14 @@ package struct RowHashes: Sendable, Equatable {
       let d = list("test")
     else { return nil }
     self.init(training: a, validation: b, calibration: c, test: d, taught: list("taught") ?? [])
+  }
+}
+
+extension ValuatorCard {
+  /// What these labels have another of than those that the valuator predicts; nil where they are of one kind.
+  package func difference(kind: String, projection: String, targetSHA256: String) -> String? {
+    targetSHA256 != self.targetSHA256
+      ? "target" : kind != labelKind ? "label kind" : projection != labelProjection ? "projection" : nil
   }
 }
 

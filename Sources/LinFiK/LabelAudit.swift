@@ -19,6 +19,8 @@ package struct LabelAudit: Sendable {
   /// some 1e-5 of it.
   package static let tolerance = 1e-3
 
+  /// Whether nothing is left to chance.
+  package var isWhole: Bool { rows.count == file.count }
   package var areSameBits: Bool { zip(stored, measured).allSatisfy { $0.bitPattern == $1.bitPattern } }
 
   /// The rows whose label is another one.
@@ -27,7 +29,7 @@ package struct LabelAudit: Sendable {
     return zip(rows, zip(stored, measured)).filter { abs(Double($1.0 - $1.1)) > limit }.map(\.0)
   }
 
-  /// The largest difference, in deviations of the file's labels.
+  /// The largest difference, in deviations of the labels as measured.
   package var largestDifference: Double {
     let largest = zip(stored, measured).map { abs(Double($0 - $1)) }.max() ?? 0
     return deviation > 0 ? largest / deviation : 0
@@ -43,8 +45,8 @@ package struct LabelAudit: Sendable {
   /// Draws `count` rows at random and labels them again, with the options that the file names.
   ///
   /// - Parameter target: the files that the labels' target was read from.
-  /// - Throws: `LabelError.audit` where the file has no records, its projection depends on all its rows, or the target is
-  ///   another one.
+  /// - Throws: `LabelError.audit` where the file has no records or its projection depends on all its rows, `LabelError.options`
+  ///   where the target, or without `allowsOtherModel` the model, is another one.
   package init(
     _ file: LabelFile, modelPath: String, allowsOtherModel: Bool, target: [String], fields: RecordOptions,
     count: Int, seed: UInt64,
@@ -57,7 +59,10 @@ package struct LabelAudit: Sendable {
     }
     var generator = SeededGenerator(seed: seed, stream: "audit")
     let chosen = Array(file.labels.indices.shuffled(using: &generator).prefix(count)).sorted()
-    let records = try Self.records(of: file, chosen)
+    guard let records = try file.records(of: chosen) else {
+      throw LabelError.audit(
+        file.path, "it has no /records, so its rows cannot be read as the model read them")
+    }
     let model = try LoadedModel(path: modelPath, precision: precision)
     isSameModel = model.sha256 == file.attributes.modelSHA256
     guard isSameModel || allowsOtherModel else {
@@ -103,20 +108,5 @@ package struct LabelAudit: Sendable {
           + "--projection random, can be made again from a few")
     }
     return configuration
-  }
-
-  private static func records(of file: LabelFile, _ rows: [Int]) throws -> [Record] {
-    guard let stored = file.records else {
-      throw LabelError.audit(
-        file.path, "it has no /records, so its rows cannot be read as the model read them")
-    }
-    let parser = RecordParser()
-    return try rows.map { row in
-      let record = try parser.parse(stored[row].bytes, file: "\(file.path) /records", line: row)
-      guard record.text == file.texts[row] else {
-        throw LabelError.audit(file.path, "row \(row) of /records is no record of the row's text")
-      }
-      return record
-    }
   }
 }

@@ -39,14 +39,20 @@ extension ReportPage {
       """)
   }
 
-  /// A row with its source and id, and its text where the report may show it.
+  /// A row at its place in a ranking.
   func placedRow(_ place: Extremes.Place, place number: Int) -> Markup {
-    let row = report.rows[place.row]
+    """
+    <tr><td class="n">\(NumberText.count(number))</td><td class="n">\(NumberText.significant(place.value))</td>\
+    \(rowCell(report.rows[place.row]))</tr>
+    """
+  }
+
+  /// A row's source and id, and its text where the report may show it.
+  func rowCell(_ row: ComparedRow) -> Markup {
     let text: Markup = row.excerpt.map { "<div><bdi>\($0)</bdi></div>" } ?? ""
     return """
-      <tr><td class="n">\(NumberText.count(number))</td><td class="n">\(NumberText.significant(place.value))</td>\
       <td class="row"><div class="who"><bdi>\(row.source)</bdi> · <code><bdi>\(row.id)</bdi></code></div>\
-      \(text)</td></tr>
+      \(text)</td>
       """
   }
 }

@@ -60,13 +60,10 @@ extension ReportPage {
     _ finding: ValuatorFinding, valuator: String, reference: String
   ) -> Markup {
     func row(_ found: ValuatorFinding.Disagreement) -> Markup {
-      let row = report.rows[found.row]
-      let text: Markup = row.excerpt.map { "<div><bdi>\($0)</bdi></div>" } ?? ""
-      return """
-        <tr><td class="n">\(NumberText.count(found.scorePlace))</td><td class="n">\(NumberText.count(found.labelPlace))</td>\
-        <td class="row"><div class="who"><bdi>\(row.source)</bdi> · <code><bdi>\(row.id)</bdi></code></div>\
-        \(text)</td></tr>
-        """
+      """
+      <tr><td class="n">\(NumberText.count(found.scorePlace))</td><td class="n">\(NumberText.count(found.labelPlace))</td>\
+      \(rowCell(report.rows[found.row]))</tr>
+      """
     }
     return table(
       "Where \(valuator) and \(reference) disagree most.", "The places each gives a row, the highest first.",

@@ -74,10 +74,9 @@ struct AuditCommand: ParsableCommand {
 
   /// Throws where the valuator predicts other labels.
   private func check(_ card: ValuatorCard, _ labels: LabelAttributes) throws {
-    for (what, isSame) in [
-      ("target", card.targetSHA256 == labels.targetSHA256), ("label kind", card.labelKind == labels.kind),
-      ("projection", card.labelProjection == labels.projection),
-    ] where !isSame {
+    if let what = card.difference(
+      kind: labels.kind, projection: labels.projection, targetSHA256: labels.targetSHA256)
+    {
       throw ValidationError(
         "\(valuator ?? ""): this valuator was trained for another \(what) than \(self.labels) has")
     }
@@ -85,10 +84,7 @@ struct AuditCommand: ParsableCommand {
 
   /// Of the rows that the valuator did not learn from.
   private func ranking(of valuator: Valuator, _ audit: LabelAudit) throws -> AuditReport.Ranking {
-    let seen = valuator.card.rows.seen
-    let unseen = audit.records.indices.filter {
-      !seen.contains(FileHash.sha256(audit.records[$0].text.bytes))
-    }
+    let unseen = valuator.card.rows.unseen(audit.records)
     let scores = try valuator.scores(of: unseen.map { audit.records[$0] }, workers: common.threads).map(
       \.value)
     let measured = unseen.map { Double(audit.measured[$0]) }
@@ -117,10 +113,8 @@ private struct AuditReport {
   init(_ audit: LabelAudit, ranking: Ranking?) {
     self.audit = audit
     self.ranking = ranking
-    // Nothing is left to chance where every row was looked at.
-    let isWhole = audit.rows.count == audit.file.count
     bound =
-      isWhole
+      audit.isWhole
       ? Double(audit.wrong.count) / Double(audit.rows.count)
       : binomialUpperBound(wrong: audit.wrong.count, of: audit.rows.count)
     agreement = spearman(audit.stored.map { Double($0) }, audit.measured.map { Double($0) })
@@ -138,10 +132,9 @@ private struct AuditReport {
         : "\(wrong.count) of \(count) labels differ; the largest difference is "
           + String(format: "%.1e of the labels' deviation", audit.largestDifference))
     if audit.isSameModel {
-      let isWhole = audit.rows.count == audit.file.count
       lines.append(
         String(
-          format: isWhole
+          format: audit.isWhole
             ? "%.1f %% of the file's labels are wrong"
             : "at most %.1f %% of the file's labels are wrong (95 %%)", 100 * bound))
     }

@@ -65,7 +65,9 @@ import Testing
 
   @Test func aRecordOfAnotherTextIsRefused() throws {
     let path = try labels("a.h5", records, texts: [records[0].text, "another", records[2].text])
-    #expect(throws: DistillError.badLabels(path, "row 1 of /records is no record of the row's text")) {
+    #expect(
+      throws: FormatError.malformed(place: path, reason: "row 1 of /records is no record of the row's text")
+    ) {
       try DistillationDataset(labelFiles: [path])
     }
   }
