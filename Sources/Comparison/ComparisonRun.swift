@@ -30,6 +30,8 @@ package struct ComparisonConfiguration: Sendable {
   /// Target examples whose loss the oracle watches; all of them would take far longer and say the same.
   package var oracleTargets = 8
   package var oracleStep = 1e-4
+  /// Rows that halves of the target label, to say how far any method can agree with the reference; 0 leaves it out.
+  package var ceilingRows = 48
   package var seed: UInt64 = 0
   package var maximumTokens: Int?
   package var targetDescription = ""
@@ -152,6 +154,7 @@ package struct ComparisonRun {
   /// Runs every method and computes the report.
   package func run() throws -> ComparisonReport {
     let oracle = try oracle()
+    let halves = try targetHalves()
     var methods: [ComparedMethod] = []
     func add(_ method: () throws -> ComparedMethod) throws {
       let made = try method()
@@ -173,7 +176,17 @@ package struct ComparisonRun {
     try add { random() }
     return ComparisonReport.make(
       rows: samples.records.map(comparedRow), methods: methods, forecast: forecast,
-      oracle: oracle?.measured, facts: facts)
+      labelCurve: labelCurve, halves: halves, oracle: oracle?.measured, facts: facts)
+  }
+
+  /// What the valuator's training measured of fewer labels.
+  private var labelCurve: [LabelCurvePoint] {
+    (valuator?.card.metrics["label_curve"]?.array ?? []).compactMap { point in
+      point["labels"]?.int.map {
+        LabelCurvePoint(
+          labels: $0, spearman: point["spearman"]?.double, withinSource: point["within_source"]?.double)
+      }
+    }
   }
 
   private func comparedRow(_ record: Record) -> ComparedRow {
@@ -219,8 +232,11 @@ extension ComparisonRun {
     let watching = Operations(
       of: Array(targets.sequences.prefix(configuration.oracleTargets)), model: model.model, watched: watched)
     let oracleRows = min(configuration.oracleRows, samples.count)
+    let halves = Operations(
+      of: Array(samples.sequences.prefix(configuration.ceilingRows)), model: model.model, watched: watched)
     let total =
-      (labels == nil ? operations.exactLabels : 0) + operations.projectedLabels(rank: configuration.rank)
+      halves.exactLabels + (labels == nil ? operations.exactLabels : 0)
+      + operations.projectedLabels(rank: configuration.rank)
       + operations.forward + 2 * Double(oracleRows) * watching.forward
     return String(
       format: "%d rows to compare (%d left out as seen), %d really stepped on, %.1f TFLOP", samples.count,

@@ -39,7 +39,7 @@ extension ComparisonRun {
       labelSeconds: labels.seconds, labelPeakBytes: labels.peakBytes, rows: count)
   }
 
-  private func meanGradient(
+  func meanGradient(
     _ targets: [TokenizedSample], model: any CausalLanguageModel
   ) throws -> MeanGradient {
     try MeanGradient(

@@ -23,7 +23,7 @@ package enum DistillError: Error, Equatable, CustomStringConvertible {
       "the output for a calibration text is not a finite number; the encoder or its weights are broken"
     case .singular(let what):
       "\(what) has no solution on these rows: their features do not vary; label other rows"
-    case .interrupted: "interrupted; nothing was written"
+    case .interrupted: "interrupted; the same command goes on with what is done"
     }
   }
 }

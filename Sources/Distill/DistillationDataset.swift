@@ -4,13 +4,15 @@ import Records
 /// Labelled texts, and what the labels are.
 package struct DistillationDataset: Sendable {
   package struct Row: Sendable {
+    package var id: String
     package var record: Record
     package var label: Double
     package var source: String
     /// Of the text.
     package var sha256: String
 
-    package init(record: Record, label: Double, source: String) {
+    package init(id: String = "", record: Record, label: Double, source: String) {
+      self.id = id
       self.record = record
       self.label = label
       self.source = source
@@ -78,7 +80,9 @@ extension DistillationDataset {
     let rows = try files.flatMap { file in
       (try file.records(of: file.labels.indices) ?? file.texts.map { .text($0) }).enumerated().map {
         row, record in
-        Row(record: record, label: Double(file.labels[row]), source: file.sources[row].string)
+        Row(
+          id: file.ids[row].string, record: record, label: Double(file.labels[row]),
+          source: file.sources[row].string)
       }
     }
     self.init(

@@ -1,4 +1,5 @@
 import Encoder
+import Formats
 import Foundation
 import LanguageModels
 import RankStatistics
@@ -21,42 +22,44 @@ struct FirstLayersTraining {
       layers: try rounded(whole.first(count)), readsPredictions: count == whole.configuration.layers)
     let taught = try taught(dataset, material)
     progress(material.summary)
-    let features = try features(reader, material.texts, progress)
+    let modelSHA256 = try ModelLoader.sha256(path: modelPath)
+    var file = try FeatureFile(
+      path: configuration.features.path, reader: Self.description(reader, modelSHA256), width: reader.count)
+    let features = try features(of: material.texts, reader, &file, progress)
     let others = try taught.map { taught in
       progress(.taught(rows: taught.records.count, leftOut: taught.leftOut))
       let texts = try material.encoding.encodeAll(taught.records, workers: configuration.workers)
       return KernelRegression.OtherRows(
-        features: try self.features(reader, texts, progress), targets: taught.targets,
+        features: try self.features(of: texts, reader, &file, progress), targets: taught.targets,
         weight: TeachersRows.weight)
     }
-    let parts = material.parts
-    let labels = parts.training.map { material.labels[$0] }
-    let sources = parts.training.map { dataset.rows[$0].source }
-    guard
-      let fit = try KernelRegression(
-        features: features.selecting(parts.training), scales: reader.scales,
-        linear: reader.linearCount,
-        targets: material.trainingRows.map(\.target),
-        others: others,
-        texts: material.hashes.training, seed: configuration.seed,
-        quality: { predictions in
-          if isCancelled() { throw DistillError.interrupted }
-          return (spearman(predictions, labels) ?? -1)
-            + (spearmanWithin(predictions, labels, groups: sources).mean ?? 0)
-        })
-    else { throw DistillError.singular("the head") }
-    let outputs = fit.head(features).map { Double($0) }
-    let validationSpearman = material.validationSpearman(parts.validation.map { outputs[$0] })
-    progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: validationSpearman))
+    let fitting = HeadFitting(
+      reader: reader, features: features, dataset: dataset, material: material, others: others,
+      seed: configuration.seed, isCancelled: isCancelled)
+    let fit = try fitting.fit(material.learned)
+    progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: fit.spearman))
+    let curve = try fitting.curve(upTo: fit, progress)
+    let frozen = try frozen(features, material)
+    if !configuration.features.isKept { file.remove() }
     return TrainedModel(
       model: FirstLayersModel(features: reader, head: fit.head), tokenizer: tokenizer,
       name: URL(fileURLWithPath: modelPath).lastPathComponent,
       material: material,
-      outputs: outputs, frozen: try frozen(features, material), epochs: 0, keptEpoch: 0,
-      validationSpearman: validationSpearman,
-      warnings: try ModelLoader.sha256(path: modelPath) == dataset.modelSHA256
+      outputs: fit.head(features).map { Double($0) },
+      embeddings: fit.head.embeddings(features.selecting(material.learned)), frozen: frozen, epochs: 0,
+      keptEpoch: 0,
+      validationSpearman: fit.spearman,
+      warnings: modelSHA256 == dataset.modelSHA256
         ? [] : ["the labels are another model's than \(modelPath), whose layers read the text"],
-      taught: taught?.hashes ?? [])
+      taught: taught?.hashes ?? [], curve: curve)
+  }
+
+  /// Everything that decides the bits of a text's features, beside its tokens.
+  private static func description(_ reader: LayerFeatures, _ modelSHA256: String) -> JSONValue {
+    [
+      "model": JSONValue(modelSHA256), "layers": JSONValue(reader.layers.configuration.layers),
+      "features": JSONValue(reader.count), "kernels": JSONValue(vectorInstructionSet),
+    ]
   }
 
   func plan(_ dataset: DistillationDataset) throws -> String {
@@ -112,7 +115,7 @@ struct FirstLayersTraining {
     let material = try TrainingMaterial(
       dataset, tokenizer: tokenizer, reading: FirstLayersModel.reading,
       maxTokens: configuration.maxTokens ?? min(dataset.maxTokens ?? .max, model.contextLength),
-      maxPositions: model.contextLength, configuration)
+      maxPositions: model.contextLength, learnsValidation: true, configuration)
     return (model, tokenizer, material)
   }
 
@@ -128,28 +131,28 @@ struct FirstLayersTraining {
   }
 
   private func features(
-    _ reader: LayerFeatures, _ texts: [EncodedText], _ progress: (TrainingProgress) -> Void
+    of texts: [EncodedText], _ reader: LayerFeatures, _ file: inout FeatureFile,
+    _ progress: (TrainingProgress) -> Void
   ) throws -> MatrixView {
     let workspaces = EncoderWorkspaces(configuration.workers)
     let started = DispatchTime.now()
-    let count = texts.count
-    return try readInShares(
-      texts, width: reader.count, isCancelled: isCancelled,
-      progress: { done in
+    return try file.features(
+      of: texts, isCancelled: isCancelled,
+      progress: { done, count in
         let left = seconds(since: started) / Double(done) * Double(count - done)
         progress(.features(done: done, of: count, secondsLeft: left))
       },
-      of: { try reader($0, workers: configuration.workers, workspaces: workspaces) })
+      read: { try reader($0, workers: configuration.workers, workspaces: workspaces) })
   }
 
   /// The same features with a linear head, and by nearest neighbours, as baselines.
   private func frozen(_ features: MatrixView, _ material: TrainingMaterial) throws -> FrozenEncoder {
     let texts = features.columns(0..<features.columns - 1)
-    let heads = material.heads(texts, lambdas: [0.3, 1, 3, 10]).map(\.head)
-    guard let best = material.bestOnValidation(heads, outputs: { material.validationOutputs($0, texts) })
-    else {
-      throw DistillError.singular("ridge regression")
-    }
-    return FrozenEncoder(best.candidate, features: texts, material: material)
+    let heads = material.heads(texts, of: material.parts.training, lambdas: [0.3, 1, 3, 10])
+    let best = material.bestOnValidation(heads, outputs: { material.validationOutputs($0.head, texts) })
+    guard let lambda = best?.candidate.lambda,
+      let head = material.heads(texts, of: material.learned, lambdas: [lambda]).first?.head
+    else { throw DistillError.singular("ridge regression") }
+    return FrozenEncoder(head, features: texts, material: material)
   }
 }

@@ -11,8 +11,8 @@ struct FrozenEncoder {
   init(_ head: HeadRegression, features: MatrixView, material: TrainingMaterial) {
     ridge = head(features, rootLengths: material.rootLengths)
     neighbours = nearestNeighbours(
-      features: features, of: material.parts.test, training: material.parts.training,
-      targets: material.trainingRows.map(\.target))
+      features: features, of: material.parts.test, training: material.learned,
+      targets: material.targets(of: material.learned))
   }
 }
 
@@ -32,14 +32,16 @@ func readInShares(
 }
 
 extension TrainingMaterial {
-  /// Ridge regression of the training rows' targets on their features, for each penalty that has a solution.
-  func heads(_ features: MatrixView, lambdas: [Double]) -> [(lambda: Double, head: HeadRegression)] {
-    let training = features.selecting(parts.training)
-    let lengths = parts.training.map { rootLengths[$0] }
+  /// Ridge regression of some rows' targets on their features, for each penalty that has a solution.
+  func heads(
+    _ features: MatrixView, of rows: [Int], lambdas: [Double]
+  ) -> [(lambda: Double, head: HeadRegression)] {
+    let chosen = features.selecting(rows)
+    let lengths = rows.map { rootLengths[$0] }
     return lambdas.compactMap { lambda in
       HeadRegression(
-        features: training, rootLengths: lengths, slope: targets.slope,
-        targets: trainingRows.map(\.target), lambda: lambda
+        features: chosen, rootLengths: lengths, slope: targets.slope, targets: targets(of: rows),
+        lambda: lambda
       ).map { (lambda, $0) }
     }
   }

@@ -18,8 +18,8 @@ package struct KernelRegression {
   package let head: KernelHead
   package let gamma: Float
   package let lambda: Double
-  /// What `quality` says of the chosen gamma and lambda.
-  package let quality: Double
+  /// What the other folds' rows predict for each training row, by the chosen gamma and lambda.
+  package let heldOut: [Double]
 
   /// Rows that are learnt from and never predicted.
   package struct OtherRows {
@@ -63,7 +63,11 @@ package struct KernelRegression {
     func basis(_ z: MatrixView, _ gamma: Float) -> MatrixView {
       KernelHead.basis(z, scales: scales, centres: centres, gamma: gamma, linear: linear)
     }
-    var best: (moments: Moments, penalty: MatrixView, gamma: Float, lambda: Double, quality: Double)?
+    struct Best {
+      var moments: Moments, penalty: MatrixView, gamma: Float, lambda: Double, quality: Double,
+        heldOut: [Double]
+    }
+    var best: Best?
     for gamma in Self.gammas {
       let basis = basis(z, gamma)
       let penalty = KernelHead.kernel(centres, centres, gamma: gamma)
@@ -79,7 +83,11 @@ package struct KernelRegression {
           }
         }
         let value = try quality(predictions)
-        if value > best?.quality ?? -.infinity { best = (all, penalty, gamma, lambda, value) }
+        if value > best?.quality ?? -.infinity {
+          best = Best(
+            moments: all, penalty: penalty, gamma: gamma, lambda: lambda, quality: value, heldOut: predictions
+          )
+        }
       }
     }
     guard var best else { return nil }
@@ -92,7 +100,7 @@ package struct KernelRegression {
       means: means, deviations: deviations, scales: scales, centres: centres,
       weights: weights.map { Float($0) },
       bias: Float(bias), gamma: best.gamma)
-    (gamma, lambda, self.quality) = (best.gamma, best.lambda, best.quality)
+    (gamma, lambda, heldOut) = (best.gamma, best.lambda, best.heldOut)
   }
 
   /// Normal with mean 0 and the covariance of z (and a little more, for directions in which no row lies).

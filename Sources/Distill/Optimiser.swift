@@ -19,7 +19,8 @@ final class Optimiser: @unchecked Sendable {
   private let secondMoment: ParameterBuffer
   private let chunks: [Chunk]
   private let workspaces: [EncoderWorkspace]
-  private var step = 0
+  /// Steps done.
+  private(set) var step = 0
 
   /// Rows of a parameter that one worker updates at a time.
   private struct Chunk: Sendable {
@@ -58,6 +59,14 @@ final class Optimiser: @unchecked Sendable {
         }
       }
   }
+
+  /// What the steps so far have left beside the weights.
+  var moments: [(name: String, storage: FloatStorage)] {
+    [("first_moment", firstMoment.storage), ("second_moment", secondMoment.storage)]
+  }
+
+  /// Goes on after so many steps, whose moments have been read into place.
+  func resume(after steps: Int) { step = steps }
 
   /// One step on a batch whose rows are dealt to blocks by length. Returns the loss.
   func step(_ batch: [TrainingRow], learningRate: Double) throws -> Double {

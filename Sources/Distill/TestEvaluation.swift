@@ -51,7 +51,7 @@ struct TestEvaluation {
   }
 
   /// Fewer test rows say nothing; nor do those of a source, of whether the valuator tells its rows apart.
-  private static let fewestRows = 20
+  static let fewestRows = 20
   private static let fewTrainingRows = 100
   /// Of the deviation over all rows; below it scores of a source are as good as constant.
   private static let leastSpread = 0.05
@@ -107,21 +107,23 @@ struct TestEvaluation {
 
   /// The penalty is chosen on the validation rows.
   private var words: [Double] {
-    let fits = [0.1, 0.3, 1, 3].map { lambda in
+    func fit(_ rows: [Int], _ lambda: Double) -> TFIDFRegression {
       TFIDFRegression(
-        texts: material.trainingRows.map(\.ids), targets: material.trainingRows.map(\.target),
+        texts: rows.map { material.texts[$0].ids }, targets: material.targets(of: rows),
         vocabulary: vocabularySize, lambda: lambda)
     }
-    let best = material.bestOnValidation(fits) { fit in
-      material.parts.validation.map { fit(material.texts[$0].ids) }
+    let best = material.bestOnValidation([0.1, 0.3, 1, 3]) { lambda in
+      let fit = fit(material.parts.training, lambda)
+      return material.parts.validation.map { fit(material.texts[$0].ids) }
     }!
-    return material.texts.map { best.candidate($0.ids) }
+    let regression = fit(material.learned, best.candidate)
+    return material.texts.map { regression($0.ids) }
   }
 
   private var sourceMeans: [Double] {
     var sums: [String: (total: Double, count: Double)] = [:]
     var all = (total: 0.0, count: 0.0)
-    for row in material.parts.training.map({ dataset.rows[$0] }) {
+    for row in material.learned.map({ dataset.rows[$0] }) {
       sums[row.source, default: (0, 0)].total += row.label
       sums[row.source, default: (0, 0)].count += 1
       all = (all.total + row.label, all.count + 1)
@@ -139,7 +141,7 @@ struct TestEvaluation {
   }
 
   private var lengths: [Double] {
-    let training = material.parts.training
+    let training = material.learned
     let counts = dataset.rows.map { Double($0.record.text.bytes.count) }
     let trend = spearman(training.map { counts[$0] }, training.map { dataset.rows[$0].label }) ?? 1
     return trend < 0 ? counts.map { -$0 } : counts

@@ -21,12 +21,17 @@ package struct Trainer: Sendable {
     self.isCancelled = isCancelled
   }
 
-  /// The valuator and what was measured of it. Nothing is written.
+  /// The valuator, what was measured of it, and the log of its training. Nothing is left on disk but by a run that is broken
+  /// off (`TrainingConfiguration.features`, `checkpoint`).
   package func run(
     version: String, progress: (TrainingProgress) -> Void = { _ in }
-  ) throws -> (valuator: Valuator, report: TrainingReport) {
+  ) throws -> (valuator: Valuator, report: TrainingReport, log: [JSONValue]) {
     let started = DispatchTime.now()
-    let trained = try train(progress)
+    let log = TrainingLog()
+    let trained = try train(log) { event in
+      log.add(event)
+      progress(event)
+    }
     let (material, outputs) = (trained.material, trained.outputs)
     let calibrated = material.parts.calibration
     let calibrationOutputs = calibrated.map { outputs[$0] }
@@ -56,6 +61,7 @@ package struct Trainer: Sendable {
     let report = TrainingReport(
       rows: material.counts, epochs: trained.epochs, keptEpoch: trained.keptEpoch,
       validationSpearman: trained.validationSpearman, methods: methods,
+      curve: trained.curve,
       intervals: try evaluation.intervals(outputs, card: card, words: words),
       warnings: trained.warnings + evaluation.warnings(methods, outputs: outputs) + Self.warnings(card),
       seconds: seconds(since: started), seed: configuration.seed, kind: dataset.kind,
@@ -63,7 +69,21 @@ package struct Trainer: Sendable {
     card.metrics = report.metrics
     card.rows.taught = trained.taught
     if isCancelled() { throw DistillError.interrupted }
-    return (Valuator(model: trained.model, tokenizer: trained.tokenizer, card: card), report)
+    return (
+      Valuator(
+        model: trained.model, tokenizer: trained.tokenizer, card: card, rows: labelledRows(trained)),
+      report, log.lines
+    )
+  }
+
+  private func labelledRows(_ trained: TrainedModel) -> LabelledRows? {
+    let rows = trained.material.learned.map { dataset.rows[$0] }
+    return LabelledRows(
+      rows: rows.map { row in
+        LabelledRows.Row(
+          id: row.id, source: row.source, label: row.label,
+          text: configuration.includesTexts ? row.record.text.string : nil)
+      }, embeddings: trained.embeddings, seed: configuration.seed)
   }
 
   private static func warnings(_ card: ValuatorCard) -> [String] {
@@ -91,7 +111,7 @@ package struct Trainer: Sendable {
       count: count, modelPath: model, configuration: configuration, isCancelled: isCancelled)
   }
 
-  private func train(_ progress: (TrainingProgress) -> Void) throws -> TrainedModel {
+  private func train(_ log: TrainingLog, _ progress: (TrainingProgress) -> Void) throws -> TrainedModel {
     if let firstLayers { return try firstLayers.run(dataset, progress) }
     let (model, tokenizer, name) = try initialModel()
     let material = try TrainingMaterial(
@@ -100,12 +120,14 @@ package struct Trainer: Sendable {
       configuration)
     progress(material.summary)
     var session = TrainingSession(
-      model: model, material: material, configuration: configuration, isCancelled: isCancelled)
+      model: model, material: material, configuration: configuration, log: log, isCancelled: isCancelled)
     let frozen = try session.fitHead(progress)
     try session.fineTune(progress)
+    session.finish()
     return TrainedModel(
       model: model, tokenizer: tokenizer, name: name, material: material, outputs: try session.outputs(),
-      frozen: frozen, epochs: session.epochsRun, keptEpoch: session.keptEpoch,
+      embeddings: try session.embeddings(), frozen: frozen, epochs: session.epochsRun,
+      keptEpoch: session.keptEpoch,
       validationSpearman: session.keptSpearman)
   }
 
@@ -184,6 +206,8 @@ struct TrainedModel {
   let material: TrainingMaterial
   /// The head's output for every row.
   let outputs: [Double]
+  /// Of the learned rows.
+  let embeddings: MatrixView
   let frozen: FrozenEncoder
   let epochs: Int
   let keptEpoch: Int
@@ -191,6 +215,8 @@ struct TrainedModel {
   var warnings: [String] = []
   /// SHA-256 of texts learnt from by a teacher's scores, and of those that the teacher had seen.
   var taught: [String] = []
+  /// Empty where it was not measured.
+  var curve: [TrainingReport.CurvePoint] = []
 }
 
 func seconds(since start: DispatchTime) -> Double {

@@ -1,3 +1,5 @@
+import Foundation
+
 /// What an encoder begins from.
 package enum InitialEncoder: Sendable {
   /// A Hugging Face BERT directory, such as all-MiniLM-L6-v2.
@@ -30,6 +32,19 @@ package struct TrainingConfiguration: Sendable {
   package var seed: UInt64 = 0
   package var workers = 1
   package var optimisation = Optimisation()
+
+  /// Where what frozen layers make of the texts is kept while training runs, and whether it stays there; for first layers.
+  package var features = (
+    path: FileManager.default.temporaryDirectory.path + "/alinfik-\(UUID().uuidString).features",
+    isKept: false
+  )
+
+  /// Where a fine-tuning that is killed leaves what it goes on with.
+  package var checkpoint =
+    FileManager.default.temporaryDirectory.path + "/alinfik-\(UUID().uuidString).checkpoint"
+
+  /// Whether the valuator carries the texts it learnt from, for `explain` to show.
+  package var includesTexts = false
 
   /// A truer valuator's directory, and files that it has scored; first layers alone learn from them.
   package var teacher: (directory: String, scored: [String])?

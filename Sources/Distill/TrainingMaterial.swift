@@ -10,15 +10,19 @@ struct TrainingMaterial: Sendable {
   /// Every row.
   let texts: [EncodedText]
   let truncated: Int
-  /// Of the training rows, in the order of `parts.training`.
-  let trainingRows: [TrainingRow]
+  /// The rows that are learnt from in the end: those for training, and in closed form, where nothing has to be stopped, those
+  /// for validation too.
+  let learned: [Int]
+  /// Of the learned rows.
   let targets: TrainingTargets
+  /// Of every row; NaN of those that are not learned.
+  private let targetOfRow: [Double]
   let labels: [Double]
   let hashes: RowHashes
 
   init(
     _ dataset: DistillationDataset, tokenizer: Tokenizer, reading: TextEncoding.Reading, maxTokens: Int,
-    maxPositions: Int, _ configuration: TrainingConfiguration
+    maxPositions: Int, learnsValidation: Bool = false, _ configuration: TrainingConfiguration
   ) throws {
     guard (4...maxPositions).contains(maxTokens) else {
       throw DistillError.options("--max-tokens \(maxTokens): this encoder reads 4 to \(maxPositions)")
@@ -30,21 +34,32 @@ struct TrainingMaterial: Sendable {
     }
     encoding = TextEncoding(tokenizer: tokenizer, maxTokens: maxTokens, reading: reading)
     let texts = try encoding.encodeAll(dataset.rows.map(\.record), workers: configuration.workers)
+    learned = learnsValidation ? (parts.training + parts.validation).sorted() : parts.training
     targets = TrainingTargets(
-      labels: parts.training.map { dataset.rows[$0].label },
-      sources: parts.training.map { dataset.rows[$0].source },
-      rootLengths: parts.training.map { texts[$0].rootLength },
+      labels: learned.map { dataset.rows[$0].label },
+      sources: learned.map { dataset.rows[$0].source },
+      rootLengths: learned.map { texts[$0].rootLength },
       share: configuration.optimisation.withinSourceShare)
+    var targetOfRow = [Double](repeating: .nan, count: texts.count)
+    for (row, target) in zip(learned, targets.values) { targetOfRow[row] = target }
+    self.targetOfRow = targetOfRow
     self.parts = parts
     self.maxTokens = maxTokens
     self.texts = texts
     truncated = texts.count { $0.isTruncated }
-    trainingRows = zip(parts.training, targets.values).map { TrainingRow(ids: texts[$0].ids, target: $1) }
     labels = dataset.rows.map(\.label)
     func select(_ rows: [Int]) -> [String] { rows.map { hashes[$0] } }
     self.hashes = RowHashes(
       training: select(parts.training), validation: select(parts.validation),
       calibration: select(parts.calibration), test: select(parts.test))
+  }
+
+  /// Of learned rows.
+  func targets(of rows: [Int]) -> [Double] { rows.map { targetOfRow[$0] } }
+
+  /// In the order of `parts.training`.
+  var trainingRows: [TrainingRow] {
+    parts.training.map { TrainingRow(ids: texts[$0].ids, target: targetOfRow[$0]) }
   }
 
   /// Of every row.

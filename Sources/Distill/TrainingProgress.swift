@@ -13,6 +13,10 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
   case features(done: Int, of: Int, secondsLeft: Double)
   /// The head of Gaussian units, chosen by cross-validation over the training rows.
   case kernelFitted(gamma: Float, lambda: Double, validationSpearman: Double)
+  /// What fewer labels would have given, on the test rows.
+  case curve(TrainingReport.CurvePoint)
+  /// An unfinished training is gone on with.
+  case resumed(epoch: Int)
   case step(epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, secondsLeft: Double)
   case validated(
     epoch: Int, epochs: Int, loss: Double, validationSpearman: Double, isKept: Bool, seconds: Double,
@@ -34,7 +38,12 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
     case .features(let done, let all, let left):
       String(format: "features: %d/%d, %.0f s left", done, all, left)
     case .kernelFitted(let gamma, let lambda, let spearman):
-      String(format: "head: gamma %.2g, lambda %.2g, validation Spearman %.3f", gamma, lambda, spearman)
+      String(format: "head: gamma %.2g, lambda %.2g, Spearman across folds %.3f", gamma, lambda, spearman)
+    case .resumed(let epoch): "resumed after epoch \(epoch)"
+    case .curve(let point):
+      String(
+        format: "with %d labels: Spearman %.3f, within source %.3f", point.labels, point.spearman ?? .nan,
+        point.withinSource ?? .nan)
     case .step(let epoch, let epochs, let step, let steps, let loss, let left):
       String(
         format: "epoch %d/%d, step %d/%d, loss %.3f, %.0f s left", epoch, epochs, step, steps, loss, left)
@@ -60,7 +69,7 @@ package enum TrainingProgress: Sendable, CustomStringConvertible {
       ["event": "head_fitted", "validation_spearman": JSONValue(spearman)]
     case .taught(let rows, let leftOut):
       ["event": "taught", "rows": JSONValue(rows), "left_out": JSONValue(leftOut)]
-    case .features: nil
+    case .features, .curve, .resumed: nil
     case .kernelFitted(let gamma, let lambda, let spearman):
       [
         "event": "kernel_fitted", "gamma": JSONValue(gamma), "lambda": JSONValue(lambda),

@@ -35,12 +35,21 @@ package struct TrainingReport: Sendable {
     package var outside: Double?
   }
 
+  /// How true a valuator of so many labels is on the test rows.
+  package struct CurvePoint: Sendable {
+    package var labels: Int
+    package var spearman: Double?
+    package var withinSource: Double?
+  }
+
   package var rows: Rows
   package var epochs: Int
   package var keptEpoch: Int
   package var validationSpearman: Double
   /// The valuator first.
   package var methods: [Method]
+  /// By rising labels, the valuator itself last; empty where it was not measured.
+  package var curve: [CurvePoint]
   /// Nil where there are no test rows or too few calibration rows.
   package var intervals: Intervals?
   package var warnings: [String]
@@ -64,6 +73,7 @@ package struct TrainingReport: Sendable {
       "test_coverage_at_90_percent": number(intervals?.held),
       "test_out_of_domain": number(intervals?.outside),
       "validation_spearman": number(validationSpearman), "training_seconds": JSONValue(seconds),
+      "label_curve": curveJSON,
       "baselines": .object(
         methods.dropFirst().map { method in
           (
@@ -75,6 +85,16 @@ package struct TrainingReport: Sendable {
           )
         }),
     ]
+  }
+
+  private var curveJSON: JSONValue {
+    .array(
+      curve.map { point in
+        [
+          "labels": JSONValue(point.labels), "spearman": point.spearman.map { JSONValue($0) } ?? .null,
+          "within_source": point.withinSource.map { JSONValue($0) } ?? .null,
+        ]
+      })
   }
 
   /// Everything, as the summary object that `--json` prints.
@@ -106,7 +126,7 @@ package struct TrainingReport: Sendable {
         "head_learning_rate": JSONValue(settings.headLearningRate),
         "within_source_share": JSONValue(withinSourceShare), "crop_share": JSONValue(settings.cropShare),
       ],
-      "test": .array(methods), "intervals": intervals.map(Self.json) ?? .null,
+      "test": .array(methods), "label_curve": curveJSON, "intervals": intervals.map(Self.json) ?? .null,
       "warnings": .array(warnings.map { JSONValue($0) }),
     ]
   }

@@ -1,4 +1,5 @@
 import Encoder
+import Formats
 import Foundation
 import RankStatistics
 import TensorKernels
@@ -12,6 +13,8 @@ struct TrainingSession {
   private let workspaces: EncoderWorkspaces
   private let kept: FloatStorage
   private let lengthDimension: Int
+  private let checkpoint: TrainingCheckpoint
+  private let log: TrainingLog
 
   /// The validation rows' outputs of the epoch that ranked them best.
   private var bestOutputs: [Double] = []
@@ -24,7 +27,7 @@ struct TrainingSession {
 
   init(
     model: EncoderModel, material: TrainingMaterial, configuration: TrainingConfiguration,
-    isCancelled: @escaping @Sendable () -> Bool
+    log: TrainingLog, isCancelled: @escaping @Sendable () -> Bool
   ) {
     self.model = model
     self.material = material
@@ -32,6 +35,9 @@ struct TrainingSession {
     self.isCancelled = isCancelled
     workspaces = EncoderWorkspaces(configuration.workers)
     kept = FloatStorage(count: model.layout.count)
+    self.log = log
+    checkpoint = TrainingCheckpoint(
+      path: configuration.checkpoint, configuration: Self.description(material, configuration, model))
     lengthDimension = model.openLengthDimension()
   }
 
@@ -48,7 +54,8 @@ struct TrainingSession {
     ) {
       try model.features($0, workers: configuration.workers, workspaces: workspaces).view
     }.columns(0..<model.configuration.hiddenSize)
-    let heads = material.heads(features, lambdas: [0.1, 0.3, 1, 3, Self.firstHeadPenalty])
+    let heads = material.heads(
+      features, of: material.parts.training, lambdas: [0.1, 0.3, 1, 3, Self.firstHeadPenalty])
     if let first = heads.first(where: { $0.lambda == Self.firstHeadPenalty })?.head {
       begin(with: first, validation: material.validationOutputs(first, features))
     }
@@ -75,30 +82,70 @@ struct TrainingSession {
 
   // MARK: Fine-tuning
 
+  /// Everything that decides the bits of a training beside the encoder's own weights.
+  private static func description(
+    _ material: TrainingMaterial, _ configuration: TrainingConfiguration, _ model: EncoderModel
+  ) -> JSONValue {
+    var data = HashStream()
+    for row in material.trainingRows {
+      data.update(numbers: row.ids.map { Int32($0) })
+      data.update(numbers: [row.target])
+    }
+    var weights = HashStream()
+    weights.update(
+      UnsafeRawBufferPointer(
+        UnsafeBufferPointer(start: model.parameters.base, count: model.layout.count)))
+    let settings = configuration.optimisation
+    return [
+      "rows": JSONValue(data.hexDigest()), "encoder": JSONValue(weights.hexDigest()),
+      "kernels": JSONValue(vectorInstructionSet), "seed": JSONValue(String(configuration.seed)),
+      "epochs": JSONValue(settings.epochs), "patience": JSONValue(settings.patience),
+      "batch_rows": JSONValue(settings.batchRows), "learning_rate": JSONValue(settings.learningRate),
+      "head_learning_rate": JSONValue(settings.headLearningRate), "crop_share": JSONValue(settings.cropShare),
+      "train_embeddings": JSONValue(settings.trainsEmbeddingTables ? 1 : 0),
+    ]
+  }
+
+  private func storages(_ optimiser: Optimiser) -> [(name: String, storage: FloatStorage)] {
+    [("weights", model.parameters), ("kept", kept)] + optimiser.moments
+  }
+
   /// Trains until the epochs are over or `patience` of them in a row were clearly worse than the best; the model ends
   /// with the weights that were kept.
   mutating func fineTune(_ progress: (TrainingProgress) -> Void) throws {
     let optimiser = Optimiser(
       model: model, settings: settings, lengthDimension: lengthDimension, workers: configuration.workers)
-    var order = Array(material.trainingRows.indices)
+    let rows = material.trainingRows
+    var order = Array(rows.indices)
     var generator = SeededGenerator(seed: configuration.seed, stream: "training-order")
+    var first = 1
+    if let found = try checkpoint.load(storages(optimiser)) {
+      optimiser.resume(after: found.steps)
+      (first, steps, order) = (found.epoch + 1, found.steps, found.order)
+      generator = SeededGenerator(state: found.generator)
+      (keptEpoch, keptSpearman, bestOutputs) = (found.keptEpoch, found.keptSpearman, found.bestOutputs)
+      epochsRun = found.epoch
+      log.resume(found.log)
+      progress(.resumed(epoch: found.epoch))
+    }
+    let begun = steps
     let perEpoch = (order.count + settings.batchRows - 1) / settings.batchRows
     let total = settings.epochs * perEpoch
     let started = DispatchTime.now()
-    for epoch in 1...settings.epochs {
+    for epoch in first..<max(first, settings.epochs + 1) where !isOver {
       order.shuffle(using: &generator)
       var loss = 0.0
       for start in stride(from: 0, to: order.count, by: settings.batchRows) {
         if isCancelled() { throw DistillError.interrupted }
         let batch = order[start..<min(order.count, start + settings.batchRows)].map { index in
-          let row = material.trainingRows[index]
+          let row = rows[index]
           return generator.uniform() < settings.cropShare
             ? row.cropped(slope: material.targets.slope, using: &generator) : row
         }
         let value = try optimiser.step(batch, learningRate: learningRate(step: steps, of: total))
         steps += 1
         loss += value * Double(batch.count) / Double(order.count)
-        let left = seconds(since: started) / Double(steps) * Double(total - steps)
+        let left = seconds(since: started) / Double(steps - begun) * Double(total - steps)
         progress(
           .step(
             epoch: epoch, epochs: settings.epochs, step: steps, steps: total, loss: value,
@@ -113,15 +160,22 @@ struct TrainingSession {
           validationSpearman: material.validationSpearman(outputs),
           isKept: isKept,
           seconds: seconds(since: started),
-          secondsLeft: seconds(since: started) / Double(steps) * Double(total - steps)))
+          secondsLeft: seconds(since: started) / Double(steps - begun) * Double(total - steps)))
       if isKept { keep(outputs, epoch: epoch) }
-      if epoch - keptEpoch >= settings.patience && epoch < settings.epochs {
-        progress(.stoppedEarly(epoch: epoch, keptEpoch: keptEpoch))
-        break
-      }
+      if isOver && epoch < settings.epochs { progress(.stoppedEarly(epoch: epoch, keptEpoch: keptEpoch)) }
+      try checkpoint.save(
+        TrainingCheckpoint.Numbers(
+          epoch: epoch, steps: steps, generator: generator.state, order: order, keptEpoch: keptEpoch,
+          keptSpearman: keptSpearman, bestOutputs: bestOutputs, log: log.lines), storages(optimiser))
     }
     model.parameters.base.update(from: kept.base, count: model.layout.count)
   }
+
+  /// Whether the last epochs were clearly worse, as many as patience bears.
+  private var isOver: Bool { epochsRun - keptEpoch >= settings.patience }
+
+  /// Removes what an unfinished training would go on with.
+  func finish() { checkpoint.remove() }
 
   /// Rises over the warm-up, then falls along half a cosine to zero.
   private func learningRate(step: Int, of total: Int) -> Double {
@@ -160,6 +214,12 @@ struct TrainingSession {
     if bestOutputs.isEmpty || keptSpearman > material.validationSpearman(bestOutputs) {
       bestOutputs = outputs
     }
+  }
+
+  /// Of the learned rows.
+  func embeddings() throws -> MatrixView {
+    try model.embeddings(
+      material.learned.map { material.texts[$0] }, workers: configuration.workers, workspaces: workspaces)
   }
 
   /// The head's output for every row.

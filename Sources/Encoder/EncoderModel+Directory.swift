@@ -1,5 +1,6 @@
 import Formats
 import Foundation
+import TensorKernels
 
 /// A BERT encoder as a valuator's network. Its folder loads in sentence-transformers too: Transformer, Pooling (mean and
 /// mean_sqrt_len), Dense without an activation.
@@ -11,6 +12,12 @@ extension EncoderModel: ValuatorModel {
   package var vocabularySize: Int { configuration.vocabularySize }
   package var maxPositions: Int { configuration.maxPositions }
   package var summary: String { "BERT, \(configuration.layers) layers of width \(configuration.hiddenSize)" }
+
+  package func embeddings(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws
+    -> MatrixView
+  {
+    try features(texts, workers: workers, workspaces: workspaces).view.columns(0..<configuration.hiddenSize)
+  }
 
   package func save(to folder: String, maxTokens: Int) throws -> [String] {
     for part in ["1_Pooling", "2_Dense"] {

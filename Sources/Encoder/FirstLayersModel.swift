@@ -37,6 +37,12 @@ package struct FirstLayersModel: ValuatorModel {
     }.flatMap { $0 }
   }
 
+  package func embeddings(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws
+    -> MatrixView
+  {
+    head.embeddings(try features(texts, workers: workers, workspaces: workspaces))
+  }
+
   package func save(to folder: String, maxTokens: Int) throws -> [String] {
     try features.layers.saveAsEncoder(to: folder)
     try head.save(to: folder + "/head.safetensors")

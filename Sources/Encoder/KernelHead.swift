@@ -45,6 +45,11 @@ package struct KernelHead: Sendable {
     return (0..<z.rows).map { row in weights.indices.reduce(bias) { $0 + weights[$1] * basis[row, $1] } }
   }
 
+  /// Features as distances between them count in the units.
+  package func embeddings(_ features: MatrixView) -> MatrixView {
+    Self.scaled(Self.standardised(features, means: means, deviations: deviations), by: scales)
+  }
+
   package static func standardised(_ features: MatrixView, means: [Float], deviations: [Float]) -> MatrixView
   {
     let z = Matrix(rows: features.rows, columns: features.columns)

@@ -9,9 +9,8 @@ import TensorKernels
 /// and left out.
 ///
 /// The gradient comes from what is predicted: told apart, the parts say more than their mean. Of a model that is there whole
-/// there is more to see without any gradient of a weight: the states are those after two thirds of its blocks, and of the
-/// predictions there are the mean error `d_t = W^T (softmax(W h_t) - onehot)`, the same over the second half, and
-/// statistics of losses and errors (experiments/valuator-features).
+/// there is more to see without any gradient of a weight: the states are those after two thirds of its blocks, and there are
+/// statistics of the predictions' losses and errors `d_t = W^T (softmax(W h_t) - onehot)` (experiments/valuator-features).
 package struct LayerFeatures: Sendable {
   package let layers: Llama
   /// Whether the model is there whole, and its predictions are read too.
@@ -32,8 +31,8 @@ package struct LayerFeatures: Sendable {
 
   private var blocks: [Block] {
     let states = Block(count: layers.configuration.hiddenSize, weight: 1)
-    let predictions = [states, states, Block(count: Self.statistics, weight: 1 / 3)]
-    return [states, states, states] + (readsPredictions ? predictions : []) + [Block(count: 1, weight: 2 / 3)]
+    let predictions = readsPredictions ? [Block(count: Self.statistics, weight: 1 / 3)] : []
+    return [states, states, states] + predictions + [Block(count: 1, weight: 2 / 3)]
   }
 
   package var count: Int { blocks.reduce(0) { $0 + $1.count } }
@@ -82,29 +81,20 @@ package struct LayerFeatures: Sendable {
         mean(states, of: positions.map { start + $0 }, into: row.columns(block * d..<(block + 1) * d))
       }
       if let predicted {
-        predictionFeatures(
-          predicted, predicted.rows(of: index), into: row.columns(3 * d..<5 * d + Self.statistics))
+        let statistics = statistics(predicted, predicted.rows(of: index))
+        for (place, value) in statistics.enumerated() { row[0, 3 * d + place] = Float(value) }
       }
       row[0, count - 1] = Float(text.rootLength)
     }
     return features.view.values
   }
 
-  private func predictionFeatures(_ predicted: PredictedStates, _ rows: Range<Int>, into row: Matrix) {
-    let d = layers.configuration.hiddenSize
-    let later = rows.lowerBound + rows.count / 2..<rows.upperBound
-    mean(predicted.errors, of: Array(rows), into: row.columns(0..<d))
-    mean(predicted.errors, of: Array(later), into: row.columns(d..<2 * d))
-    guard !rows.isEmpty else { return }
-    for (index, value) in statistics(predicted, rows, later).enumerated() {
-      row[0, 2 * d + index] = Float(value)
-    }
-  }
-
   /// Of losses `l_t`, errors d_t and the last states h_t: log mean l, deviation of l, log mean l of the second half, mean
   /// probability, share of l > 3, mean entropy of the predictions, log mean |d|, log mean |d|^2, log mean |d| |h|, and the log
-  /// norm of the head's gradient, `|1/n sum_t d_t h_t^T|`.
-  private func statistics(_ predicted: PredictedStates, _ rows: Range<Int>, _ later: Range<Int>) -> [Double] {
+  /// norm of the head's gradient, `|1/n sum_t d_t h_t^T|`. Empty where nothing is predicted.
+  private func statistics(_ predicted: PredictedStates, _ rows: Range<Int>) -> [Double] {
+    guard !rows.isEmpty else { return [] }
+    let later = rows.lowerBound + rows.count / 2..<rows.upperBound
     func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
     let losses = Array(predicted.losses[rows])
     let loss = mean(losses)

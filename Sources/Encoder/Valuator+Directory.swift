@@ -6,14 +6,15 @@ extension Valuator {
   private static let cardName = "alinfik.json"
   private static let domainName = "domain.bin"
   /// What a valuator's folder may hold; the tokenizer's files are those it came with.
-  private static let entries = [
-    cardName, "1_Pooling", "2_Dense", "chat_template.jinja", "head.safetensors", "README.md",
-    "added_tokens.json", "config.json",
-    domainName,
-    "model.safetensors",
-    "modules.json", "sentence_bert_config.json", "special_tokens_map.json", "tokenizer.json",
-    "tokenizer_config.json", "training.jsonl", "vocab.txt",
-  ]
+  private static let entries =
+    [
+      cardName, "1_Pooling", "2_Dense", "chat_template.jinja", "head.safetensors", "README.md",
+      "added_tokens.json", "config.json",
+      domainName,
+      "model.safetensors",
+      "modules.json", "sentence_bert_config.json", "special_tokens_map.json", "tokenizer.json",
+      "tokenizer_config.json", "training.jsonl", "vocab.txt",
+    ] + LabelledRows.fileNames
 
   /// Reads a valuator directory. Throws where `alinfik.json` is missing, a file is not the one that was saved, or
   /// the weights are not what config.json says.
@@ -53,7 +54,8 @@ extension Valuator {
     }
     let tokenizer = try Tokenizer.load(directory)
     try model.requireVocabulary(of: tokenizer, directory: directory)
-    return Valuator(model: model, tokenizer: tokenizer, card: card)
+    return Valuator(
+      model: model, tokenizer: tokenizer, card: card, rows: try LabelledRows.load(folder: directory))
   }
 
   private static func loadModel(kind: String, _ directory: String, _ path: String) throws -> any ValuatorModel
@@ -79,6 +81,7 @@ extension Valuator {
     let output = try OutputDirectory(path: directory, entries: Self.entries, force: force)
     let folder = output.temporaryPath
     var names = try model.save(to: folder, maxTokens: card.maxTokens)
+    names += try rows?.save(to: folder) ?? []
     let logBytes = log.flatMap { $0.serialized() + [UInt8(ascii: "\n")] }
     let optional = [("training.jsonl", logBytes), (Self.domainName, card.domain?.fileBytes ?? [])]
     let readme = [("README.md", Array(modelCard.utf8))]

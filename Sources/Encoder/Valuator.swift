@@ -9,13 +9,18 @@ package struct Valuator: Sendable {
   package let model: any ValuatorModel
   package let encoding: TextEncoding
   package let card: ValuatorCard
+  /// What a text can be likened to; nil where the valuator does not carry it.
+  package let rows: LabelledRows?
   private let words: WordStarts
 
-  package init(model: any ValuatorModel, tokenizer: Tokenizer, card: ValuatorCard) {
+  package init(
+    model: any ValuatorModel, tokenizer: Tokenizer, card: ValuatorCard, rows: LabelledRows? = nil
+  ) {
     self.model = model
     encoding = TextEncoding(
       tokenizer: tokenizer, maxTokens: card.maxTokens, reading: type(of: model).reading)
     self.card = card
+    self.rows = rows
     words = WordStarts(tokenizer, count: model.vocabularySize)
   }
 

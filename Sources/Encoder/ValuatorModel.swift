@@ -1,3 +1,5 @@
+import TensorKernels
+
 /// What a valuator asks of its network: tokens in, one number a text out. Immutable while it scores.
 package protocol ValuatorModel: Sendable {
   /// As `encoder` in alinfik.json.
@@ -10,6 +12,8 @@ package protocol ValuatorModel: Sendable {
   var maxPositions: Int { get }
   /// The head's output for each text, the same bits whatever the number of workers.
   func scores(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float]
+  /// What the network makes of each text before its head, one row a text: distances between them are likeness.
+  func embeddings(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> MatrixView
   /// Writes its files into a valuator's folder and returns their names.
   func save(to folder: String, maxTokens: Int) throws -> [String]
 }

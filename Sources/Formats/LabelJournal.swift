@@ -1,5 +1,3 @@
-import CZlib
-import Glibc
 import Synchronization
 
 /// What labelling one sample gave.
@@ -51,39 +49,26 @@ package struct LabelShape: Sendable, Equatable {
 
   /// The bytes of a row in the journal; the label file needs no more.
   package var bytesPerRow: Int {
-    LabelJournal.fixedBytes + 4 * targets + storage.byteCount(projected) + 4
+    LabelJournal.fixedBytes + 4 * targets + storage.byteCount(projected) + RowFile.checksumBytes
   }
 }
 
 /// The append-only file that keeps finished rows while labelling runs (`labels.h5.partial`).
 ///
-/// Layout, little-endian: "ALFKJRNL", version u32, length of the configuration u32, the configuration (JSON), its CRC-32;
-/// then rows of one size in the order of their completion: index u64, label, loss, gradient norm f32, token count i32,
-/// truncated u32, labels per target f32, projected gradient (f16, or
-/// scales f32 and numbers int8), CRC-32 of the row. A row that a crash left torn fails
-/// its checksum; it and what follows are cut off when the journal is opened again.
+/// A row, little-endian: index u64, label, loss, gradient norm f32, token count i32, truncated u32, labels per target f32,
+/// projected gradient (f16, or scales f32 and numbers int8). They stand in the order of their completion (`RowFile`).
 ///
-/// Rows may be appended by several threads in any order. A row that could not be written whole is taken back, so that
-/// after an error (a full disk) everything appended before is still there. Rows reach the disk at least every five
-/// seconds of appending.
+/// Rows may be appended by several threads in any order.
 package final class LabelJournal: Sendable {
   static let fixedBytes = 28
-  private static let magic = Array("ALFKJRNL".utf8)
-  private static let version: UInt32 = 1
-  private static let secondsBetweenSyncs = 5
+  private static let format = RowFile.Format(magic: "ALFKJRNL", version: 1, name: "journal of labels")
 
-  package let path: String
   package let shape: LabelShape
-  private let headerBytes: Int
-  private let descriptor: Int32
+  private let file: RowFile
+  /// For each sample the place of its row in the file, or -1.
+  private let places: Mutex<[Int32]>
 
-  private struct State: Sendable {
-    /// For each sample the place of its row in the journal, or -1.
-    var places: [Int32]
-    var count = 0
-    var lastSync = LabelJournal.now()
-  }
-  private let state: Mutex<State>
+  package var path: String { file.path }
 
   /// Begins a journal, or with `resume` goes on with the one that is there.
   ///
@@ -94,47 +79,24 @@ package final class LabelJournal: Sendable {
     path: String, configuration: JSONValue, shape: LabelShape, resume: Bool = false, force: Bool = false
   ) throws(FormatError) {
     precondition(shape.rows > 0 && shape.rows < Int(Int32.max), "a journal for \(shape.rows) rows")
-    self.path = path
     self.shape = shape
-    let header = Self.header(configuration, shape)
-    headerBytes = header.count
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-    state = Mutex(State(places: [Int32](repeating: -1, count: shape.rows)))
-    if descriptor < 0 { throw .output(path, "create it") }
-    guard lockFile(descriptor) else {
-      if errno == EWOULDBLOCK { throw .inputOutput(path: path, reason: "another process is writing it") }
-      throw .system(path, "lock it")
+    var found = [Int32](repeating: -1, count: shape.rows)
+    file = try RowFile(
+      path: path, format: Self.format, configuration: Self.described(configuration, shape),
+      rowBytes: shape.bytesPerRow, opening: resume ? .resume : force ? .anew : .refuse
+    ) { place, bytes in
+      guard let row = Self.decode(bytes, shape), row.index < shape.rows, found[row.index] < 0 else {
+        return false
+      }
+      found[row.index] = Int32(place)
+      return true
     }
-    if try Self.needsHeader(path, descriptor, header, configuration, shape, resume: resume, force: force) {
-      try begin(header)
-    } else {
-      try recover()
-    }
+    places = Mutex(found)
   }
 
   /// Throws where a journal is there that nobody said to go on with: worth asking before long preparations.
   package static func refuseUnfinished(_ path: String) throws(FormatError) {
-    var status = stat()
-    if stat(path, &status) == 0, status.st_size > 0 { throw .unfinished(path: path) }
-  }
-
-  deinit {
-    if descriptor >= 0 {
-      fdatasync(descriptor)
-      close(descriptor)
-    }
-  }
-
-  // MARK: Header
-
-  private static func header(_ configuration: JSONValue, _ shape: LabelShape) -> [UInt8] {
-    let text = described(configuration, shape).serialized()
-    var bytes = magic
-    append(version, to: &bytes)
-    append(UInt32(text.count), to: &bytes)
-    bytes += text
-    append(checksum(text), to: &bytes)
-    return bytes
+    try RowFile.refuseUnfinished(path)
   }
 
   /// The configuration with the shape, which decides the layout, beside it.
@@ -148,70 +110,15 @@ package final class LabelJournal: Sendable {
       ])
   }
 
-  /// True where a journal is to be begun; false where the one there is to be gone on with.
-  private static func needsHeader(
-    _ path: String, _ descriptor: Int32, _ header: [UInt8], _ configuration: JSONValue, _ shape: LabelShape,
-    resume: Bool, force: Bool
-  ) throws(FormatError) -> Bool {
-    let size = Int(lseek(descriptor, 0, SEEK_END))
-    if size < 0 { throw .system(path, "look at it") }
-    if size == 0 || force && !resume { return true }
-    if !resume { throw .unfinished(path: path) }
-    let found = try read(path, descriptor, at: 0, count: min(size, 16))
-    // A crash before the header was whole left nothing to keep.
-    if size < header.count, header.starts(with: try read(path, descriptor, at: 0, count: size)) {
-      return true
-    }
-    guard found.count == 16, found.starts(with: magic) else {
-      throw .malformed(place: path, reason: "it is no journal of labels, or its beginning is damaged")
-    }
-    guard load(UInt32.self, found, 8) == version else {
-      throw .malformed(place: path, reason: "it was written by another version of this program")
-    }
-    let length = Int(load(UInt32.self, found, 12))
-    guard length <= size - 20 else { throw .malformed(place: path, reason: "its header is cut short") }
-    let rest = try read(path, descriptor, at: 16, count: length + 4)
-    let text = Array(rest.prefix(length))
-    guard load(UInt32.self, rest, length) == checksum(text), let journal = try? JSONValue.parse(text) else {
-      throw .malformed(place: path, reason: "its header is damaged")
-    }
-    try compare(journal, described(configuration, shape), path)
-    guard found + rest == header else { throw .malformed(place: path, reason: "its header is damaged") }
-    return false
-  }
-
-  /// Throws for the first member in which two configurations differ.
-  private static func compare(_ journal: JSONValue, _ now: JSONValue, _ path: String) throws(FormatError) {
-    let keys = (now.members ?? []).map(\.key) + (journal.members ?? []).map(\.key)
-    for key in keys where journal[key] != now[key] {
-      func text(_ value: JSONValue?) -> String {
-        let whole = value.map { String(decoding: $0.serialized(), as: UTF8.self) } ?? "not given"
-        return whole.count > 80 ? whole.prefix(77) + "..." : whole
-      }
-      throw .differentConfiguration(
-        path: path, option: key.string, journal: text(journal[key]), now: text(now[key]))
-    }
-  }
-
-  private func begin(_ header: [UInt8]) throws(FormatError) {
-    guard ftruncate(descriptor, 0) == 0 else { throw .system(path, "empty it") }
-    try Self.write(path, descriptor, header, at: 0)
-    guard fsync(descriptor) == 0 else { throw .system(path, "write it to disk") }
-  }
-
-  // MARK: Rows
-
   /// How many samples have a row.
-  package var count: Int { state.withLock { $0.count } }
+  package var count: Int { file.count }
 
   package var isComplete: Bool { count == shape.rows }
 
-  package func contains(_ index: Int) -> Bool { state.withLock { $0.places[index] >= 0 } }
+  package func contains(_ index: Int) -> Bool { places.withLock { $0[index] >= 0 } }
 
   /// The samples that have no row yet, in order.
-  package var missing: [Int] {
-    state.withLock { state in state.places.indices.filter { state.places[$0] < 0 } }
-  }
+  package var missing: [Int] { places.withLock { places in places.indices.filter { places[$0] < 0 } } }
 
   /// Adds a finished row. Throws where a number is not finite, and where the disk refuses; nothing of the row is kept
   /// then, and everything else is.
@@ -223,25 +130,12 @@ package final class LabelJournal: Sendable {
       "row \(row.index) does not fit \(shape)")
     try checkNumbers(row)
     let bytes = encode(row)
-    let outcome = state.withLock { state in
-      Result { () throws(FormatError) in try append(bytes, row.index, &state) }
+    let outcome = places.withLock { places in
+      precondition(places[row.index] < 0, "row \(row.index) is appended twice")
+      return Result { () throws(FormatError) in places[row.index] = Int32(try file.append(bytes)) }
     }
     try outcome.get()
-  }
-
-  private func append(_ bytes: [UInt8], _ index: Int, _ state: inout State) throws(FormatError) {
-    precondition(state.places[index] < 0, "row \(index) is appended twice")
-    let offset = headerBytes + state.count * shape.bytesPerRow
-    do { try Self.write(path, descriptor, bytes, at: offset) } catch {
-      ftruncate(descriptor, off_t(offset))
-      throw error
-    }
-    state.places[index] = Int32(state.count)
-    state.count += 1
-    if Self.now() - state.lastSync >= Self.secondsBetweenSyncs || state.count == shape.rows {
-      guard fdatasync(descriptor) == 0 else { throw .system(path, "write it to disk") }
-      state.lastSync = Self.now()
-    }
+    if isComplete { try sync() }
   }
 
   private func checkNumbers(_ row: LabelRow) throws(FormatError) {
@@ -260,121 +154,45 @@ package final class LabelJournal: Sendable {
 
   /// The row of a sample, or nil where it has none; throws where the disk gives back something else.
   package func row(at index: Int) throws(FormatError) -> LabelRow? {
-    let place = Int(state.withLock { $0.places[index] })
+    let place = Int(places.withLock { $0[index] })
     guard place >= 0 else { return nil }
-    let offset = headerBytes + place * shape.bytesPerRow
-    let bytes = try Self.read(path, descriptor, at: offset, count: shape.bytesPerRow)
-    guard let row = decode(bytes), row.index == index else {
+    guard let row = Self.decode(try file.row(at: place), shape), row.index == index else {
       throw .malformed(place: path, reason: "the row of sample \(index) has changed since it was written")
     }
     return row
   }
 
   /// Makes everything appended so far safe on disk.
-  package func sync() throws(FormatError) {
-    guard fdatasync(descriptor) == 0 else { throw .system(path, "write it to disk") }
-  }
+  package func sync() throws(FormatError) { try file.sync() }
 
   /// Removes the journal, once the label file is there.
-  package func remove() { unlink(path) }
-
-  /// Reads all rows, and cuts off what begins with the first that is torn, damaged or impossible.
-  private func recover() throws(FormatError) {
-    let size = Int(lseek(descriptor, 0, SEEK_END))
-    var recovered = State(places: [Int32](repeating: -1, count: shape.rows))
-    while true {
-      let offset = headerBytes + recovered.count * shape.bytesPerRow
-      guard offset + shape.bytesPerRow <= size else { break }
-      let bytes = try Self.read(path, descriptor, at: offset, count: shape.bytesPerRow)
-      guard let row = decode(bytes), row.index < shape.rows, recovered.places[row.index] < 0 else { break }
-      recovered.places[row.index] = Int32(recovered.count)
-      recovered.count += 1
-    }
-    let end = headerBytes + recovered.count * shape.bytesPerRow
-    if end < size && ftruncate(descriptor, off_t(end)) != 0 { throw .system(path, "cut its torn end off") }
-    state.withLock { $0 = recovered }
-  }
+  package func remove() { file.remove() }
 
   // MARK: Bytes
 
   private func encode(_ row: LabelRow) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(shape.bytesPerRow)
-    Self.append(UInt64(row.index), to: &bytes)
-    for value in [row.label, row.loss, row.gradientNorm] { Self.append(value.bitPattern, to: &bytes) }
-    Self.append(UInt32(clamping: row.tokenCount), to: &bytes)
-    Self.append(UInt32(row.truncated ? 1 : 0), to: &bytes)
+    bytes.append(integer: UInt64(row.index))
+    for value in [row.label, row.loss, row.gradientNorm] { bytes.append(integer: value.bitPattern) }
+    bytes.append(integer: UInt32(clamping: row.tokenCount))
+    bytes.append(integer: UInt32(row.truncated ? 1 : 0))
     row.labelsPerTarget.withUnsafeBytes { bytes.append(contentsOf: $0) }
     row.projectedGradient?.append(to: &bytes)
-    Self.append(Self.checksum(bytes), to: &bytes)
     return bytes
   }
 
-  /// The row of some bytes, or nil where their checksum is wrong.
-  private func decode(_ bytes: [UInt8]) -> LabelRow? {
-    let end = bytes.count - 4
-    guard Self.load(UInt32.self, bytes, end) == Self.checksum(Array(bytes[..<end])),
-      let index = Int(exactly: Self.load(UInt64.self, bytes, 0))
-    else { return nil }
-    func float(_ offset: Int) -> Float { Float(bitPattern: Self.load(UInt32.self, bytes, offset)) }
-    let projectedStart = Self.fixedBytes + 4 * shape.targets
+  /// Nil where the bytes cannot be a row.
+  private static func decode(_ bytes: [UInt8], _ shape: LabelShape) -> LabelRow? {
+    guard let index = Int(exactly: bytes.integer(UInt64.self, at: 0)) else { return nil }
+    func float(_ offset: Int) -> Float { Float(bitPattern: bytes.integer(UInt32.self, at: offset)) }
+    let projectedStart = fixedBytes + 4 * shape.targets
     return LabelRow(
       index: index, label: float(8), loss: float(12), gradientNorm: float(16),
-      tokenCount: Int(Self.load(UInt32.self, bytes, 20)), truncated: Self.load(UInt32.self, bytes, 24) != 0,
-      labelsPerTarget: (0..<shape.targets).map { float(Self.fixedBytes + 4 * $0) },
+      tokenCount: Int(bytes.integer(UInt32.self, at: 20)), truncated: bytes.integer(UInt32.self, at: 24) != 0,
+      labelsPerTarget: (0..<shape.targets).map { float(fixedBytes + 4 * $0) },
       projectedGradient: shape.projected == 0
         ? nil
-        : StoredGradient(bytes[projectedStart..<end], count: shape.projected, storage: shape.storage))
-  }
-
-  private static func append<Number: FixedWidthInteger>(_ value: Number, to bytes: inout [UInt8]) {
-    withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
-  }
-
-  private static func load<Number: FixedWidthInteger & BitwiseCopyable>(
-    _ type: Number.Type, _ bytes: [UInt8], _ offset: Int
-  ) -> Number {
-    bytes.withUnsafeBytes { Number(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: type)) }
-  }
-
-  private static func checksum(_ bytes: [UInt8]) -> UInt32 {
-    UInt32(truncatingIfNeeded: crc32_z(0, bytes, bytes.count))
-  }
-
-  private static func now() -> Int {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return time.tv_sec
-  }
-
-  private static func read(
-    _ path: String, _ descriptor: Int32, at offset: Int, count: Int
-  ) throws(FormatError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    var done = 0
-    while done < count {
-      let got = bytes.withUnsafeMutableBytes {
-        pread(descriptor, $0.baseAddress! + done, count - done, off_t(offset + done))
-      }
-      if got < 0 && errno == EINTR { continue }
-      if got < 0 { throw .system(path, "read it") }
-      if got == 0 { throw .malformed(place: path, reason: "it has become shorter while it was read") }
-      done += got
-    }
-    return bytes
-  }
-
-  private static func write(
-    _ path: String, _ descriptor: Int32, _ bytes: [UInt8], at offset: Int
-  ) throws(FormatError) {
-    var done = 0
-    while done < bytes.count {
-      let put = bytes.withUnsafeBytes {
-        pwrite(descriptor, $0.baseAddress! + done, $0.count - done, off_t(offset + done))
-      }
-      if put < 0 && errno == EINTR { continue }
-      if put < 0 { throw .system(path, "write it") }
-      done += put
-    }
+        : StoredGradient(bytes[projectedStart...], count: shape.projected, storage: shape.storage))
   }
 }

@@ -2,70 +2,82 @@ import LanguageModels
 import TensorKernels
 
 /// Labels from whole gradients: `<G_l, g_l(z)> = sum_t d_t . (G_l x_t)`, one more product a layer, no projection,
-/// nothing stored.
+/// nothing stored. Other targets cost one more product a layer each, and their labels stand in `perTarget`.
 package struct ExactInfluence: InfluenceMeasure {
   let model: any CausalLanguageModel
   let watched: WatchedLayers
   let target: MeanGradient
+  let others: [MeanGradient]
   let kind: LabelKind
   let measuresNorm: Bool
 
   package init(
-    model: any CausalLanguageModel, watched: WatchedLayers, target: MeanGradient, kind: LabelKind,
-    gradientNorm: Bool
+    model: any CausalLanguageModel, watched: WatchedLayers, target: MeanGradient,
+    others: [MeanGradient] = [], kind: LabelKind, gradientNorm: Bool
   ) {
     self.model = model
     self.watched = watched
     self.target = target
+    self.others = others
     self.kind = kind
     measuresNorm = gradientNorm || kind.needsNorm
   }
 
   package func measure(_ batch: TokenBatch, workspace: Workspace) -> [InfluenceRow] {
     let observer = InnerProducts(
-      target: target.layers, watched: watched, samples: batch.count, measuresNorm: measuresNorm,
+      targets: ([target] + others).map(\.layers), watched: watched, samples: batch.count,
+      measuresNorm: measuresNorm,
       precision: model.precision)
     let losses = model.losses(of: batch, workspace: workspace, observer: observer)
     return losses.enumerated().map { sample, loss in
       let norms = observer.squaredNorms[sample]
+      let labels = zip([target] + others, observer.dots[sample]).map { target, dots in
+        kind.label(dots: dots, squaredNorms: norms, targetSquaredNorms: target.squaredNorms)
+      }
       return InfluenceRow(
-        label: kind.label(
-          dots: observer.dots[sample], squaredNorms: norms, targetSquaredNorms: target.squaredNorms),
-        loss: loss, gradientNorm: measuresNorm ? norms.reduce(0, +).squareRoot() : .nan)
+        label: labels[0], loss: loss, gradientNorm: measuresNorm ? norms.reduce(0, +).squareRoot() : .nan,
+        perTarget: labels.dropFirst().map { Float($0) })
     }
   }
 }
 
-/// Each sample's inner product with the target's gradient and its own squared norm, layer by layer.
+/// Each sample's inner products with the targets' gradients and its own squared norm, layer by layer.
 private final class InnerProducts: GradientObserver {
-  private let target: [MatrixView]
+  private let targets: [[MatrixView]]
   private let watched: WatchedLayers
   private let measuresNorm: Bool
   private let precision: Precision
-  private(set) var dots: [[Double]]
+  /// By sample, target and layer.
+  private(set) var dots: [[[Double]]]
   private(set) var squaredNorms: [[Double]]
   private let arena = Arena(capacity: 0)
 
   init(
-    target: [MatrixView], watched: WatchedLayers, samples: Int, measuresNorm: Bool, precision: Precision
+    targets: [[MatrixView]], watched: WatchedLayers, samples: Int, measuresNorm: Bool, precision: Precision
   ) {
     self.precision = precision
-    self.target = target
+    self.targets = targets
     self.watched = watched
     self.measuresNorm = measuresNorm
-    dots = Array(repeating: Array(repeating: 0, count: target.count), count: samples)
-    squaredNorms = dots
+    let layers = [Double](repeating: 0, count: watched.layers.count)
+    dots = Array(repeating: Array(repeating: layers, count: targets.count), count: samples)
+    squaredNorms = Array(repeating: layers, count: samples)
   }
 
   func observe(layer: Int, input x: MatrixView, outputGradient d: MatrixView, batch: TokenBatch) {
     guard let place = watched.place(ofLayer: layer) else { return }
     arena.reset(capacity: x.rows * d.columns + 16)
     let pulled = arena.matrix(x.rows, d.columns)
-    gemm(x, .no, target[place], .yes, into: pulled, precision: precision)
-    for sample in 0..<batch.count {
-      let rows = batch.rows(of: sample)
-      dots[sample][place] = dot(d.rows(rows), pulled.view.rows(rows))
-      if measuresNorm {
+    for (index, target) in targets.enumerated() {
+      gemm(x, .no, target[place], .yes, into: pulled, precision: precision)
+      for sample in 0..<batch.count {
+        let rows = batch.rows(of: sample)
+        dots[sample][index][place] = dot(d.rows(rows), pulled.view.rows(rows))
+      }
+    }
+    if measuresNorm {
+      for sample in 0..<batch.count {
+        let rows = batch.rows(of: sample)
         squaredNorms[sample][place] = squaredGradientNorm(input: x.rows(rows), outputGradient: d.rows(rows))
       }
     }

@@ -61,38 +61,14 @@ private struct SecondMomentSketch: @unchecked Sendable {
     sum = Matrix(rows: width, columns: size)
   }
 
-  /// The `rank` leading eigenvectors of Nystrom's `Y (O^T Y)^-1 Y^T ~ A`, a row each, orthonormal (Halko, Martinsson &
-  /// Tropp 2011): with `Y^T Y v = lambda (O^T Y) v` they are `Y v / sqrt(lambda)`. Rows that would be nothing but f32's
-  /// rounding are zero.
+  /// The `rank` leading eigenvectors, a row each; rows that would be nothing but f32's rounding are zero.
   func components(_ rank: Int) throws -> MatrixView {
-    let (width, size) = (sum.rows, sum.columns)
-    if width <= rank { return identity(width) }
-    let core = innerProducts(tests, sum.view)
-    var b = [Double](repeating: 0, count: size * size)
-    for i in 0..<size {
-      for j in 0..<size { b[i * size + j] = (core[i * size + j] + core[j * size + i]) / 2 }
-    }
-    let trace = (0..<size).reduce(0) { $0 + b[$1 * size + $1] }
-    let result = Matrix(rows: rank, columns: width)
-    guard trace > 0 else { return result.view }
-    // Rounding in Y makes the small eigenvalues of O^T Y noise of either sign.
-    for i in 0..<size { b[i * size + i] += 1e-6 * trace }
-    guard let (values, vectors) = generalizedEigenpairs(innerProducts(sum.view, sum.view), b, order: size)
-    else {
+    if sum.rows <= rank { return identity(sum.rows) }
+    guard let found = leadingEigenvectors(sketch: sum.view, tests: tests, rank: rank) else {
       throw LabelError.options(
         "no principal components can be found of the \(name) at rank \(rank); use --projection random")
     }
-    for row in 0..<rank {
-      let index = size - 1 - row
-      guard values[index] > 1e-8 * values[size - 1] else { break }
-      let scale = 1 / values[index].squareRoot()
-      for i in 0..<width {
-        var value = 0.0
-        for j in 0..<size { value += Double(sum[i, j]) * vectors[index * size + j] }
-        result[row, i] = Float(value * scale)
-      }
-    }
-    return result.view
+    return found
   }
 }
 

@@ -12,10 +12,13 @@ extension ComparisonReport {
   ///   - rows: what was valued, in the order of every method's values.
   ///   - methods: in any order; at most one with the role `reference`, names distinct.
   ///   - forecast: what the valuator said beside its scores; nil where it has no intervals.
+  ///   - labelCurve: how true the valuator's training found fewer labels to make it.
+  ///   - halves: nil where the targets were not halved.
   ///   - oracle: nil where the model was not stepped.
   ///   - resamples: bootstrap draws; by default 1000, fewer above 2000 rows to stay within a few seconds.
   package static func make(
-    rows: [ComparedRow], methods: [ComparedMethod], forecast: Forecast? = nil, oracle: Oracle?,
+    rows: [ComparedRow], methods: [ComparedMethod], forecast: Forecast? = nil,
+    labelCurve: [LabelCurvePoint] = [], halves: TargetHalves? = nil, oracle: Oracle?,
     facts: RunFacts,
     resamples: Int? = nil
   ) -> ComparisonReport {
@@ -36,10 +39,11 @@ extension ComparisonReport {
     let ordered = names.isEmpty ? drawn : names.compactMap { name in drawn.first { $0.name == name } }
     var report = ComparisonReport(
       facts: facts, summary: [], caveats: [], rows: rows, methods: methods, fidelity: fidelity,
+      ceiling: halves.map(statistics.ceiling),
       headToHead: headToHead(of: drawn, against: reference, statistics),
       sourceWorth: sourceWorth(of: rows, by: reference),
       agreement: statistics.agreement(of: ordered),
-      valuatorFinding: valuatorFinding(rows, drawn, reference, forecast),
+      valuatorFinding: valuatorFinding(rows, drawn, reference, forecast, labelCurve),
       oracle: oracle.map { statistics.finding(of: $0, methods: ordered) },
       extremes: ordered.map { extremes(of: $0, count: 5) },
       breakEven: breakEven(of: drawn, against: reference))
@@ -73,12 +77,14 @@ extension ComparisonReport {
 
   /// On the rows that both valued.
   private static func valuatorFinding(
-    _ rows: [ComparedRow], _ methods: [ComparedMethod], _ reference: ComparedMethod?, _ forecast: Forecast?
+    _ rows: [ComparedRow], _ methods: [ComparedMethod], _ reference: ComparedMethod?, _ forecast: Forecast?,
+    _ labelCurve: [LabelCurvePoint]
   ) -> ValuatorFinding? {
     guard let valuator = methods.first(where: { $0.role == .valuator }), let reference else { return nil }
     let (scores, labels) = (valuator.values.compactMap { $0 }, reference.values.compactMap { $0 })
     guard scores.count == rows.count, labels.count == rows.count else { return nil }
-    return ValuatorFinding(rows: rows, scores: scores, labels: labels, forecast: forecast)
+    return ValuatorFinding(
+      rows: rows, scores: scores, labels: labels, forecast: forecast, labelCurve: labelCurve)
   }
 
   /// The spread of the reference's values in every source.

@@ -37,7 +37,8 @@ extension ComparisonReport {
     }
     let sentences = [
       fidelitySentence(valuator, fidelity, reference), baselineSentence(valuator, fidelity),
-      withinSentence(valuator, fidelity), costSentence(valuator, reference), oracleSentence(reference),
+      withinSentence(valuator, fidelity), ceilingSentence(valuator, fidelity, reference),
+      costSentence(valuator, reference), oracleSentence(reference),
     ]
     return sentences.compactMap { $0 } + smallSample()
   }
@@ -107,6 +108,24 @@ extension ComparisonReport {
     if let lead, lead.upper < 0 { return "\(opening), less than that of the baseline \(rival)." }
     if let lead, lead.lower <= 0 { return "\(opening), no clear lead over the baseline \(rival)." }
     return "\(opening), more than the best baseline, \(rival): \(meaning(of: value))"
+  }
+
+  /// What part of what can be known the valuator knows.
+  private func ceilingSentence(
+    _ valuator: ComparedMethod, _ fidelity: Fidelity, _ reference: ComparedMethod
+  ) -> String? {
+    guard let ceiling, let most = ceiling.spearman.value, let ours = fidelity.spearman.value,
+      let interval = ceiling.spearman.interval
+    else { return nil }
+    let measured =
+      "Labels from two halves of the targets order \(NumberText.count(ceiling.rows)) rows alike with"
+      + " \(inner(ceiling.spearman))"
+    if interval.lower < 0.5 {
+      return "\(measured): so few targets do not say what is good for them, and no method can know it."
+    }
+    return
+      "\(measured): that is as far as agreement with \(reference.name) means anything, and \(valuator.name)"
+      + " reaches \(NumberText.percent(ours / most)) of it."
   }
 
   private func meaning(of withinSource: Double) -> String {

@@ -15,6 +15,8 @@ package struct ComparisonReport: Codable, Sendable, Equatable {
   package var methods: [ComparedMethod]
   /// Every drawn method but the reference, best Spearman first.
   package var fidelity: [Fidelity]
+  /// Nil where it was not measured.
+  package var ceiling: Ceiling?
   package var headToHead: [HeadToHead]
   /// What the reference says of each source, highest median first; empty without a reference.
   package var sourceWorth: [SourceWorth]
@@ -133,6 +135,29 @@ package struct Fidelity: Codable, Sendable, Equatable {
   package var sources: WithinGroupCorrelation
   package var ndcg: Estimate
   package var recall: Estimate
+}
+
+/// Labels of the same rows from two disjoint halves of the targets.
+package struct TargetHalves: Sendable {
+  /// Positions in the report's rows.
+  package var rows: [Int]
+  package var first: [Double]
+  package var second: [Double]
+
+  package init(rows: [Int], first: [Double], second: [Double]) {
+    self.rows = rows
+    self.first = first
+    self.second = second
+  }
+}
+
+/// How well labels from one half of the targets order rows as those from the other half do. A method that agrees with the
+/// reference better than its halves agree has learnt what these targets have by chance.
+package struct Ceiling: Codable, Sendable, Equatable {
+  package var rows: Int
+  package var spearman: Estimate
+  /// Nil as a value where the rows of no source are enough.
+  package var withinSource: Estimate
 }
 
 /// How far the valuator is ahead of a baseline, resampling the same rows for both. A baseline counts with the

@@ -17,7 +17,7 @@ extension ReportPage {
       <section aria-labelledby="truth">
       <h2 id="truth">How true is each method?</h2>
       <p>The reference is \(reference.name): \(reference.formula). Every other method is held against it on the \
-      same rows.\(hasWithin ? Self.withinHint : "")</p>
+      same rows.\(hasWithin ? Self.withinHint : "")\(ceilingHint())</p>
       <div class="figures">
       \(figure(correlations.markup(), "Agreement with \(reference.name).", spearmanCaption(hasWithin)))
       \(figure(top.markup(), "The best tenth.", topCaption(reference)))
@@ -25,6 +25,14 @@ extension ReportPage {
       \(fidelityTable(reference))
       </section>
       """
+  }
+
+  private func ceilingHint() -> String {
+    guard let ceiling = report.ceiling, let value = ceiling.spearman.value else { return "" }
+    let within = ceiling.withinSource.value.map { ", \(NumberText.correlation($0)) within a source" } ?? ""
+    return
+      " Labels from one half of the targets agree with those from the other half to \(NumberText.correlation(value))"
+      + "\(within) (\(NumberText.count(ceiling.rows)) rows): more agreement than that would be with these targets’ chance."
   }
 
   func row(of fidelity: Fidelity, _ first: Estimate, _ second: Estimate?) -> DotChart.Row {

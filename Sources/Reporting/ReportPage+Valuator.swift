@@ -17,11 +17,22 @@ extension ReportPage {
       \(figure(
         chart.markup(), "Scores and labels.",
         "Each circle is a tenth of the rows, by the score of \(valuator.name). On the dashed line scores are right in the mean."))
+      \(labelCurve(finding))
       </div>
       \(heldTable(finding))
       \(disagreementTable(finding, valuator: valuator.name, reference: reference.name))
       </section>
       """
+  }
+
+  private mutating func labelCurve(_ finding: ValuatorFinding) -> Markup {
+    guard finding.labelCurve.count > 1 else { return "" }
+    let chart = LabelCurveChart(
+      id: "labels", title: "Agreement with the labels by their number", points: finding.labelCurve)
+    return figure(
+      chart.markup(), "More labels.",
+      "Spearman over all rows (filled) and within a source (hollow) that so many labels gave on the rows held out in training."
+    )
   }
 
   private func coverageSentence(_ finding: ValuatorFinding) -> Markup {

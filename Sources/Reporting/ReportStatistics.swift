@@ -44,6 +44,16 @@ struct ReportStatistics {
       })
   }
 
+  /// The halves of the target against each other.
+  func ceiling(of halves: TargetHalves) -> Ceiling {
+    let rows = complete([halves.first, halves.second], sources: halves.rows.map { sources[$0] })
+    return Ceiling(
+      rows: rows.count, spearman: estimate(rows) { columns, _ in spearman(columns[0], columns[1]) },
+      withinSource: estimate(inLargeSources(rows)) { columns, sources in
+        meanSpearmanWithin(columns[0], columns[1], groups: sources, minimumCount: 3)
+      })
+  }
+
   /// The valuator's lead over a baseline that may be read either way round.
   func headToHead(valuator: ComparedMethod, baseline: ComparedMethod, truth: [Double?]) -> HeadToHead {
     let rows = complete([valuator.values, baseline.values, truth])

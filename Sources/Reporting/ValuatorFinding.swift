@@ -17,6 +17,19 @@ package struct Forecast: Sendable {
   }
 }
 
+/// How true a valuator of so many labels was on its test rows.
+package struct LabelCurvePoint: Codable, Sendable, Equatable {
+  package var labels: Int
+  package var spearman: Double?
+  package var withinSource: Double?
+
+  package init(labels: Int, spearman: Double?, withinSource: Double?) {
+    self.labels = labels
+    self.spearman = spearman
+    self.withinSource = withinSource
+  }
+}
+
 /// How far the valuator's scores are to be relied on, row by row.
 package struct ValuatorFinding: Codable, Sendable, Equatable {
   /// The mean score and the mean label of rows with neighbouring scores.
@@ -52,6 +65,8 @@ package struct ValuatorFinding: Codable, Sendable, Equatable {
   /// Rows placed too high, farthest first, then those placed too low.
   package var overrated: [Disagreement]
   package var underrated: [Disagreement]
+  /// By rising labels; empty where it was not measured.
+  package var labelCurve: [LabelCurvePoint]
 
   static let binCount = 10
   static let shownDisagreements = 5
@@ -59,8 +74,12 @@ package struct ValuatorFinding: Codable, Sendable, Equatable {
 
 extension ValuatorFinding {
   /// Nil with fewer rows than there are bins.
-  init?(rows: [ComparedRow], scores: [Double], labels: [Double], forecast: Forecast?) {
+  init?(
+    rows: [ComparedRow], scores: [Double], labels: [Double], forecast: Forecast?,
+    labelCurve: [LabelCurvePoint] = []
+  ) {
     guard rows.count >= Self.binCount else { return nil }
+    self.labelCurve = labelCurve
     let order = topIndices(scores, count: scores.count).reversed() as [Int]
     bins = (0..<Self.binCount).map { bin in
       let members = order[bin * order.count / Self.binCount..<(bin + 1) * order.count / Self.binCount]

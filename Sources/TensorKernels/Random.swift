@@ -2,9 +2,13 @@ import Foundation
 
 /// SplitMix64 (Steele, Lea & Flood 2014): a small generator whose stream depends on the seed alone.
 package struct SeededGenerator: RandomNumberGenerator, Sendable {
-  private var state: UInt64
+  /// What a generator begun with it goes on with.
+  package private(set) var state: UInt64
 
   package init(seed: UInt64) { state = seed }
+
+  /// Goes on where another generator stood.
+  package init(state: UInt64) { self.state = state }
 
   /// A stream of its own for each name, so that what one part draws never shifts another's draws.
   package init(seed: UInt64, stream: String) {

@@ -18,6 +18,7 @@ struct Alinfik: ParsableCommand {
     version: alinfikVersion,
     subcommands: [
       LabelCommand.self, TrainCommand.self, ScoreCommand.self, CompareCommand.self, AuditCommand.self,
+      ExplainCommand.self,
     ])
 
   static func main() {

@@ -52,6 +52,9 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Targets whose loss the real steps are measured on.")
   var oracleTargets: Int = 8
 
+  @Option(help: "Rows labelled by two halves of the target, to say how far any method can agree (0: none).")
+  var ceilingRows: Int = ComparisonConfiguration().ceilingRows
+
   @Flag(help: "Leave texts out of the report.")
   var withoutTexts = false
 
@@ -69,9 +72,10 @@ struct CompareCommand: ParsableCommand {
   }
 
   func validate() throws {
-    guard rank >= 1, damping > 0, oracleRows >= 0, oracleTargets >= 1 else {
+    guard rank >= 1, damping > 0, oracleRows >= 0, ceilingRows >= 0, oracleTargets >= 1 else {
       throw ValidationError(
-        "--rank and --oracle-targets want at least 1, --damping more than 0, --oracle-rows at least 0")
+        "--rank and --oracle-targets want at least 1, --damping more than 0, --oracle-rows and --ceiling-rows at least 0"
+      )
     }
   }
 
@@ -115,6 +119,7 @@ struct CompareCommand: ParsableCommand {
     configuration.checkpoints = checkpoint.map(\.value)
     configuration.oracleRows = oracleRows
     configuration.oracleTargets = oracleTargets
+    configuration.ceilingRows = ceilingRows
     configuration.seed = common.seed
     configuration.maximumTokens = input.maxTokens
     configuration.targetDescription = input.targetDescription

@@ -54,6 +54,17 @@ struct TrainCommand: ParsableCommand {
     help: ArgumentHelp("With --teacher: what `alinfik score TEACHER` wrote.", valueName: "file"))
   var scored: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      With --size or --first-layers: keep what the layers make of the texts, for other trainings on them (default: in \
+      OUTPUT.features.partial until the valuator is written, where a training that was stopped finds it).
+      """, valueName: "file"))
+  var features: String?
+
+  @Flag(help: "Let the valuator carry the texts of the labelled rows, which `alinfik explain` then shows.")
+  var includeTexts = false
+
   enum Size: String, ExpressibleByArgument, CaseIterable { case small, base }
 
   /// Whether the encoder is a language model's own layers.
@@ -130,6 +141,9 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError(
         "--teacher is for --size and --first-layers, which learn from scores in closed form")
     }
+    if features != nil && !readsLayers {
+      throw ValidationError("--features is for --size and --first-layers, whose layers are frozen")
+    }
     let standard = Optimisation()
     let isTuned =
       epochs != standard.epochs || patience != standard.patience || batchRows != standard.batchRows
@@ -174,9 +188,13 @@ struct TrainCommand: ParsableCommand {
       print(try trainer.plan())
       return
     }
-    let log = TrainingLog(terminal: terminal)
-    let (valuator, report) = try trainer.run(version: alinfikVersion) { log.show($0) }
-    try valuator.save(to: output, log: log.lines, force: common.force)
+    let (valuator, report, log) = try trainer.run(version: alinfikVersion) { event in
+      switch event {
+      case .step, .features: terminal.progress("\(event)")
+      default: terminal.say("\(event)")
+      }
+    }
+    try valuator.save(to: output, log: log, force: common.force)
     terminal.say(report.table)
     report.warnings.forEach(terminal.warn)
     terminal.say("\(output): written, \(durationText(report.seconds))")
@@ -198,7 +216,10 @@ struct TrainCommand: ParsableCommand {
 
   private var trainingConfiguration: TrainingConfiguration {
     var configuration = TrainingConfiguration(initialEncoder: initialEncoder)
+    configuration.checkpoint = output + ".checkpoint.partial"
+    configuration.features = (features ?? output + ".features.partial", isKept: features != nil)
     configuration.maxTokens = maxTokens
+    configuration.includesTexts = includeTexts
     configuration.teacher = teacher.map { (directory: $0, scored: scored) }
     configuration.parts.testRows = testRows
     configuration.seed = common.seed
@@ -213,22 +234,6 @@ struct TrainCommand: ParsableCommand {
     configuration.optimisation.cropShare = cropShare
     configuration.optimisation.trainsEmbeddingTables = trainEmbeddings
     return configuration
-  }
-}
-
-/// Shows a training and keeps what will be `training.jsonl` in the valuator.
-private final class TrainingLog {
-  private let terminal: Terminal
-  private(set) var lines: [JSONValue] = []
-
-  init(terminal: Terminal) { self.terminal = terminal }
-
-  func show(_ progress: TrainingProgress) {
-    if let line = progress.logLine { lines.append(line) }
-    switch progress {
-    case .step, .features: terminal.progress("\(progress)")
-    default: terminal.say("\(progress)")
-    }
   }
 }
 

@@ -4,6 +4,7 @@ import Formats
 import Foundation
 import Records
 import TensorKernels
+import Synchronization
 import Testing
 
 @Suite struct TrainerTests {
@@ -38,7 +39,7 @@ import Testing
   @Test func learnsWhatTheTextShows() throws {
     let folder = try TrainerFolder()
     let dataset = dataset()
-    let (valuator, report) = try Trainer(configuration: configuration(folder.tokenizer), dataset: dataset)
+    let (valuator, report, _) = try Trainer(configuration: configuration(folder.tokenizer), dataset: dataset)
       .run(version: "test")
     let method = try #require(report.methods.first)
     #expect(try #require(method.spearman) > 0.85)
@@ -108,6 +109,35 @@ import Testing
       try Trainer(configuration: configuration(folder.tokenizer), dataset: dataset(80), isCancelled: { true })
         .run(version: "test")
     }
+  }
+
+  @Test func aTrainingThatWasBrokenOffEndsWithTheSameBits() throws {
+    let folder = try TrainerFolder()
+    var configuration = configuration(folder.tokenizer)
+    configuration.optimisation.epochs = 4
+    let whole = try Trainer(configuration: configuration, dataset: dataset(80)).run(version: "test")
+    let steps = Mutex(0)
+    #expect(throws: DistillError.interrupted) {
+      // Fifty-odd rows are four steps an epoch: within the third.
+      try Trainer(
+        configuration: configuration, dataset: dataset(80), isCancelled: { steps.withLock { $0 > 9 } }
+      ).run(version: "test") { if case .step = $0 { steps.withLock { $0 += 1 } } }
+    }
+    #expect(FileManager.default.fileExists(atPath: configuration.checkpoint))
+    var other = configuration
+    other.seed = 3
+    let error = #expect(throws: FormatError.self) {
+      try Trainer(configuration: other, dataset: dataset(80)).run(version: "test")
+    }
+    #expect("\(try #require(error))".contains("was begun with another"))
+    var resumed: [Int] = []
+    let rest = try Trainer(configuration: configuration, dataset: dataset(80)).run(version: "test") {
+      if case .resumed(let epoch) = $0 { resumed.append(epoch) }
+    }
+    #expect(resumed == [2])
+    #expect(try encoder(rest.valuator).everyParameter == encoder(whole.valuator).everyParameter)
+    #expect(rest.log == whole.log)
+    #expect(!FileManager.default.fileExists(atPath: configuration.checkpoint))
   }
 
   @Test func frozenTablesStay() throws {

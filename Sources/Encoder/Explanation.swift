@@ -1,0 +1,45 @@
+import Records
+import TensorKernels
+
+/// Why a text has its score, as far as the valuator can tell without the language model: where the score stands among the
+/// labels, and the labelled rows that the text is most like.
+package struct Explanation: Sendable {
+  package var score: Valuator.Score
+  /// Where the valuator has intervals.
+  package var interval: (low: Double, high: Double)?
+  /// The share of the labelled rows whose label is below the score.
+  package var shareBelow: Double
+  package var neighbours: [LabelledRows.Neighbour]
+  /// The neighbours' mean label, weighted by likeness: what they alone would have said. Nil where none is alike.
+  package var neighboursLabel: Double?
+}
+
+extension Valuator {
+  /// Explains each record's score by its `count` nearest labelled rows.
+  ///
+  /// - Throws: `EncoderError.missing` where the valuator carries no rows; `EncoderError.coverage` where its intervals cannot
+  ///   have this coverage.
+  package func explanations(
+    of records: [Record], count: Int, coverage: Double = ScoreIntervals.standardCoverage, workers: Int
+  ) throws -> [Explanation] {
+    guard let rows else {
+      throw EncoderError.missing(
+        "this valuator", "it carries no labelled rows to liken a text to; train it again with this version")
+    }
+    let texts = try encoding.encodeAll(records, workers: workers)
+    let workspaces = EncoderWorkspaces(workers)
+    let scores = try scores(of: texts, workers: workers, workspaces: workspaces)
+    let embeddings = try model.embeddings(texts, workers: workers, workspaces: workspaces)
+    let multiplier = try card.intervals?.multiplier(coverage: coverage)
+    return zip(scores, rows.nearest(to: embeddings, count: count)).map { score, neighbours in
+      let half = multiplier.flatMap { multiplier in score.spread.map { multiplier * $0 } }
+      let weights = neighbours.map { max(0, $0.likeness) }
+      let total = weights.reduce(0, +)
+      return Explanation(
+        score: score, interval: half.map { (score.value - $0, score.value + $0) },
+        shareBelow: rows.shareBelow(score.value), neighbours: neighbours,
+        neighboursLabel: total > 0
+          ? zip(weights, neighbours).reduce(0) { $0 + $1.0 * rows.rows[$1.1.row].label } / total : nil)
+    }
+  }
+}
