@@ -13,13 +13,15 @@ package struct DataParts: Sendable, Equatable {
     /// Shares of what the test part leaves.
     package var calibration = 0.1
     package var validation = 0.1
+    /// Sources whose rows are kept from all but the test part, to see how true a valuator is of what it never saw.
+    package var leftOut: Set<String> = []
 
     package init(testRows: Int? = nil) { self.testRows = testRows }
   }
 
   /// Rows sorted by hash: the first are the test part, then calibration, then validation, the rest is for training.
   /// A part may be a few rows larger than asked for, by copies of its last text.
-  package init(hashes: [String], sizes: Sizes) throws {
+  package init(hashes: [String], sources: [String] = [], sizes: Sizes) throws {
     let order = hashes.indices.sorted { (hashes[$0], $0) < (hashes[$1], $1) }
     let testCount = sizes.testRows ?? Int((0.15 * Double(order.count)).rounded())
     var start = 0
@@ -34,6 +36,11 @@ package struct DataParts: Sendable, Equatable {
     calibration = take(Int((sizes.calibration * left).rounded()))
     validation = take(Int((sizes.validation * left).rounded()))
     training = take(order.count)
+    if !sizes.leftOut.isEmpty {
+      for part in [\DataParts.training, \.validation, \.calibration] {
+        self[keyPath: part].removeAll { sizes.leftOut.contains(sources[$0]) }
+      }
+    }
     guard training.count >= 8, validation.count >= 2, calibration.count >= 2 else {
       throw DistillError.tooFewRows(
         """

@@ -45,8 +45,12 @@ struct TestEvaluation {
         .sorted { $0.0 < $1.0 },
       meanWidth: width, sourceMeanWidth: sourceHalf.map { 2 * $0 },
       outside: card.domain.map { domain in
-        Double(test.count { domain.isOutside(material.texts[$0].ownIDs, words: words) == true })
-          / Double(test.count)
+        func share(_ rows: [Int]) -> Double {
+          Double(rows.count { domain.isOutside(material.texts[$0].ownIDs, words: words) == true })
+            / Double(rows.count)
+        }
+        let bySource = Dictionary(grouping: test, by: { dataset.rows[$0].source })
+        return (share(test), bySource.map { ($0.key, share($0.value)) }.sorted { $0.0 < $1.0 })
       })
   }
 

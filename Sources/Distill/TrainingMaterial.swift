@@ -28,7 +28,11 @@ struct TrainingMaterial: Sendable {
       throw DistillError.options("--max-tokens \(maxTokens): this encoder reads 4 to \(maxPositions)")
     }
     let hashes = dataset.rows.map(\.sha256)
-    let parts = try DataParts(hashes: hashes, sizes: configuration.parts)
+    if let unknown = configuration.parts.leftOut.subtracting(dataset.rows.map(\.source)).min() {
+      throw DistillError.options("--leave-out \(unknown): no labelled row has this source")
+    }
+    let parts = try DataParts(
+      hashes: hashes, sources: dataset.rows.map(\.source), sizes: configuration.parts)
     guard Set(parts.training.map { dataset.rows[$0].label }).count > 1 else {
       throw DistillError.tooFewRows("every label of the training rows is the same: there is nothing to learn")
     }

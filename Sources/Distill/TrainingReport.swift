@@ -31,8 +31,8 @@ package struct TrainingReport: Sendable {
     /// In label units; and that of intervals around the mean label of a row's source.
     package var meanWidth: Double
     package var sourceMeanWidth: Double?
-    /// The share of test rows called out of domain.
-    package var outside: Double?
+    /// The share of test rows called out of domain, and of each source's.
+    package var outside: (share: Double, bySource: [(name: String, share: Double)])?
   }
 
   /// How true a valuator of so many labels is on the test rows.
@@ -71,7 +71,7 @@ package struct TrainingReport: Sendable {
       "test_ndcg_at_10_percent": number(valuator.ndcg),
       "test_recall_at_10_percent": number(valuator.recall),
       "test_coverage_at_90_percent": number(intervals?.held),
-      "test_out_of_domain": number(intervals?.outside),
+      "test_out_of_domain": number(intervals?.outside?.share),
       "validation_spearman": number(validationSpearman), "training_seconds": JSONValue(seconds),
       "label_curve": curveJSON,
       "baselines": .object(
@@ -138,7 +138,9 @@ package struct TrainingReport: Sendable {
       "held_by_source": .object(
         intervals.bySource.map { (key: ByteString($0.name), value: JSONValue($0.held)) }),
       "mean_width": JSONValue(intervals.meanWidth), "source_mean_width": number(intervals.sourceMeanWidth),
-      "out_of_domain": number(intervals.outside),
+      "out_of_domain": number(intervals.outside?.share),
+      "out_of_domain_by_source": .object(
+        (intervals.outside?.bySource ?? []).map { (key: ByteString($0.name), value: JSONValue($0.share)) }),
     ]
   }
 
@@ -176,7 +178,7 @@ package struct TrainingReport: Sendable {
       let relative = intervals.sourceMeanWidth.map {
         String(format: ", %.2f of what the mean of a row's source needs", intervals.meanWidth / $0)
       }
-      let outside = intervals.outside.map { String(format: "; %.1f %% called out of domain", 100 * $0) }
+      let outside = intervals.outside.map { String(format: "; %.1f %% called out of domain", 100 * $0.share) }
       lines.append(
         String(format: "mean width %.4g", intervals.meanWidth) + (relative ?? "") + (outside ?? ""))
     }

@@ -7,7 +7,8 @@ import Tokenization
 /// Of every pair of neighbouring tokens (a, b) where b begins a word: `ln((o + 1/2) / (e + 1/2))`, with o how often the
 /// training texts have the pair and `e = c(a) c(b) / N` how often they would by chance. The mean over a text's pairs is
 /// its familiarity: high for texts of the kind, about zero where words are strange, negative where they are familiar but
-/// in an order that is not. Below the 5 % quantile of the calibration part a text is out of domain.
+/// in an order that is not. Below the 5 % quantile of texts that were not counted a text is out of domain: those of the calibration
+/// part, and of each twentieth of the training texts as the other nineteen see it.
 ///
 /// Distances in the encoder's space were tried and miss half of it: a fine-tuned encoder maps everything it reads to
 /// something it knows (experiments/valuator-domain). Only tokens and pairs that two training texts share are counted, so
@@ -25,7 +26,8 @@ package struct TextDomain: Sendable, Equatable {
   private static let smoothing = 0.5
   /// Tokens without the beginning of a word among them that make a text strange.
   private static let leastWordless = 16
-  /// The share of calibration texts that are called out of domain.
+  private static let foldCount = 20
+  /// The share of texts of the kind that are called out of domain.
   package static let falseAlarms = 0.05
   /// Fewer calibration texts have no 5 % quantile.
   package static let fewestCalibrationTexts = 19
@@ -39,21 +41,41 @@ package struct TextDomain: Sendable, Equatable {
 
   /// Nil where the calibration texts are too few, or have too few pairs, to say where "unlike" begins.
   package init?(training: [some Collection<Int>], calibration: [some Collection<Int>], words: WordStarts) {
-    let counts = Self.shared(training)
-    let pairs = Self.shared(training.map { Self.pairs($0, words) })
+    let whole = TextDomain(counting: training, words: words)
+    let calibrated = calibration.compactMap { whole.familiarity($0, words: words) }
+    guard calibrated.count >= Self.fewestCalibrationTexts, whole.total > 0 else { return nil }
+    let known = (calibrated + Self.crossFamiliarity(training.map { Array($0) }, words)).sorted()
+    let rank = Int(Self.falseAlarms * Double(known.count + 1) + 1e-9)
+    self.init(
+      counts: whole.counts, total: whole.total, cells: whole.cells, threshold: known[rank - 1])
+  }
+
+  /// Counts without a threshold: nothing is outside.
+  private init(counting texts: [some Collection<Int>], words: WordStarts) {
+    let counts = Self.shared(texts)
+    let pairs = Self.shared(texts.map { Self.pairs($0, words) })
     var cells = [UInt8](repeating: 0, count: 1 << 12)
     while cells.count < 10 * pairs.count { cells += cells }
     for (pair, count) in pairs {
       let cell = Self.cell(pair, of: cells.count)
       cells[cell] = UInt8(min(255, Int(cells[cell]) + count))
     }
-    let total = Double(training.reduce(0) { $0 + $1.count })
-    let tokens = (0..<words.count).map { UInt32(counts[$0] ?? 0) }
-    let untested = TextDomain(counts: tokens, total: total, cells: cells, threshold: -.infinity)
-    let known = calibration.compactMap { untested.familiarity($0, words: words) }.sorted()
-    let rank = Int(Self.falseAlarms * Double(known.count + 1) + 1e-9)
-    guard known.count >= Self.fewestCalibrationTexts, total > 0 else { return nil }
-    self.init(counts: tokens, total: total, cells: cells, threshold: known[rank - 1])
+    self.init(
+      counts: (0..<words.count).map { UInt32(counts[$0] ?? 0) },
+      total: Double(texts.reduce(0) { $0 + $1.count }), cells: cells, threshold: -.infinity)
+  }
+
+  /// Of each different text as the folds see it that do not hold it: a few hundred calibration texts alone set no sharp
+  /// quantile.
+  private static func crossFamiliarity(_ texts: [[Int]], _ words: WordStarts) -> [Double] {
+    let different = Array(Set(texts)).sorted { $0.lexicographicallyPrecedes($1) }
+    return (0..<foldCount).flatMap { fold in
+      let others = different.indices.filter { $0 % foldCount != fold }.map { different[$0] }
+      let domain = TextDomain(counting: others, words: words)
+      return stride(from: fold, to: different.count, by: foldCount).compactMap {
+        domain.familiarity(different[$0], words: words)
+      }
+    }
   }
 
   /// How often the elements stand in the texts, of those that stand in two texts or more.

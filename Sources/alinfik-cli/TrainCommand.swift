@@ -92,6 +92,12 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "Rows of the test part (default: 15 %).")
   var testRows: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Keep a source from all but the test part, to see how true the valuator is of what it never saw.",
+      valueName: "source"))
+  var leaveOut: [String] = []
+
   @Option(help: "Passes over the training rows at most.")
   var epochs: Int = Optimisation().epochs
 
@@ -222,6 +228,7 @@ struct TrainCommand: ParsableCommand {
     configuration.includesTexts = includeTexts
     configuration.teacher = teacher.map { (directory: $0, scored: scored) }
     configuration.parts.testRows = testRows
+    configuration.parts.leftOut = Set(leaveOut)
     configuration.seed = common.seed
     configuration.workers = common.threads
     configuration.optimisation.epochs = epochs

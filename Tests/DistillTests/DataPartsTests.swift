@@ -40,4 +40,21 @@ import Testing
     #expect(throws: DistillError.self) { try DataParts(hashes: Array(hashes.prefix(10)), sizes: .init()) }
     #expect(throws: DistillError.self) { try DataParts(hashes: hashes, sizes: .init(testRows: 200)) }
   }
+
+  @Test func aSourceThatIsLeftOutIsTestedAlone() throws {
+    let hashes = (0..<200).map { String(format: "%08x", ($0 * 2_654_435_761) & 0xFFFF_FFFF) }
+    let sources = (0..<200).map { $0 % 4 == 0 ? "held" : "other" }
+    var sizes = DataParts.Sizes(testRows: 40)
+    let whole = try DataParts(hashes: hashes, sources: sources, sizes: sizes)
+    sizes.leftOut = ["held"]
+    let parts = try DataParts(hashes: hashes, sources: sources, sizes: sizes)
+    #expect(parts.test == whole.test)
+    #expect(parts.test.contains { sources[$0] == "held" })
+    for (part, all) in [
+      (parts.training, whole.training), (parts.validation, whole.validation),
+      (parts.calibration, whole.calibration),
+    ] {
+      #expect(part == all.filter { sources[$0] == "other" } && part != all)
+    }
+  }
 }

@@ -56,7 +56,7 @@ import Testing
     let intervals = try #require(report.intervals)
     let sourceWidth = try #require(intervals.sourceMeanWidth)
     #expect(intervals.held > 0.7 && intervals.meanWidth < sourceWidth)
-    #expect(try #require(intervals.outside) < 0.3)
+    #expect(try #require(intervals.outside?.share) < 0.3)
     // The label is a share of words, so words alone may well rank better: then the report must say so.
     let words = try #require(report.methods.first { $0.name == "TF-IDF + ridge" }?.spearman)
     #expect(report.warnings.contains { $0.contains("TF-IDF + ridge") } == (words > (method.spearman ?? 0)))
