@@ -8,6 +8,8 @@ package struct DistillationDataset: Sendable {
     package var record: Record
     package var label: Double
     package var source: String
+    /// Against each target alone; empty where that was not kept.
+    package var labelsPerTarget: [Float] = []
     /// Of the text.
     package var sha256: String
 
@@ -23,6 +25,8 @@ package struct DistillationDataset: Sendable {
   package var rows: [Row]
   /// A label file that holds texts alone, so that their records' parts cannot be told.
   package var fileWithoutRecords: String?
+  /// Of `labelsPerTarget`; empty where the files do not all have them.
+  package var targetIDs: [String] = []
   /// How much of a record the language model read for its label; nil for all.
   package var maxTokens: Int?
   package var kind: String
@@ -77,12 +81,13 @@ extension DistillationDataset {
         }
       }
     }
+    let targetIDs = Self.sharedTargets(files)
     let rows = try files.flatMap { file in
-      (try file.records(of: file.labels.indices) ?? file.texts.map { .text($0) }).enumerated().map {
-        row, record in
-        Row(
-          id: file.ids[row].string, record: record, label: Double(file.labels[row]),
-          source: file.sources[row].string)
+      let perTarget = targetIDs.isEmpty ? [] : try file.labelsPerTarget(rows: 0..<file.count)
+      return try Self.rows(of: file).enumerated().map { place, row in
+        var row = row
+        row.labelsPerTarget = Array(perTarget[place * targetIDs.count..<(place + 1) * targetIDs.count])
+        return row
       }
     }
     self.init(
@@ -91,5 +96,23 @@ extension DistillationDataset {
       projection: first.attributes.projection,
       modelSHA256: first.attributes.modelSHA256,
       targetSHA256: first.attributes.targetSHA256, targetDescription: first.attributes.targetDescription)
+    self.targetIDs = targetIDs
+  }
+
+  /// The targets that every file has labels for, one by one.
+  private static func sharedTargets(_ files: [LabelFile]) -> [String] {
+    guard let ids = files[0].columns.targetIDs, ids.count == files[0].shape.targets,
+      files.allSatisfy({ $0.columns.targetIDs == ids && $0.shape.targets == ids.count })
+    else { return [] }
+    return ids.map(\.string)
+  }
+
+  private static func rows(of file: LabelFile) throws -> [Row] {
+    let records = try file.records(of: file.labels.indices) ?? file.texts.map { .text($0) }
+    return records.enumerated().map { row, record in
+      Row(
+        id: file.ids[row].string, record: record, label: Double(file.labels[row]),
+        source: file.sources[row].string)
+    }
   }
 }

@@ -78,12 +78,38 @@ package struct Trainer: Sendable {
 
   private func labelledRows(_ trained: TrainedModel) -> LabelledRows? {
     let rows = trained.material.learned.map { dataset.rows[$0] }
-    return LabelledRows(
+    var known = LabelledRows(
       rows: rows.map { row in
         LabelledRows.Row(
           id: row.id, source: row.source, label: row.label,
           text: configuration.includesTexts ? row.record.text.string : nil)
       }, embeddings: trained.embeddings, seed: configuration.seed)
+    if let points = known?.points(of: trained.embeddings) {
+      known?.clusters = clusters(rows, points)
+    }
+    return known
+  }
+
+  /// Empty where the labels were not kept target by target. How true they are is measured on every fifth of the learned rows,
+  /// by the others.
+  private func clusters(_ rows: [DistillationDataset.Row], _ points: MatrixView) -> [TargetCluster] {
+    guard !dataset.targetIDs.isEmpty,
+      let clustering = TargetClustering(labels: rows.map(\.labelsPerTarget))
+    else { return [] }
+    let held = rows.indices.filter { $0 % 5 == 0 }
+    let others = rows.indices.filter { $0 % 5 != 0 }
+    return clustering.groups.compactMap { group in
+      let values = rows.map { row in
+        group.reduce(0) { $0 + Double(row.labelsPerTarget[$1]) } / Double(group.count)
+      }
+      let part = TargetCluster.weights(points: points.selecting(others), values: others.map { values[$0] })
+      let ids = group.map { dataset.targetIDs[$0] }
+      guard let part, let weights = TargetCluster.weights(points: points, values: values) else { return nil }
+      let tested = TargetCluster(targets: ids, weights: part, heldOutSpearman: nil)
+      let found = held.map { tested.value(at: points.rows($0..<$0 + 1).values) }
+      return TargetCluster(
+        targets: ids, weights: weights, heldOutSpearman: spearman(found, held.map { values[$0] }))
+    }
   }
 
   private static func warnings(_ card: ValuatorCard) -> [String] {

@@ -10,6 +10,8 @@ package struct Explanation: Sendable {
   /// The share of the labelled rows whose label is below the score.
   package var shareBelow: Double
   package var neighbours: [LabelledRows.Neighbour]
+  /// What the text is worth to each cluster of targets, in their order; empty where there are none.
+  package var clusterValues: [Double]
   /// The neighbours' mean label, weighted by likeness: what they alone would have said. Nil where none is alike.
   package var neighboursLabel: Double?
 }
@@ -30,14 +32,17 @@ extension Valuator {
     let workspaces = EncoderWorkspaces(workers)
     let scores = try scores(of: texts, workers: workers, workspaces: workspaces)
     let embeddings = try model.embeddings(texts, workers: workers, workspaces: workspaces)
+    let points = rows.points(of: embeddings)
     let multiplier = try card.intervals?.multiplier(coverage: coverage)
-    return zip(scores, rows.nearest(to: embeddings, count: count)).map { score, neighbours in
+    return zip(scores, rows.nearest(to: points, count: count)).enumerated().map { text, found in
+      let (score, neighbours) = found
       let half = multiplier.flatMap { multiplier in score.spread.map { multiplier * $0 } }
       let weights = neighbours.map { max(0, $0.likeness) }
       let total = weights.reduce(0, +)
       return Explanation(
         score: score, interval: half.map { (score.value - $0, score.value + $0) },
         shareBelow: rows.shareBelow(score.value), neighbours: neighbours,
+        clusterValues: rows.clusters.map { $0.value(at: points.rows(text..<text + 1).values) },
         neighboursLabel: total > 0
           ? zip(weights, neighbours).reduce(0) { $0 + $1.0 * rows.rows[$1.1.row].label } / total : nil)
     }

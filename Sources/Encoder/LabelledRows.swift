@@ -29,6 +29,8 @@ package struct LabelledRows: Sendable {
   }
 
   package let rows: [Row]
+  /// Where the labels were kept target by target.
+  package var clusters: [TargetCluster] = []
   /// Of the embeddings, p numbers.
   private let mean: [Float]
   /// k x p.
@@ -79,9 +81,8 @@ package struct LabelledRows: Sendable {
     return points.view
   }
 
-  /// The rows most like each text, the most like first; equal ones in the rows' order.
-  package func nearest(to embeddings: MatrixView, count: Int) -> [[Neighbour]] {
-    let asked = points(of: embeddings)
+  /// The rows most like the texts at some points, the most like first; equal ones in the rows' order.
+  package func nearest(to asked: MatrixView, count: Int) -> [[Neighbour]] {
     func norm(_ points: MatrixView, _ row: Int) -> Double {
       max(dot(points.rows(row..<row + 1), points.rows(row..<row + 1)).squareRoot(), 1e-30)
     }
@@ -104,7 +105,9 @@ package struct LabelledRows: Sendable {
 }
 
 extension LabelledRows {
-  private static let names = (points: "rows.safetensors", rows: "rows.jsonl")
+  private static let names = (
+    points: "rows.safetensors", rows: "rows.jsonl", clusters: "clusters.json"
+  )
 
   /// Writes its files into a valuator's folder and returns their names.
   func save(to folder: String) throws -> [String] {
@@ -123,16 +126,19 @@ extension LabelledRows {
       return JSONValue.object(members).serialized() + [UInt8(ascii: "\n")]
     }
     try OutputFile.write(lines, to: folder + "/" + Self.names.rows)
-    return [Self.names.points, Self.names.rows]
+    guard !clusters.isEmpty else { return [Self.names.points, Self.names.rows] }
+    try OutputFile.write(
+      JSONValue.array(clusters.map(\.json)).serialized(), to: folder + "/" + Self.names.clusters)
+    return [Self.names.points, Self.names.rows, Self.names.clusters]
   }
 
   /// What a valuator's folder may hold of them.
-  static var fileNames: [String] { [names.points, names.rows] }
+  static var fileNames: [String] { [names.points, names.rows, names.clusters] }
 
-  /// Nil where the folder has none.
-  static func load(folder: String) throws -> LabelledRows? {
+  /// Nil where the folder's files, whose hashes are known, hold none.
+  static func load(folder: String, files: [String]) throws -> LabelledRows? {
     let path = folder + "/" + names.rows
-    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    guard files.contains(names.rows), files.contains(names.points) else { return nil }
     var rows: [Row] = []
     let lines = try LineReader(path: path)
     while let line = try lines.next() {
@@ -154,8 +160,16 @@ extension LabelledRows {
       )
       .view
     }
-    return LabelledRows(
+    var result = LabelledRows(
       rows: rows, mean: Array(try file.floats(named: "mean", shape: [p])),
       directions: try matrix("directions", k, p), points: try matrix("points", rows.count, k))
+    guard files.contains(names.clusters) else { return result }
+    let clusters = folder + "/" + names.clusters
+    let list = try JSONValue.read(path: clusters).array ?? []
+    result.clusters = list.compactMap { TargetCluster(json: $0, dimensions: k) }
+    guard !list.isEmpty, result.clusters.count == list.count else {
+      throw EncoderError.malformed(clusters, "these are no clusters of targets over \(k) numbers")
+    }
+    return result
   }
 }

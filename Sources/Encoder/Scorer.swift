@@ -18,6 +18,7 @@ package struct ScoringConfiguration: Sendable {
   package var isRaw = false
   /// How often `alinfik_low ... alinfik_high` should hold the label; nil: the standard, where there are intervals.
   package var coverage: Double?
+  package var pooling = WindowPooling.mean
   package var records = RecordOptions()
   package var workers = 1
 
@@ -33,6 +34,8 @@ package struct ScoringSummary: Sendable, Equatable {
   package var messages: [String] = []
   package var tokens = 0
   package var truncated = 0
+  /// Texts that were read in more windows than one.
+  package var windowed = 0
   /// Scores of texts that are out of domain, and of texts too short to tell.
   package var outside = 0
   package var untold = 0
@@ -119,18 +122,20 @@ package final class Scorer {
     return lines
   }
 
-  /// A line's record as the encoder reads it, or what is wrong with it.
-  private typealias Parsed = Result<(record: Record, text: EncodedText), RecordError>
+  /// A line's record and its windows as the encoder reads them, or what is wrong with it.
+  private typealias Parsed = Result<(record: Record, windows: [EncodedText]), RecordError>
 
   private func parse(_ lines: [LineReader.Line], of file: String) throws -> [Parsed] {
-    let (parser, encoding) = (parser, valuator.encoding)
+    let (parser, encoding, pooling) = (parser, valuator.encoding, configuration.pooling)
     let share = 16
     let count = (lines.count + share - 1) / share
     return try parallelMap(count: count, workers: configuration.workers) { _, index in
       lines[index * share..<min(lines.count, (index + 1) * share)].map { line in
         Result { () throws(RecordError) in
           let record = try parser.parse(line.bytes, file: file, line: line.number)
-          return (record, try encoding.encode(record))
+          return (
+            record, pooling == .first ? [try encoding.encode(record)] : try encoding.windows(of: record)
+          )
         }
       }
     }.flatMap { $0 }
@@ -148,13 +153,18 @@ package final class Scorer {
       }
     }
     let good = parsed[..<count].compactMap { try? $0.get() }
-    var scores = try valuator.scores(
-      of: good.map(\.text), workers: configuration.workers, workspaces: workspaces
-    ).makeIterator()
+    let scores = try valuator.scores(
+      of: good.flatMap(\.windows), workers: configuration.workers, workspaces: workspaces)
+    var next = 0
     for (line, result) in zip(lines, parsed[..<count]) {
       summary.records += 1
       switch result {
-      case .success(let good): try output.write(try scored(line, good.record, scores.next()!))
+      case .success(let good):
+        let own = Array(scores[next..<next + good.windows.count])
+        next += own.count
+        let score = configuration.pooling.pooled(own, windows: good.windows)
+        summary.windowed += own.count > 1 ? 1 : 0
+        try output.write(try scored(line, good.record, score))
       case .failure(let error): try output.write(marked(line, error))
       }
     }

@@ -44,7 +44,10 @@ package struct TextEncoding: Sendable {
   package let maxTokens: Int
   private let reading: Reading
   private let records: SampleEncoder
-  /// Special tokens that stand after a text, and so must survive a cut.
+  /// Without a limit.
+  private let wholeRecords: SampleEncoder
+  /// Special tokens that stand before a text and after it, and so must survive a cut.
+  private let prefix: [Int32]
   private let suffix: [Int32]
   /// What every prompt begins with.
   private let opening: [Int]
@@ -57,8 +60,10 @@ package struct TextEncoding: Sendable {
     let sample = tokenizer.encode([UInt8(ascii: "a")], addSpecialTokens: true)
     let shared = zip(special.reversed(), sample.reversed()).prefix { $0 == $1 }.count
     suffix = Array(special.suffix(shared))
+    prefix = Array(special.dropLast(shared))
     precondition(maxTokens > special.count, "TextEncoding: \(maxTokens) tokens leave no room for text")
     records = SampleEncoder(tokenizer: tokenizer, maximumTokens: maxTokens)
+    wholeRecords = SampleEncoder(tokenizer: tokenizer)
     opening = Self.opening(records)
   }
 
@@ -78,6 +83,35 @@ package struct TextEncoding: Sendable {
       return EncodedText(
         ids, isScored: sample.tokens.isEmpty ? nil : sample.scored,
         sharedCount: zip(ids, opening).prefix { $0 == $1 }.count, isTruncated: sample.truncated)
+    }
+  }
+
+  /// All of a record as runs of at most `maxTokens` tokens, the first as `encode` reads it. Of what a language model is asked to
+  /// predict, runs without any are left out, unless there is no other.
+  package func windows(of record: Record) throws(RecordError) -> [EncodedText] {
+    var first = try encode(record)
+    guard first.isTruncated else { return [first] }
+    first.isTruncated = false
+    switch reading {
+    case .text: return windows(of: tokenizer.encode(record.text.bytes, addSpecialTokens: true))
+    case .record:
+      let sample = try wholeRecords.read(record)
+      let later = stride(from: maxTokens, to: sample.tokens.count, by: maxTokens).map { start in
+        let run = start..<min(sample.tokens.count, start + maxTokens)
+        return EncodedText(sample.tokens[run].map { Int($0) }, isScored: Array(sample.scored[run]))
+      }
+      let all = [first] + later
+      let predicted = all.filter { !$0.hasNoLabel }
+      return predicted.isEmpty ? [first] : predicted
+    }
+  }
+
+  /// Each with the special tokens around it.
+  private func windows(of tokens: [Int32]) -> [EncodedText] {
+    let inner = tokens[prefix.count..<tokens.count - suffix.count]
+    let room = maxTokens - prefix.count - suffix.count
+    return stride(from: inner.startIndex, to: inner.endIndex, by: room).map { start in
+      EncodedText((prefix + inner[start..<min(inner.endIndex, start + room)] + suffix).map { Int($0) })
     }
   }
 

@@ -55,7 +55,8 @@ extension Valuator {
     let tokenizer = try Tokenizer.load(directory)
     try model.requireVocabulary(of: tokenizer, directory: directory)
     return Valuator(
-      model: model, tokenizer: tokenizer, card: card, rows: try LabelledRows.load(folder: directory))
+      model: model, tokenizer: tokenizer, card: card,
+      rows: try LabelledRows.load(folder: directory, files: files.map(\.key.string)))
   }
 
   private static func loadModel(kind: String, _ directory: String, _ path: String) throws -> any ValuatorModel

@@ -100,14 +100,18 @@ package struct LabelTexts: Sendable, Equatable {
   package var texts: [ByteString]
   /// Each sample's parts as a JSON object (`text`, `prompt` and `completion`, or `messages`); nil in files that have none.
   package var records: [ByteString]?
+  /// The targets' ids, in the order of the labels per target; nil in files that have none.
+  package var targetIDs: [ByteString]?
 
   package init(
-    ids: [ByteString], sources: [ByteString], texts: [ByteString], records: [ByteString]? = nil
+    ids: [ByteString], sources: [ByteString], texts: [ByteString], records: [ByteString]? = nil,
+    targetIDs: [ByteString]? = nil
   ) {
     self.ids = ids
     self.sources = sources
     self.texts = texts
     self.records = records
+    self.targetIDs = targetIDs
   }
 
   /// Throws where a label file could not hold them: HDF5 strings end at a NUL. Worth asking before labelling begins.
@@ -115,12 +119,18 @@ package struct LabelTexts: Sendable, Equatable {
     let columns = [("id", ids), ("source", sources), ("text", texts), ("record", records ?? texts)]
     precondition(columns.allSatisfy { $0.1.count == ids.count }, "columns of different lengths")
     for (name, column) in columns {
-      if let row = column.firstIndex(where: { $0.bytes.contains(0) }) {
-        throw .malformed(place: "row \(row)", reason: "its \(name) holds a NUL character (U+0000); remove it")
-      }
-      if let row = column.firstIndex(where: { !$0.isValidUTF8 }) {
-        throw .malformed(place: "row \(row)", reason: "its \(name) is no UTF-8")
-      }
+      try check(column, name, of: "row")
+    }
+    try check(targetIDs ?? [], "id", of: "target")
+  }
+
+  private func check(_ column: [ByteString], _ name: String, of what: String) throws(FormatError) {
+    if let row = column.firstIndex(where: { $0.bytes.contains(0) }) {
+      throw .malformed(
+        place: "\(what) \(row)", reason: "its \(name) holds a NUL character (U+0000); remove it")
+    }
+    if let row = column.firstIndex(where: { !$0.isValidUTF8 }) {
+      throw .malformed(place: "\(what) \(row)", reason: "its \(name) is no UTF-8")
     }
   }
 }
@@ -145,6 +155,7 @@ package struct LabelFile: Sendable {
   package var records: [ByteString]? { columns.records }
 
   private static let perTarget = "labels_per_target"
+  private static let targetIDs = "target_ids"
   private static let projected = "projected_gradients"
   /// Beside int8 gradients: a scale for each block of `GradientStorage.block` numbers.
   private static let scales = "projected_gradient_scales"
@@ -169,21 +180,24 @@ package struct LabelFile: Sendable {
     tokenCounts = try Self.vector("token_count", rows, .i32, file)
     let flags: [UInt8] = try Self.vector("truncated", rows, .u8, file)
     truncated = flags.map { $0 != 0 }
+    let targets = try Self.width(Self.perTarget, rows, file)
     columns = LabelTexts(
       ids: try Self.strings("ids", rows, file), sources: try Self.strings("sources", rows, file),
       texts: try Self.strings("texts", rows, file),
-      records: file.hasDataset("records") ? try Self.strings("records", rows, file) : nil)
+      records: file.hasDataset("records") ? try Self.strings("records", rows, file) : nil,
+      targetIDs: file.hasDataset(Self.targetIDs)
+        ? try Self.strings(Self.targetIDs, targets, file, "/\(Self.perTarget) has columns:") : nil)
     let storage: GradientStorage = file.hasDataset(Self.scales) ? .int8 : .f16
     shape = LabelShape(
-      rows: rows, targets: try Self.width(Self.perTarget, rows, file),
+      rows: rows, targets: targets,
       projected: try Self.width(Self.projected, rows, file, isInteger: storage == .int8), storage: storage)
     try check(file)
   }
 
-  private static func checkRows(_ name: String, _ found: Int, _ rows: Int, _ file: HDF5File)
-    throws(FormatError)
-  {
-    if found != rows { throw file.malformed("/\(name) has \(found) rows, /labels has \(rows)") }
+  private static func checkRows(
+    _ name: String, _ found: Int, _ rows: Int, _ file: HDF5File, _ other: String = "/labels has"
+  ) throws(FormatError) {
+    if found != rows { throw file.malformed("/\(name) has \(found) rows, \(other) \(rows)") }
   }
 
   private static func vector<Number: BitwiseCopyable & ExpressibleByIntegerLiteral>(
@@ -194,10 +208,10 @@ package struct LabelFile: Sendable {
     return try file.readNumbers(name, rows: 0..<rows, element)
   }
 
-  private static func strings(_ name: String, _ rows: Int, _ file: HDF5File) throws(FormatError)
-    -> [ByteString]
-  {
-    try checkRows(name, try file.shape(name, rank: 1, isString: true)[0], rows, file)
+  private static func strings(
+    _ name: String, _ rows: Int, _ file: HDF5File, _ other: String = "/labels has"
+  ) throws(FormatError) -> [ByteString] {
+    try checkRows(name, try file.shape(name, rank: 1, isString: true)[0], rows, file, other)
     return try file.readStrings(name, count: rows)
   }
 
@@ -314,6 +328,7 @@ package struct LabelFile: Sendable {
     try file.writeStrings("sources", columns.sources)
     try file.writeStrings("texts", columns.texts)
     if let records = columns.records { try file.writeStrings("records", records) }
+    if let ids = columns.targetIDs { try file.writeStrings(targetIDs, ids) }
   }
 
   private static func sync(_ path: String) throws(FormatError) {

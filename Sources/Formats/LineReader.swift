@@ -39,6 +39,17 @@ package final class LineReader {
     self.init(InputFile(standardInputNamed: name), maximumLineBytes: maximumLineBytes)
   }
 
+  /// A file as a command line names it: `-` is standard input.
+  package convenience init(
+    argument path: String, maximumLineBytes: Int = LineReader.defaultMaximum
+  ) throws(FormatError) {
+    if path == "-" {
+      self.init(standardInputNamed: "standard input", maximumLineBytes: maximumLineBytes)
+    } else {
+      try self.init(path: path, maximumLineBytes: maximumLineBytes)
+    }
+  }
+
   private init(_ file: InputFile, maximumLineBytes: Int) {
     name = file.path
     input = DecodedInput(file)

@@ -98,7 +98,8 @@ package struct LabelRun: Sendable {
     let columns = LabelTexts(
       ids: samples.records.map(\.id), sources: samples.records.map { $0.source ?? "" },
       texts: samples.records.map(\.text),
-      records: samples.records.map { ByteString($0.contentJSON.serialized()) })
+      records: samples.records.map { ByteString($0.contentJSON.serialized()) },
+      targetIDs: configuration.perTarget ? targets.records.map(\.id) : nil)
     try columns.check()
     if !resumes && !force { try LabelJournal.refuseUnfinished(path + ".partial") }
     let stoppable = { @Sendable (step: LabelProgress) in

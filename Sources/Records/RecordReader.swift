@@ -50,10 +50,7 @@ package final class RecordReader {
       try OutputFile.refuseExisting(path, force: force)
     }
     for path in paths {
-      let lines =
-        path == "-"
-        ? LineReader(standardInputNamed: "standard input", maximumLineBytes: options.maximumLineBytes)
-        : try LineReader(path: path, maximumLineBytes: options.maximumLineBytes)
+      let lines = try LineReader(argument: path, maximumLineBytes: options.maximumLineBytes)
       while let line = try lines.next() {
         do {
           try read(line, of: lines.name, body)

@@ -12,10 +12,11 @@ struct ExplainCommand: ParsableCommand {
       Examples:
         alinfik explain valuator incoming.jsonl
         head -n 3 incoming.jsonl | alinfik explain valuator --nearest 3
-        alinfik explain valuator incoming.jsonl --json > explanations.jsonl
+        alinfik explain valuator incoming.jsonl --format json > explanations.jsonl
 
       No gradient and no language model is needed. Likeness is the cosine of two texts as the valuator sees them, 1 for the
-      same. Texts of labelled rows are shown where the valuator was trained with --include-texts.
+      same. Texts of labelled rows are shown where the valuator was trained with --include-texts; what a record is worth to
+      groups of targets that the same rows help, where its labels were made with --per-target.
       """)
 
   @Argument(help: "The valuator's directory.")
@@ -32,17 +33,16 @@ struct ExplainCommand: ParsableCommand {
     help: "How often the interval should hold the label (default: \(ScoreIntervals.standardCoverage)).")
   var coverage: Double = ScoreIntervals.standardCoverage
 
-  @Flag(help: "One JSON object a record instead of text.")
-  var json = false
-
-  @Option(help: "Worker threads; by default the processors this process may use.")
-  var threads: Int = ProcessInfo.processInfo.activeProcessorCount
+  @Option(help: "Words for people, or json: an object a line.")
+  var format: Format = .text
 
   @OptionGroup var fields: FieldOptions
+  @OptionGroup var common: CommonOptions
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
 
   func validate() throws {
     if nearest < 1 { throw ValidationError("--nearest \(nearest): at least 1") }
-    if threads < 1 { throw ValidationError("--threads \(threads): at least one worker is needed") }
     if !(coverage > 0 && coverage < 1) {
       throw ValidationError("--coverage \(coverage): above 0 and below 1")
     }
@@ -54,18 +54,29 @@ struct ExplainCommand: ParsableCommand {
       throw EncoderError.missing(
         valuator, "it carries no labelled rows to liken a text to; train it again with this version")
     }
+    if common.dryRun {
+      print(
+        "\(rows.rows.count) labelled rows, \(rows.clusters.count) groups of targets, \(common.threads) workers"
+      )
+      return
+    }
     let parser = RecordParser(fields.recordOptions)
+    var count = 0
     for file in files.isEmpty ? ["-"] : files {
-      let lines = try LineReader(path: file)
+      let lines = try LineReader(argument: file)
       while let line = try lines.next() {
         if Interruption.signal != nil { throw EncoderError.interrupted }
-        let record = try parser.parse(line.bytes, file: file, line: line.number)
+        let record = try parser.parse(line.bytes, file: lines.name, line: line.number)
         let found = try loaded.explanations(
-          of: [record], count: nearest, coverage: coverage, workers: threads)[0]
+          of: [record], count: nearest, coverage: coverage, workers: common.threads)[0]
         let explained = ExplainedRecord(record: record, explanation: found, rows: rows, coverage: coverage)
-        print(json ? String(decoding: explained.json.serialized(), as: UTF8.self) : explained.text)
+        print(format == .json ? String(decoding: explained.json.serialized(), as: UTF8.self) : explained.text)
+        count += 1
       }
     }
+    guard common.json else { return }
+    let summary: JSONValue = ["records": JSONValue(count)]
+    Terminal.write(String(decoding: summary.serialized(), as: UTF8.self) + "\n")
   }
 }
 
@@ -103,6 +114,13 @@ private struct ExplainedRecord {
         lines.append("      " + text.prefix(Self.shownCharacters).replacing("\n", with: " "))
       }
     }
+    for (cluster, value) in zip(rows.clusters, explanation.clusterValues) {
+      let shown = cluster.targets.prefix(2).joined(separator: ", ")
+      let more = cluster.targets.count > 2 ? " and \(cluster.targets.count - 2) others" : ""
+      lines.append(
+        String(format: "  worth %.4g to the targets ", value) + shown + more
+          + (cluster.heldOutSpearman.map { String(format: " (known to Spearman %.2f)", $0) } ?? ""))
+    }
     return lines.joined(separator: "\n")
   }
 
@@ -120,6 +138,13 @@ private struct ExplainedRecord {
           return [
             "id": JSONValue(row.id), "source": JSONValue(row.source), "label": JSONValue(row.label),
             "likeness": JSONValue(neighbour.likeness), "text": row.text.map { JSONValue($0) } ?? .null,
+          ]
+        }),
+      "target_groups": .array(
+        zip(rows.clusters, explanation.clusterValues).map { cluster, value in
+          [
+            "targets": .array(cluster.targets.map { JSONValue($0) }), "value": JSONValue(value),
+            "held_out_spearman": number(cluster.heldOutSpearman),
           ]
         }),
     ]

@@ -39,6 +39,13 @@ struct ScoreCommand: ParsableCommand {
       """)
   var coverage: Double?
 
+  @Option(
+    help: """
+      Of a text longer than the valuator reads at once: mean of its windows by their tokens, the max, or the first alone, as \
+      labels with --max-tokens are.
+      """)
+  var pooling: WindowPooling = .mean
+
   @Flag(help: "The head's own output alone, instead of label units, interval and domain.")
   var raw = false
 
@@ -94,6 +101,7 @@ struct ScoreCommand: ParsableCommand {
     var configuration = ScoringConfiguration()
     configuration.onError = onError == .fail ? .fail : .mark
     configuration.isRaw = raw
+    configuration.pooling = pooling
     configuration.coverage = coverage
     configuration.records = fields.recordOptions
     configuration.workers = common.threads
@@ -145,7 +153,7 @@ struct ScoreCommand: ParsableCommand {
 
   private func score(_ path: String, _ scorer: Scorer, into sink: any LineOutput, _ terminal: Terminal) throws
   {
-    let input = path == "-" ? LineReader(standardInputNamed: "standard input") : try LineReader(path: path)
+    let input = try LineReader(argument: path)
     let started = Date()
     var announced = scorer.summary.shapes.count
     try scorer.score(
@@ -175,15 +183,17 @@ struct ScoreCommand: ParsableCommand {
         "\(summary.outside) of \(summary.scored) texts are unlike those of training (alinfik_ood): their scores and "
           + "intervals cannot be relied on")
     }
+    let windows = summary.windowed > 0 ? "\(summary.windowed) texts in windows, " : ""
     let rate = Double(summary.scored) / max(seconds, 1e-9)
     terminal.say(
-      "\(summary.scored) scores, \(summary.tokens) tokens, \(summary.truncated) texts cut, "
+      "\(summary.scored) scores, \(summary.tokens) tokens, \(windows)\(summary.truncated) texts cut, "
         + String(format: "%.1f s, %.1f records/s", seconds, rate))
     guard common.json else { return }
     let json: JSONValue = [
       "records": JSONValue(summary.records), "scored": JSONValue(summary.scored),
       "bad_lines": JSONValue(summary.badLines), "tokens": JSONValue(summary.tokens),
-      "truncated": JSONValue(summary.truncated), "out_of_domain": JSONValue(summary.outside),
+      "truncated": JSONValue(summary.truncated), "windowed": JSONValue(summary.windowed),
+      "out_of_domain": JSONValue(summary.outside),
       "domain_untold": JSONValue(summary.untold),
       "seconds": JSONValue(seconds),
     ]
@@ -192,6 +202,8 @@ struct ScoreCommand: ParsableCommand {
     if output == nil && outputDir == nil { Terminal.write(line + "\n") } else { print(line) }
   }
 }
+
+extension WindowPooling: ExpressibleByArgument {}
 
 extension EncoderError: ExitCoded {
   var exitCode: Int32 {

@@ -13,7 +13,10 @@ import Testing
   init() throws {
     folder = try TemporaryFolder()
     model = try folder.tinyModel()
-    target = try folder.file("target.jsonl", #"{"text": "the cat sat on the mat."}"# + "\n")
+    target = try folder.file(
+      "target.jsonl",
+      #"{"text": "the cat sat on the mat."}"# + "\n" + #"{"text": "a dog by the river, and the sun."}"# + "\n"
+    )
     let words = ["cat", "dog", "mat", "sun", "moon", "tree", "house", "river"]
     let rows = (0..<120).map { i in
       let text = "\(words[i % 8]) and \(words[i / 8 % 8]) by the \(words[i * 7 % 5]), \(words[i / 3 % 8])."
@@ -40,10 +43,11 @@ import Testing
     #expect(trained.output.contains("spearman"), "\(trained.output)")
     try expectSound(valuator: valuator)
     try expectSound(scores: valuator)
+    try expectSound(explanations: valuator)
     _ = try succeed(
       "compare", "--model", model, "--target", target, "--sample", sample, "--labels", labels, "--valuator",
       valuator,
-      "--output", report, "--rank", "4", "--oracle-rows", "8")
+      "--output", report, "--rank", "4", "--oracle-rows", "8", "--ceiling-rows", "30")
     try expectSound(report: report)
     let again = try Command.run(
       "compare", "--model", model, "--target", target, "--sample", sample, "--output", report)
@@ -72,11 +76,18 @@ import Testing
     #expect(trained.output.contains("spearman"), "\(trained.output)")
     try expectSound(valuator: valuator)
     try expectSound(scores: valuator)
+    try expectSound(explanations: valuator)
+    #expect(trained.output.contains("label_curve"))
     let card = try String(contentsOfFile: valuator + "/README.md", encoding: .utf8)
     #expect(card.contains("the first layer of a language model") && !card.contains("SentenceTransformer("))
     let words = folder.path("words")
     _ = try succeed(
-      "train", labels, "--output", words, "--init", model, "--first-layers", "0", "--max-tokens", "64")
+      "train", labels, "--output", words, "--init", model, "--first-layers", "0", "--max-tokens", "64",
+      "--include-texts", "--features", folder.path("kept"))
+    #expect(FileManager.default.fileExists(atPath: folder.path("kept")))
+    #expect(
+      try succeed("explain", words, input: #"{"text": "a cat by the moon."}"#).output.contains(" and "),
+      "texts of labelled rows are shown")
     try expectSound(scores: words)
     // The same training gives the same scores.
     let again = folder.path("again")
@@ -142,6 +153,32 @@ import Testing
     #expect(try #require(card["rows"]?["taught"]?.array?.count) >= (Int(taught) ?? 0) && known > 0)
   }
 
+  /// Labels kept target by target tell which of them a text helps.
+  @Test func groupsOfTargetsAreExplained() throws {
+    let targets = try folder.file(
+      "targets.jsonl",
+      (0..<14).map { i in
+        let text = i % 2 == 0 ? "the cat sat on the mat \(i)." : "9 8 7 6 5 4 3 2 1 \(i)"
+        return #"{"id": "t\#(i)", "text": "\#(text)"}"#
+      }.joined(separator: "\n"))
+    let (labels, valuator) = (folder.path("labels.h5"), folder.path("valuator"))
+    _ = try succeed(
+      "label", "--model", model, "--target", targets, "--sample", sample, "--output", labels, "--projection",
+      "random", "--rank", "8", "--per-target")
+    _ = try succeed("train", labels, "--output", valuator, "--init", model, "--size", "small")
+    let input = #"{"text": "a cat by the moon."}"#
+    let explained = try succeed("explain", valuator, "--format", "json", input: input)
+    let groups = try #require(JSONValue.parse(Array(explained.output.utf8))["target_groups"]?.array)
+    let members = groups.map { $0["targets"]?.array?.compactMap(\.string) ?? [] }
+    #expect(members.count == 2 && Set(members.flatMap { $0 }).count == 14)
+    // Sentences stand with sentences, numbers with numbers.
+    for group in members {
+      #expect(Set(group.map { Int($0.dropFirst())! % 2 }).count == 1, "\(members)")
+    }
+    #expect(groups.allSatisfy { $0["value"]?.double?.isFinite == true })
+    #expect(try succeed("explain", valuator, input: input).output.contains("worth "))
+  }
+
   @Test func anAuditFindsWhatWasChanged() throws {
     let (labels, valuator) = (folder.path("labels.h5"), folder.path("valuator"))
     _ = try succeed("label", "--model", model, "--target", target, "--sample", sample, "--output", labels)
@@ -183,9 +220,13 @@ import Testing
     let card = try JSONValue.read(path: valuator + "/alinfik.json")
     #expect(card["sign"]?.string == "positive lowers target loss")
     #expect(card["rows"]?["test"]?.array?.count == 40)
-    let bytes = try Data(contentsOf: URL(fileURLWithPath: valuator + "/alinfik.json"))
-    #expect(bytes.range(of: Data("river".utf8)) == nil, "no text of the samples is carried away")
-    #expect(!FileManager.default.fileExists(atPath: valuator + ".tmp"))
+    for file in ["alinfik.json", "rows.jsonl", "training.jsonl", "README.md"] {
+      let bytes = try Data(contentsOf: URL(fileURLWithPath: valuator + "/" + file))
+      #expect(bytes.range(of: Data("river".utf8)) == nil, "\(file): no text of the samples is carried away")
+    }
+    for left in ["tmp", "features.partial", "checkpoint.partial"] {
+      #expect(!FileManager.default.fileExists(atPath: valuator + "." + left))
+    }
   }
 
   private func expectSound(scores valuator: String) throws {
@@ -214,6 +255,30 @@ import Testing
     #expect(failed.status == 65 && failed.errors.contains(":3"), "\(failed.errors)")
   }
 
+  private func expectSound(explanations valuator: String) throws {
+    // A labelled row itself, another text, and one that is no record.
+    let line = try String(contentsOfFile: sample, encoding: .utf8).split(separator: "\n")
+    let known = try JSONValue.parse(
+      Array(
+        try String(contentsOfFile: valuator + "/rows.jsonl", encoding: .utf8)
+          .split(separator: "\n")[0].utf8))
+    let id = try #require(known["id"]?.string)
+    let own = String(try #require(line.first { $0.contains(#""\#(id)""#) }))
+    let input = own + "\n" + #"{"text": "a dog by the sun.", "source": "new"}"# + "\n"
+    let explained = try succeed("explain", valuator, "--nearest", "2", "--format", "json", input: input)
+    let lines = try explained.output.split(separator: "\n").map { try JSONValue.parse(Array($0.utf8)) }
+    #expect(lines.count == 2 && lines[0]["id"]?.string == id)
+    let nearest = try #require(lines[0]["nearest"]?.array)
+    #expect(nearest.count == 2 && nearest[0]["text"]?.isNull == true)
+    #expect(abs(try #require(nearest[0]["likeness"]?.double) - 1) < 1e-5)
+    let labels = Set(nearest.compactMap { $0["label"]?.double })
+    #expect(labels.contains(try #require(known["label"]?.double)), "the row itself is among the nearest")
+    let words = try succeed("explain", valuator, input: input).output
+    #expect(words.contains("most like these labelled rows") && words.contains(id))
+    let bad = try Command.run("explain", valuator, input: "nonsense")
+    #expect(bad.status == 65 && bad.errors.contains(":1"), "\(bad.errors)")
+  }
+
   private func expectSound(report: String) throws {
     let json = try JSONValue.read(path: report + "/report.json")
     let methods = json["methods"]?.array?.compactMap { $0["name"]?.string } ?? []
@@ -221,6 +286,7 @@ import Testing
       #expect(methods.contains(name), "\(methods)")
     }
     #expect(json["rows"]?.array?.count == 40, "only rows that the valuator has not seen are compared")
+    #expect(json["ceiling"]?["rows"]?.int == 30)
     let html = try String(contentsOfFile: report + "/report.html", encoding: .utf8)
     #expect(html.contains("<svg") && html.contains("ALinFiK") && !html.contains("src=\"http"))
     let tracin = json["methods"]?.array?.first { $0["name"]?.string == "TracIn" }

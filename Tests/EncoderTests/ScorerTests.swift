@@ -49,6 +49,30 @@ private final class Collected: LineOutput {
     #expect(summary.shapes == [.text, .exchange])
   }
 
+  /// Of a text of three windows: the mean by tokens, the highest, or the first.
+  @Test(arguments: WindowPooling.allCases) func longTextsAreReadInWindows(_ pooling: WindowPooling) throws {
+    let folder = try TemporaryFolder()
+    let valuator = try tinyValuator(in: folder)
+    let letters = "a b c d e f g h i j k l m n o p q r s t u v w"
+    let windows = try valuator.encoding.windows(of: .text(ByteString(letters)))
+    #expect(windows.map(\.ids.count) == [12, 12, 5])
+    let parts = try valuator.scores(of: windows)
+    let weights = windows.map { Double($0.ids.count) }
+    let expected =
+      switch pooling {
+      case .mean: zip(weights, parts).reduce(0) { $0 + $1.0 * $1.1.value } / weights.reduce(0, +)
+      case .max: parts.map(\.value).max()!
+      case .first: parts[0].value
+      }
+    let (lines, summary) = try run("{\"text\": \"\(letters)\"}\n{\"text\": \"a b\"}") { $0.pooling = pooling }
+    let score = try #require(JSONValue.parse(Array(lines[0].utf8))["alinfik_score"]?.double)
+    #expect(abs(score - expected) < 1e-9 * (1 + abs(expected)))
+    #expect(summary.windowed == (pooling == .first ? 0 : 1))
+    #expect(summary.truncated == (pooling == .first ? 1 : 0))
+    let short = try JSONValue.parse(Array(lines[1].utf8))["alinfik_score"]?.double
+    #expect(short == (try valuator.scores(of: [.text("a b")])[0].value))
+  }
+
   @Test func scoreIsThatOfTheText() throws {
     let folder = try TemporaryFolder()
     let valuator = try tinyValuator(in: folder)

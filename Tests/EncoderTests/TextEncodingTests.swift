@@ -44,6 +44,41 @@ import Tokenization
     #expect(empty.ids == [0] && empty.isScored == [true])
   }
 
+  /// Window after window gives every token once, what is asked of the model told from what is not.
+  @Test func windowsAreTheWholeRecord() throws {
+    let folder = try TemporaryFolder()
+    let tokenizer = try tokenizer(folder)
+    let record = Record.exchange(
+      prompt: "the cat sat on the mat", completion: "and slept, and slept, and slept")
+    let whole = try SampleEncoder(tokenizer: tokenizer).encode(record)
+    let encoding = TextEncoding(tokenizer: tokenizer, maxTokens: 24, reading: .record)
+    let windows = try encoding.windows(of: record)
+    #expect(windows.count == (whole.tokens.count + 23) / 24 && windows.count > 2)
+    #expect(windows.flatMap(\.ids) == whole.tokens.map { Int($0) })
+    #expect(windows[0].ids == (try encoding.encode(record)).ids && windows.allSatisfy { !$0.isTruncated })
+    #expect(windows.flatMap(\.isScored) == whole.scored)
+    // Where the first run is all prompt it says nothing of the label.
+    let short = TextEncoding(tokenizer: tokenizer, maxTokens: 8, reading: .record)
+    let scored = try short.windows(of: record)
+    #expect(scored.allSatisfy { !$0.hasNoLabel } && scored.count < (whole.tokens.count + 7) / 8)
+    #expect(scored.reduce(0) { $0 + $1.isScored.count { $0 } } == whole.scoredCount)
+    let silent = Record.exchange(prompt: "the cat sat on the mat and slept", completion: "")
+    #expect(try !short.windows(of: silent).isEmpty)
+  }
+
+  @Test func windowsOfTextHaveTheirSpecialTokens() throws {
+    let folder = try TemporaryFolder()
+    let tokenizer = try tinyTokenizer(in: folder)
+    let encoding = TextEncoding(tokenizer: tokenizer, maxTokens: 6, reading: .text)
+    let record = Record.text("a b c d e f g h i j")
+    let windows = try encoding.windows(of: record)
+    let inner = tokenizer.encode(record.text.bytes, addSpecialTokens: true).dropFirst().dropLast()
+    #expect(windows.count == 3 && windows.allSatisfy { $0.ids.first == 2 && $0.ids.last == 3 })
+    #expect(windows.flatMap { $0.ids.dropFirst().dropLast() } == inner.map { Int($0) })
+    #expect(windows[0].ids == (try encoding.encode(record)).ids)
+    #expect(try encoding.windows(of: .text("a b")).map(\.ids) == [try encoding.encode(.text("a b")).ids])
+  }
+
   @Test func messagesWithoutATemplateAreRefused() throws {
     let folder = try TemporaryFolder()
     let encoding = TextEncoding(tokenizer: try tinyTokenizer(in: folder), maxTokens: 12, reading: .record)

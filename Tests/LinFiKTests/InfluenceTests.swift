@@ -53,6 +53,27 @@ import Testing
     #expect(alone.map(\.label) == together.map(\.label), "a row's bits do not depend on its batch")
   }
 
+  /// Halves of the targets label as each would alone, and together as the whole.
+  @Test func otherTargetsAreLabelledBeside() throws {
+    let setting = try InfluenceSetting("llama/untied")
+    let middle = setting.targets.count / 2
+    func mean(_ targets: ArraySlice<TokenizedSample>) throws -> MeanGradient {
+      try MeanGradient(
+        of: Array(targets), model: setting.model, watched: setting.watched, workers: 1, batchTokens: 16)
+    }
+    let halves = [try mean(setting.targets[..<middle]), try mean(setting.targets[middle...])]
+    func measure(_ target: MeanGradient, _ others: [MeanGradient]) -> ExactInfluence {
+      ExactInfluence(
+        model: setting.model, watched: setting.watched, target: target, others: others, kind: .cosine,
+        gradientNorm: false)
+    }
+    let both = try setting.rows(measure(halves[0], [halves[1]]))
+    let second = try setting.rows(measure(halves[1], []))
+    #expect(both.map { $0.perTarget } == second.map { [Float($0.label)] })
+    #expect(try both.map(\.label) == setting.rows(measure(halves[0], [])).map(\.label))
+    #expect(both.contains { abs($0.label - Double($0.perTarget[0])) > 1e-3 }, "the halves differ")
+  }
+
   @Test func fullRankProjectionIsExact() throws {
     let setting = try InfluenceSetting("llama/untied")
     let rows = try setting.rows(setting.projected(rank: 4096, seed: 1))

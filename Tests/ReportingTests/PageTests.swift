@@ -101,7 +101,7 @@ struct PageTests {
   func accessible() {
     let page = ParsedPage(report.html())
     let charts = page.all("svg")
-    #expect(charts.count == 11)
+    #expect(charts.count == 12)
     #expect(charts.allSatisfy { $0.attributes["role"] == "img" && $0.attributes["aria-labelledby"] != nil })
     #expect(page.all("desc").count == charts.count && page.all("desc").allSatisfy { $0.text.count > 20 })
     #expect(page.all("table").count == page.all("caption").count)

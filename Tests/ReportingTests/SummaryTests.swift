@@ -6,7 +6,8 @@ import Testing
 struct SummaryTests {
   /// Rows of two sources, a truth, and methods that follow it with chosen noise.
   private func report(
-    valuator: (Double, Double) -> Double, baseline: (Double, Double) -> Double, oracleFollows: Bool = true
+    valuator: (Double, Double) -> Double, baseline: (Double, Double) -> Double, oracleFollows: Bool = true,
+    halfNoise: Double? = nil
   ) -> ComparisonReport {
     var noise = SyntheticReport.Noise(state: 5)
     let count = 200
@@ -19,12 +20,18 @@ struct SummaryTests {
         name: name, formula: "f", role: role, needs: .text, values: truth.map { value($0, noise.next()) })
     }
     let stepped = Array(0..<32)
+    let halves = halfNoise.map { spread in
+      TargetHalves(
+        rows: stepped, first: stepped.map { truth[$0] + spread * noise.next() },
+        second: stepped.map { truth[$0] + spread * noise.next() })
+    }
     return .make(
       rows: rows,
       methods: [
         ComparedMethod(name: "LinFiK", formula: "f", role: .reference, needs: .gradients, values: truth),
         method("ALinFiK", .valuator, valuator), method("length", .baseline, baseline),
       ],
+      halves: halves,
       oracle: Oracle(
         rows: stepped, actual: stepped.map { oracleFollows ? truth[$0] : noise.next() },
         predicted: stepped.map { truth[$0] }, stepSize: 1e-4), facts: SyntheticReport.facts, resamples: 100)
@@ -36,6 +43,20 @@ struct SummaryTests {
     #expect(summary.contains("ALinFiK is ahead of it"))
     #expect(summary.contains("its order means something inside a source too"))
     #expect(summary.contains("the reference holds"))
+  }
+
+  @Test("fidelity is a share of what halves of the targets agree on, and nothing where they do not")
+  func ceiling() throws {
+    let sharp = report(valuator: { $0 + 0.3 * $1 }, baseline: { $1 }, halfNoise: 0.05)
+    let most = try #require(sharp.ceiling?.spearman.value)
+    let ours = try #require(sharp.fidelity.first { $0.method == "ALinFiK" }?.spearman.value)
+    #expect(most > 0.97 && sharp.ceiling?.rows == 32)
+    let share = Int((100 * ours / most).rounded())
+    let said = sharp.summary.joined(separator: " ")
+    #expect(said.contains("ALinFiK reaches \(share)"), "\(share): \(said)")
+    let blurred = report(valuator: { $0 + 0.3 * $1 }, baseline: { $1 }, halfNoise: 20)
+    #expect(blurred.summary.joined().contains("no method can know it"))
+    #expect(report(valuator: { $0 + $1 }, baseline: { $1 }).ceiling == nil)
   }
 
   @Test("a valuator behind the baseline is said not to be worth its training")

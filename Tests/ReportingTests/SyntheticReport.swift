@@ -92,7 +92,15 @@ enum SyntheticReport {
     let forecast = Forecast(
       coverage: 0.9, low: scores.map { $0 - 8 }, high: scores.map { $0 + 8 },
       isOutside: scores.indices.map { $0 % 10 == 0 })
+    let curve = [64, 128, 256, 300].enumerated().map {
+      LabelCurvePoint(labels: $1, spearman: 0.5 + 0.1 * Double($0), withinSource: 0.2 + 0.05 * Double($0))
+    }
+    let halved = Array(0..<min(24, count))
+    let halves = TargetHalves(
+      rows: halved, first: halved.map { truth[$0] + 0.3 * noise.next() },
+      second: halved.map { truth[$0] + 0.3 * noise.next() })
     return .make(
-      rows: rows, methods: methods, forecast: forecast, oracle: oracle, facts: facts, resamples: resamples)
+      rows: rows, methods: methods, forecast: forecast, labelCurve: curve, halves: halves, oracle: oracle,
+      facts: facts, resamples: resamples)
   }
 }

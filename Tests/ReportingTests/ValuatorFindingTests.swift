@@ -20,6 +20,10 @@ struct ValuatorFindingTests {
       rows: SyntheticReport.rows(count: 40),
       methods: [method("teacher", .reference, labels), method("student", .valuator, scores)],
       forecast: forecast,
+      labelCurve: [
+        .init(labels: 64, spearman: 0.4, withinSource: nil),
+        .init(labels: 90, spearman: 0.5, withinSource: 0.1),
+      ],
       oracle: nil, facts: SyntheticReport.facts, resamples: 10)
     let finding = try #require(report.valuatorFinding)
     #expect(finding.held == 38.0 / 40 && finding.heldInside == 37.0 / 38 && finding.outsideCount == 2)
@@ -30,7 +34,11 @@ struct ValuatorFindingTests {
     let (first, last) = (try #require(finding.overrated.first), try #require(finding.underrated.first))
     #expect(first.row == 0 && first.scorePlace == 1 && first.labelPlace == 40)
     #expect(last.row == 39 && last.scorePlace == 40 && last.labelPlace == 1)
-    #expect(report.html().contains("How far can a score be relied on?"))
+    let page = report.html()
+    #expect(page.contains("How far can a score be relied on?"))
+    #expect(
+      page.contains(
+        "64 labels: 0.40 overall, – within a source; 90 labels: 0.50 overall, 0.10 within a source."))
   }
 
   @Test("without intervals it says so; without a reference there is nothing to say")

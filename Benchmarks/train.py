@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Fine-tuning a text encoder: ours beside PyTorch in alternating runs, samples a second.
+
+    python3 Benchmarks/train.py LABELS.h5 ENCODER [--test-rows N] [--rounds 3]
+
+The same encoder, rows, batch of 16, at most 256 tokens, frozen embedding tables, AdamW, mean squared error, two threads. Ours
+is the command itself: the seconds of a run of two epochs less those of one, so that loading, calibration and the test part
+fall away; its validation pass over a tenth of the rows stays in. PyTorch (transformers' BertModel, padded batches, the second of
+two epochs) gets batches of random rows and, as a second peer, batches of rows of like length, which waste no padding.
+
+ALINFIK_BENCH_PYTHON is a python with torch, transformers and h5py.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PYTHON = os.environ.get("ALINFIK_BENCH_PYTHON", str(ROOT / ".cache/bench-venv/bin/python"))
+
+parser = argparse.ArgumentParser()
+parser.add_argument("labels")
+parser.add_argument("encoder")
+parser.add_argument("--test-rows", type=int, default=1500)
+parser.add_argument("--rounds", type=int, default=3)
+arguments = parser.parse_args()
+environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+
+
+def ours():
+    def run(epochs):
+        with tempfile.TemporaryDirectory() as folder:
+            out = subprocess.run(
+                [ROOT / ".build/release/alinfik", "train", arguments.labels, "--init", arguments.encoder, "--output",
+                 folder + "/valuator", "--epochs", str(epochs), "--test-rows", str(arguments.test_rows), "--crop-share", "0",
+                 "--threads", "2", "--json", "--quiet"], check=True, capture_output=True, env=environment)
+        return json.loads(out.stdout)
+
+    one, two = run(1), run(2)
+    rows = one["rows"]["training"]
+    return rows / (two["seconds"] - one["seconds"]), rows
+
+
+def torch(order, rows):
+    script = ROOT / "Benchmarks/peers/torch_encoder.py"
+    out = subprocess.run(
+        [PYTHON, script, arguments.labels, arguments.encoder, str(rows), order], check=True, capture_output=True,
+        env=environment)
+    return json.loads(out.stdout)["samples_per_second"]
+
+
+found = {"alinfik": [], "PyTorch, random batches": [], "PyTorch, batches of like length": []}
+for number in range(arguments.rounds):
+    speed, rows = ours()
+    found["alinfik"].append(speed)
+    found["PyTorch, random batches"].append(torch("random", rows))
+    found["PyTorch, batches of like length"].append(torch("length", rows))
+    print(json.dumps({name: round(values[-1], 1) for name, values in found.items()}), flush=True)
+print(f"\n{rows} rows an epoch\n\n| | samples/s | ours, times as fast (median of rounds) |\n|---|---|---|")
+for name, values in found.items():
+    ratio = statistics.median(a / b for a, b in zip(found["alinfik"], values))
+    print(f"| {name} | {statistics.median(values):.1f} | {ratio:.2f} |")
