@@ -51,6 +51,7 @@ struct FirstLayersTraining {
       validationSpearman: fit.spearman,
       warnings: modelSHA256 == dataset.modelSHA256
         ? [] : ["the labels are another model's than \(modelPath), whose layers read the text"],
+      heldOut: taught == nil ? Array(zip(material.learned, fit.heldOut)) : [],
       taught: taught?.hashes ?? [], curve: curve)
   }
 

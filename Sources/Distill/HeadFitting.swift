@@ -21,7 +21,8 @@ struct HeadFitting {
     var head: KernelHead
     var gamma: Float
     var lambda: Double
-    /// Of each row as predicted by the folds that do not hold it.
+    /// Each row as predicted by the folds that do not hold it, and how well that ranks them.
+    var heldOut: [Double]
     var spearman: Double
   }
 
@@ -42,7 +43,7 @@ struct HeadFitting {
         })
     else { throw DistillError.singular("the head") }
     return Fit(
-      head: found.head, gamma: found.gamma, lambda: found.lambda,
+      head: found.head, gamma: found.gamma, lambda: found.lambda, heldOut: found.heldOut,
       spearman: spearman(found.heldOut, labels) ?? -1)
   }
 

@@ -33,11 +33,9 @@ package struct Trainer: Sendable {
       progress(event)
     }
     let (material, outputs) = (trained.material, trained.outputs)
-    let calibrated = material.parts.calibration
-    let calibrationOutputs = calibrated.map { outputs[$0] }
-    guard
-      let map = IsotonicMap.fit(
-        inputs: calibrationOutputs, outputs: calibrated.map { dataset.rows[$0].label })
+    let calibrated = material.parts.calibration.map { (row: $0, output: outputs[$0]) } + trained.heldOut
+    let labels = calibrated.map { dataset.rows[$0.row].label }
+    guard let map = IsotonicMap.fit(inputs: calibrated.map(\.output), outputs: labels)
     else { throw DistillError.notFinite }
     let words = WordStarts(trained.tokenizer, count: trained.model.vocabularySize)
     var card = ValuatorCard(
@@ -47,11 +45,11 @@ package struct Trainer: Sendable {
       targetDescription: dataset.targetDescription, initialEncoder: trained.name,
       maxTokens: material.maxTokens, seed: configuration.seed, version: version, calibration: map,
       intervals: ScoreIntervals.fit(
-        raw: calibrationOutputs, tokens: calibrated.map { material.texts[$0].ids.count },
-        labels: calibrated.map { dataset.rows[$0].label }, texts: material.hashes.calibration),
+        raw: calibrated.map(\.output), tokens: calibrated.map { material.texts[$0.row].ids.count },
+        labels: labels, texts: calibrated.map { dataset.rows[$0.row].sha256 }),
       domain: TextDomain(
         training: material.parts.training.map { material.texts[$0].ownIDs },
-        calibration: calibrated.map { material.texts[$0].ownIDs },
+        calibration: material.parts.calibration.map { material.texts[$0].ownIDs },
         words: words),
       metrics: .null, rows: material.hashes)
     let evaluation = TestEvaluation(
@@ -239,6 +237,8 @@ struct TrainedModel {
   let keptEpoch: Int
   let validationSpearman: Double
   var warnings: [String] = []
+  /// Outputs for learned rows by heads that did not learn from them: as good for calibration as rows kept for it.
+  var heldOut: [(row: Int, output: Double)] = []
   /// SHA-256 of texts learnt from by a teacher's scores, and of those that the teacher had seen.
   var taught: [String] = []
   /// Empty where it was not measured.

@@ -8,3 +8,4 @@ labels=$repository/runs/valuator-labels
 once "$runs/forward.npz" "$python" "$experiment/features.py" "$model" "$data/smollm2-135m/tokenizer.json" \
   "$labels/part-2.jsonl" "$labels/labels-2.h5" "$runs/forward.npz"
 "$python" "$experiment/fit.py" "$runs/forward.npz" > "$experiment/results.json"
+"$python" "$experiment/targets.py" "$runs/forward.npz" > "$experiment/results-targets.json"
