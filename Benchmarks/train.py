@@ -37,18 +37,18 @@ def ours():
                 [ROOT / ".build/release/alinfik", "train", arguments.labels, "--init", arguments.encoder, "--output",
                  folder + "/valuator", "--epochs", str(epochs), "--test-rows", str(arguments.test_rows), "--crop-share", "0",
                  "--threads", "2", "--json", "--quiet"], check=True, capture_output=True, env=environment)
-        return json.loads(out.stdout)
+            rows = json.loads(pathlib.Path(folder, "valuator/alinfik.json").read_text())["rows"]["training"]
+        return json.loads(out.stdout), rows
 
-    one, two = run(1), run(2)
-    rows = one["rows"]["training"]
-    return rows / (two["seconds"] - one["seconds"]), rows
+    (one, rows), (two, _) = run(1), run(2)
+    return len(rows) / (two["seconds"] - one["seconds"]), rows
 
 
 def torch(order, rows):
     script = ROOT / "Benchmarks/peers/torch_encoder.py"
     out = subprocess.run(
-        [PYTHON, script, arguments.labels, arguments.encoder, str(rows), order], check=True, capture_output=True,
-        env=environment)
+        [PYTHON, script, arguments.labels, arguments.encoder, order], check=True, capture_output=True, text=True,
+        input=json.dumps(rows), env=environment)
     return json.loads(out.stdout)["samples_per_second"]
 
 
@@ -59,7 +59,7 @@ for number in range(arguments.rounds):
     found["PyTorch, random batches"].append(torch("random", rows))
     found["PyTorch, batches of like length"].append(torch("length", rows))
     print(json.dumps({name: round(values[-1], 1) for name, values in found.items()}), flush=True)
-print(f"\n{rows} rows an epoch\n\n| | samples/s | ours, times as fast (median of rounds) |\n|---|---|---|")
+print(f"\n{len(rows)} rows an epoch\n\n| | samples/s | ours, times as fast (median of rounds) |\n|---|---|---|")
 for name, values in found.items():
     ratio = statistics.median(a / b for a, b in zip(found["alinfik"], values))
     print(f"| {name} | {statistics.median(values):.1f} | {ratio:.2f} |")

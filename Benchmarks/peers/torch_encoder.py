@@ -1,4 +1,8 @@
-"""Samples a second of fine-tuning a BERT encoder with a linear head: torch_encoder.py LABELS.h5 ENCODER ROWS random|length"""
+"""Samples a second of fine-tuning a BERT encoder with a linear head: torch_encoder.py LABELS.h5 ENCODER random|length
+
+Standard input: the SHA-256 of the texts to train on, a JSON list.
+"""
+import hashlib
 import json
 import random
 import sys
@@ -8,7 +12,8 @@ import h5py
 import torch
 from transformers import AutoTokenizer, BertModel
 
-labels_path, encoder, count, order = sys.argv[1:]
+labels_path, encoder, order = sys.argv[1:]
+chosen = set(json.load(sys.stdin))
 torch.set_num_threads(2)
 torch.manual_seed(0)
 tokenizer = AutoTokenizer.from_pretrained(encoder)
@@ -19,8 +24,9 @@ head = torch.nn.Linear(model.config.hidden_size, 1)
 parameters = [p for p in [*model.parameters(), *head.parameters()] if p.requires_grad]
 optimiser = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.01)
 with h5py.File(labels_path) as file:
-    texts = [text.decode() for text in file["texts"][: int(count)]]
-    labels = torch.tensor(file["labels"][: int(count)])
+    rows = [row for row, text in enumerate(file["texts"][:]) if hashlib.sha256(text).hexdigest() in chosen]
+    texts = [file["texts"][row].decode() for row in rows]
+    labels = torch.tensor(file["labels"][:][rows])
 labels = (labels - labels.mean()) / labels.std()
 encoded = [tokenizer(text, truncation=True, max_length=256)["input_ids"] for text in texts]
 generator = random.Random(0)

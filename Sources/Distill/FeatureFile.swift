@@ -15,8 +15,6 @@ package struct FeatureFile {
   private let width: Int
   private var places: [[UInt8]: Int]
 
-  var path: String { file.path }
-
   /// Opens or begins it. Throws where it was begun by other layers or on a machine that rounds otherwise.
   ///
   /// - Parameter reader: what decides the features of a text, as a JSON object.
@@ -58,9 +56,6 @@ package struct FeatureFile {
     }
     return result.view
   }
-
-  /// Removes it, once what it was for is done.
-  func remove() { file.remove() }
 
   private func append(_ key: [UInt8], _ features: [Float]) throws(FormatError) -> Int {
     try file.append(key + features.withUnsafeBytes { Array($0) })

@@ -40,13 +40,12 @@ struct FirstLayersTraining {
     progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: fit.spearman))
     let curve = try fitting.curve(upTo: fit, progress)
     let frozen = try frozen(features, material)
-    if !configuration.features.isKept { file.remove() }
     return TrainedModel(
       model: FirstLayersModel(features: reader, head: fit.head), tokenizer: tokenizer,
       name: URL(fileURLWithPath: modelPath).lastPathComponent,
       material: material,
       outputs: fit.head(features).map { Double($0) },
-      embeddings: fit.head.embeddings(features.selecting(material.learned)), frozen: frozen, epochs: 0,
+      embeddings: fit.head.embeddings(features), frozen: frozen, epochs: 0,
       keptEpoch: 0,
       validationSpearman: fit.spearman,
       warnings: modelSHA256 == dataset.modelSHA256
@@ -78,17 +77,20 @@ struct FirstLayersTraining {
     // Logits, and their error back through the head.
     let predicted = isWhole ? texts.reduce(0) { $0 + $1.isScored.count { $0 } } : 0
     let operations = 2 * Double(weights) * Double(tokens) + 4 * Double(table) * Double(predicted)
+    let width = LayerFeatures(layers: layers, readsPredictions: isWhole).count
     let tables = isWhole && !model.configuration.tiesEmbeddings ? 2 * table : table
     return """
       \(material.summary)
       features of \(texts.count) texts, \(tokens) tokens, by \(weights) frozen weights: \(Int(operations / 1e9)) GFLOP
-      disk: \((2 * (weights + tables)) >> 20) MiB and the head
+      disk: \((2 * (weights + tables)) >> 20) MiB and the head; while it runs \((4 * width * texts.count) >> 20) MiB of features
       """
   }
 
   private func taught(_ dataset: DistillationDataset, _ material: TrainingMaterial) throws -> TeachersRows? {
     try configuration.teacher.map {
-      try TeachersRows(teacher: $0.directory, scored: $0.scored, dataset: dataset, material: material)
+      try TeachersRows(
+        teacher: $0.directory, scored: $0.scored, dataset: dataset, material: material,
+        without: configuration.parts.leftOut)
     }
   }
 

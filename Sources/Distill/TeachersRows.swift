@@ -13,7 +13,7 @@ struct TeachersRows {
   /// SHA-256 of their texts, and of those that the teacher has seen.
   private(set) var hashes: [String] = []
 
-  /// Rows that had no score, were out of the teacher's domain, labelled already, or there before.
+  /// Rows that had no score, of a source that is left out, were out of the teacher's domain, labelled already, or there before.
   private(set) var leftOut = 0
 
   /// Beside a label's 1. Between 0.3 and 1 it makes no difference (experiments/valuator-features).
@@ -26,12 +26,12 @@ struct TeachersRows {
   ///   this valuator is to be tested or calibrated on; `badLabels` for a line that is no scored record.
   init(
     teacher directory: String, scored files: [String], dataset: DistillationDataset,
-    material: TrainingMaterial
+    material: TrainingMaterial, without leftOutSources: Set<String>
   ) throws {
     let teacher = try Valuator.load(directory: directory)
-    try Self.check(teacher.card, directory, dataset, material)
-    let training = material.parts.training.map { material.labels[$0] }
-    let scale = zip(training, rankGaussianize(training)).sorted { $0.0 < $1.0 }
+    try Self.check(teacher.card, directory, dataset, material, leftOutSources)
+    let learned = material.learned
+    let scale = zip(learned.map { material.labels[$0] }, material.targets(of: learned)).sorted { $0.0 < $1.0 }
     let labelled = Set(dataset.rows.map(\.sha256))
     var seen = labelled
     var scores: [Double] = []
@@ -46,6 +46,7 @@ struct TeachersRows {
         leftOut += 1
         guard json["alinfik_ood"]?.bool != true, let score = json["alinfik_score"]?.double else { continue }
         let record = try parser.record(json, file: file, line: line.number)
+        guard !leftOutSources.contains(record.source?.string ?? "") else { continue }
         guard seen.insert(FileHash.sha256(record.text.bytes)).inserted else { continue }
         leftOut -= 1
         records.append(record)
@@ -63,7 +64,8 @@ struct TeachersRows {
   }
 
   private static func check(
-    _ card: ValuatorCard, _ directory: String, _ dataset: DistillationDataset, _ material: TrainingMaterial
+    _ card: ValuatorCard, _ directory: String, _ dataset: DistillationDataset, _ material: TrainingMaterial,
+    _ leftOutSources: Set<String>
   ) throws {
     let difference = card.difference(
       kind: dataset.kind, projection: dataset.projection, targetSHA256: dataset.targetSHA256)
@@ -72,13 +74,15 @@ struct TeachersRows {
     }
     let learnt = Set(card.rows.training + card.rows.taught)
     let chosen = Set(card.rows.validation)
+    let leftOut = dataset.rows.filter { leftOutSources.contains($0.source) }.map(\.sha256)
     let count =
-      Set(material.hashes.test + material.hashes.calibration).intersection(learnt.union(chosen)).count
+      Set(leftOut + material.hashes.test + material.hashes.calibration).intersection(learnt.union(chosen))
+      .count
       + Set(material.hashes.validation).intersection(learnt).count
     guard count == 0 else {
       throw DistillError.options(
         "--teacher \(directory) has learnt from \(count) rows that this valuator is to be tested or calibrated on; train "
-          + "both on the same label files with the same --test-rows")
+          + "both on the same label files with the same --test-rows and --leave-out")
     }
   }
 }
@@ -95,7 +99,7 @@ extension TeachersRows {
       guard abs(score - own.value) <= 1e-3 * (1 + abs(own.value)) else {
         throw DistillError.options(
           "\(files.joined(separator: ", ")): these are not the teacher's scores (\(score) where it says \(own.value)); give "
-            + "what `alinfik score --pooling first` wrote with it, without --raw")
+            + "what `alinfik score` wrote with it, with neither --pooling nor --raw")
       }
     }
   }

@@ -21,8 +21,8 @@ package struct Trainer: Sendable {
     self.isCancelled = isCancelled
   }
 
-  /// The valuator, what was measured of it, and the log of its training. Nothing is left on disk but by a run that is broken
-  /// off (`TrainingConfiguration.features`, `checkpoint`).
+  /// The valuator, what was measured of it, and the log of its training. What a run that is broken off goes on with
+  /// (`TrainingConfiguration.features`, `checkpoint`) stays until `TrainingConfiguration.discardUnfinished`.
   package func run(
     version: String, progress: (TrainingProgress) -> Void = { _ in }
   ) throws -> (valuator: Valuator, report: TrainingReport, log: [JSONValue]) {
@@ -81,32 +81,33 @@ package struct Trainer: Sendable {
         LabelledRows.Row(
           id: row.id, source: row.source, label: row.label,
           text: configuration.includesTexts ? row.record.text.string : nil)
-      }, embeddings: trained.embeddings, seed: configuration.seed)
+      }, embeddings: trained.embeddings.selecting(trained.material.learned), seed: configuration.seed)
     if let points = known?.points(of: trained.embeddings) {
-      known?.clusters = clusters(rows, points)
+      known?.clusters = clusters(points, trained.material)
     }
     return known
   }
 
-  /// Empty where the labels were not kept target by target. How true they are is measured on every fifth of the learned rows,
-  /// by the others.
-  private func clusters(_ rows: [DistillationDataset.Row], _ points: MatrixView) -> [TargetCluster] {
+  /// Empty where the labels were not kept target by target. How true they are is measured on the test part.
+  private func clusters(_ points: MatrixView, _ material: TrainingMaterial) -> [TargetCluster] {
+    let (learned, test) = (material.learned, material.parts.test)
     guard !dataset.targetIDs.isEmpty,
-      let clustering = TargetClustering(labels: rows.map(\.labelsPerTarget))
+      let clustering = TargetClustering(labels: learned.map { dataset.rows[$0].labelsPerTarget })
     else { return [] }
-    let held = rows.indices.filter { $0 % 5 == 0 }
-    let others = rows.indices.filter { $0 % 5 != 0 }
     return clustering.groups.compactMap { group in
-      let values = rows.map { row in
-        group.reduce(0) { $0 + Double(row.labelsPerTarget[$1]) } / Double(group.count)
+      func values(_ rows: [Int]) -> [Double] {
+        rows.map { row in
+          group.reduce(0) { $0 + Double(dataset.rows[row].labelsPerTarget[$1]) } / Double(group.count)
+        }
       }
-      let part = TargetCluster.weights(points: points.selecting(others), values: others.map { values[$0] })
-      let ids = group.map { dataset.targetIDs[$0] }
-      guard let part, let weights = TargetCluster.weights(points: points, values: values) else { return nil }
-      let tested = TargetCluster(targets: ids, weights: part, heldOutSpearman: nil)
-      let found = held.map { tested.value(at: points.rows($0..<$0 + 1).values) }
-      return TargetCluster(
-        targets: ids, weights: weights, heldOutSpearman: spearman(found, held.map { values[$0] }))
+      guard
+        let weights = TargetCluster.weights(points: points.selecting(learned), values: values(learned))
+      else { return nil }
+      var cluster = TargetCluster(
+        targets: group.map { dataset.targetIDs[$0] }, weights: weights, testSpearman: nil)
+      let found = test.map { cluster.value(at: points.rows($0..<$0 + 1).values) }
+      if test.count >= TestEvaluation.fewestRows { cluster.testSpearman = spearman(found, values(test)) }
+      return cluster
     }
   }
 
@@ -147,7 +148,6 @@ package struct Trainer: Sendable {
       model: model, material: material, configuration: configuration, log: log, isCancelled: isCancelled)
     let frozen = try session.fitHead(progress)
     try session.fineTune(progress)
-    session.finish()
     return TrainedModel(
       model: model, tokenizer: tokenizer, name: name, material: material, outputs: try session.outputs(),
       embeddings: try session.embeddings(), frozen: frozen, epochs: session.epochsRun,
@@ -176,7 +176,8 @@ package struct Trainer: Sendable {
       \(trained) of \(model.layout.count) weights are trained on \(tokens) tokens, at most \
       \(configuration.optimisation.epochs) times: \(Int(operations / 1e9)) GFLOP
       memory: \((4 * floats) >> 20) MiB for weights, gradients and moments, and activations of a batch
-      disk: \((4 * model.layout.count) >> 20) MiB
+      disk: \((4 * model.layout.count) >> 20) MiB; while it runs \(4 * (2 * model.layout.count + 2 * trained) >> 20) MiB to go on \
+      with, twice as much for a moment after each epoch
       """
   }
 
@@ -230,7 +231,7 @@ struct TrainedModel {
   let material: TrainingMaterial
   /// The head's output for every row.
   let outputs: [Double]
-  /// Of the learned rows.
+  /// Of every row.
   let embeddings: MatrixView
   let frozen: FrozenEncoder
   let epochs: Int

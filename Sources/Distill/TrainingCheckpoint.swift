@@ -45,8 +45,11 @@ struct TrainingCheckpoint {
   }
 
   /// Reads the weights into their places and returns the numbers; nil where there is no checkpoint. Throws where it is of
-  /// another training.
-  func load(_ weights: [(name: String, storage: FloatStorage)]) throws -> Numbers? {
+  /// another training, or damaged.
+  func load(
+    _ weights: [(name: String, storage: FloatStorage)],
+    fitting counts: (rows: Int, validation: Int, epochs: Int)
+  ) throws -> Numbers? {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     let file = try SafetensorsFile(path: path)
     guard let text = file.metadata[Self.metadataKey], let json = try? JSONValue.parse(Array(text.utf8)),
@@ -57,6 +60,12 @@ struct TrainingCheckpoint {
       throw FormatError.differentConfiguration(
         path: path, option: key.string, journal: kept ?? "not given",
         now: String(decoding: now.serialized(), as: UTF8.self))
+    }
+    guard numbers.order.sorted() == Array(0..<counts.rows), numbers.bestOutputs.count == counts.validation,
+      (0...counts.epochs).contains(numbers.epoch), (0...numbers.epoch).contains(numbers.keptEpoch),
+      numbers.steps >= 0
+    else {
+      throw FormatError.malformed(place: path, reason: "its numbers do not fit this training; remove it")
     }
     for (name, storage) in weights {
       let values = try file.floats(named: name, shape: [storage.count])
@@ -76,7 +85,4 @@ struct TrainingCheckpoint {
       epoch: epoch, steps: steps, generator: generator, order: order, keptEpoch: keptEpoch,
       keptSpearman: keptSpearman, bestOutputs: bestOutputs, log: log)
   }
-
-  /// Removes it, once the training is over.
-  func remove() { try? FileManager.default.removeItem(atPath: path) }
 }

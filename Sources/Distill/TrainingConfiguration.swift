@@ -50,6 +50,12 @@ package struct TrainingConfiguration: Sendable {
   package var teacher: (directory: String, scored: [String])?
 
   package init(initialEncoder: InitialEncoder) { self.initialEncoder = initialEncoder }
+
+  /// Removes what an unfinished training would go on with: worth doing when the valuator is safe.
+  package func discardUnfinished() {
+    let paths = [checkpoint] + (features.isKept ? [] : [features.path])
+    for path in paths { try? FileManager.default.removeItem(atPath: path) }
+  }
 }
 
 /// How the weights are fitted.

@@ -91,6 +91,11 @@ struct TrainingSession {
       data.update(numbers: row.ids.map { Int32($0) })
       data.update(numbers: [row.target])
     }
+    for row in material.parts.validation {
+      data.update(numbers: material.texts[row].ids.map { Int32($0) })
+      data.update(numbers: [material.labels[row]])
+    }
+    data.update(numbers: [material.targets.slope])
     var weights = HashStream()
     weights.update(
       UnsafeRawBufferPointer(
@@ -119,7 +124,8 @@ struct TrainingSession {
     var order = Array(rows.indices)
     var generator = SeededGenerator(seed: configuration.seed, stream: "training-order")
     var first = 1
-    if let found = try checkpoint.load(storages(optimiser)) {
+    let places = (rows: rows.count, validation: material.parts.validation.count, epochs: settings.epochs)
+    if let found = try checkpoint.load(storages(optimiser), fitting: places) {
       optimiser.resume(after: found.steps)
       (first, steps, order) = (found.epoch + 1, found.steps, found.order)
       generator = SeededGenerator(state: found.generator)
@@ -174,9 +180,6 @@ struct TrainingSession {
   /// Whether the last epochs were clearly worse, as many as patience bears.
   private var isOver: Bool { epochsRun - keptEpoch >= settings.patience }
 
-  /// Removes what an unfinished training would go on with.
-  func finish() { checkpoint.remove() }
-
   /// Rises over the warm-up, then falls along half a cosine to zero.
   private func learningRate(step: Int, of total: Int) -> Double {
     let warm = max(1, settings.warmUp * Double(total))
@@ -216,10 +219,9 @@ struct TrainingSession {
     }
   }
 
-  /// Of the learned rows.
+  /// Of every row.
   func embeddings() throws -> MatrixView {
-    try model.embeddings(
-      material.learned.map { material.texts[$0] }, workers: configuration.workers, workspaces: workspaces)
+    try model.embeddings(material.texts, workers: configuration.workers, workspaces: workspaces)
   }
 
   /// The head's output for every row.

@@ -10,6 +10,7 @@ extension EncoderModel: ValuatorModel {
   package static let reading = TextEncoding.Reading.text
 
   package var vocabularySize: Int { configuration.vocabularySize }
+  package var embeddingWidth: Int { configuration.hiddenSize }
   package var maxPositions: Int { configuration.maxPositions }
   package var summary: String { "BERT, \(configuration.layers) layers of width \(configuration.hiddenSize)" }
 

@@ -19,6 +19,7 @@ package struct FirstLayersModel: ValuatorModel {
 
   package var kind: String { features.readsPredictions ? Self.kinds.whole : Self.kinds.layers }
   package var vocabularySize: Int { features.layers.vocabularySize }
+  package var embeddingWidth: Int { features.count }
   package var maxPositions: Int { features.layers.contextLength }
   package var summary: String {
     let (count, width) = (features.layers.configuration.layers, features.layers.configuration.hiddenSize)

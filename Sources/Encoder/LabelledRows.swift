@@ -136,7 +136,7 @@ extension LabelledRows {
   static var fileNames: [String] { [names.points, names.rows, names.clusters] }
 
   /// Nil where the folder's files, whose hashes are known, hold none.
-  static func load(folder: String, files: [String]) throws -> LabelledRows? {
+  static func load(folder: String, files: [String], embeddingWidth p: Int) throws -> LabelledRows? {
     let path = folder + "/" + names.rows
     guard files.contains(names.rows), files.contains(names.points) else { return nil }
     var rows: [Row] = []
@@ -151,9 +151,11 @@ extension LabelledRows {
       rows.append(Row(id: id, source: source, label: label, text: json?["text"]?.string))
     }
     let file = try SafetensorsFile(path: folder + "/" + names.points)
-    let (k, p) = (
-      file.tensor(named: "directions")?.shape.first ?? 0, file.tensor(named: "mean")?.shape.first ?? 0
-    )
+    let k = file.tensor(named: "directions")?.shape.first ?? 0
+    guard (1...max(1, p)).contains(k), !rows.isEmpty else {
+      throw EncoderError.malformed(
+        folder + "/" + names.points, "\(rows.count) rows in \(k) directions cannot be")
+    }
     func matrix(_ name: String, _ rows: Int, _ columns: Int) throws -> MatrixView {
       Matrix(
         rows: rows, columns: columns, values: Array(try file.floats(named: name, shape: [rows, columns]))

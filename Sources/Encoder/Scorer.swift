@@ -18,7 +18,7 @@ package struct ScoringConfiguration: Sendable {
   package var isRaw = false
   /// How often `alinfik_low ... alinfik_high` should hold the label; nil: the standard, where there are intervals.
   package var coverage: Double?
-  package var pooling = WindowPooling.mean
+  package var pooling = WindowPooling.first
   package var records = RecordOptions()
   package var workers = 1
 
@@ -162,7 +162,7 @@ package final class Scorer {
       case .success(let good):
         let own = Array(scores[next..<next + good.windows.count])
         next += own.count
-        let score = configuration.pooling.pooled(own, windows: good.windows)
+        let score = configuration.pooling.pooled(own, windows: good.windows, map: valuator.card.calibration)
         summary.windowed += own.count > 1 ? 1 : 0
         try output.write(try scored(line, good.record, score))
       case .failure(let error): try output.write(marked(line, error))

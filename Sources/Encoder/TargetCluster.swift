@@ -6,13 +6,13 @@ package struct TargetCluster: Sendable, Equatable {
   package var targets: [String]
   /// Of a point's numbers, then the bias.
   package var weights: [Double]
-  /// How well its values rank rows that they were not fitted on; nil where that is not defined.
-  package var heldOutSpearman: Double?
+  /// How well its values ranked the test rows; nil where there were too few.
+  package var testSpearman: Double?
 
-  package init(targets: [String], weights: [Double], heldOutSpearman: Double?) {
+  package init(targets: [String], weights: [Double], testSpearman: Double?) {
     self.targets = targets
     self.weights = weights
-    self.heldOutSpearman = heldOutSpearman
+    self.testSpearman = testSpearman
   }
 
   /// The mean label against these targets that a text at this point is expected to have.
@@ -25,7 +25,7 @@ extension TargetCluster {
   var json: JSONValue {
     [
       "targets": .array(targets.map { JSONValue($0) }), "weights": .array(weights.map { JSONValue($0) }),
-      "held_out_spearman": heldOutSpearman.map { JSONValue($0) } ?? .null,
+      "test_spearman": testSpearman.map { JSONValue($0) } ?? .null,
     ]
   }
 
@@ -34,6 +34,6 @@ extension TargetCluster {
     guard let targets = json["targets"]?.array?.compactMap(\.string),
       let weights = json["weights"]?.array?.compactMap(\.double), weights.count == dimensions + 1
     else { return nil }
-    self.init(targets: targets, weights: weights, heldOutSpearman: json["held_out_spearman"]?.double)
+    self.init(targets: targets, weights: weights, testSpearman: json["test_spearman"]?.double)
   }
 }

@@ -56,7 +56,8 @@ extension Valuator {
     try model.requireVocabulary(of: tokenizer, directory: directory)
     return Valuator(
       model: model, tokenizer: tokenizer, card: card,
-      rows: try LabelledRows.load(folder: directory, files: files.map(\.key.string)))
+      rows: try LabelledRows.load(
+        folder: directory, files: files.map(\.key.string), embeddingWidth: model.embeddingWidth))
   }
 
   private static func loadModel(kind: String, _ directory: String, _ path: String) throws -> any ValuatorModel

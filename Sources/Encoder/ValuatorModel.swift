@@ -14,6 +14,8 @@ package protocol ValuatorModel: Sendable {
   func scores(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float]
   /// What the network makes of each text before its head, one row a text: distances between them are likeness.
   func embeddings(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> MatrixView
+  /// Of an embedding.
+  var embeddingWidth: Int { get }
   /// Writes its files into a valuator's folder and returns their names.
   func save(to folder: String, maxTokens: Int) throws -> [String]
 }

@@ -192,8 +192,7 @@ package final class OutputDirectory {
 
   package init(path: String, entries: [String], force: Bool = false) throws(FormatError) {
     if path.isEmpty { throw .inputOutput(path: "(output)", reason: "its name is empty; give one") }
-    var path = path
-    while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
+    let path = Self.name(path)
     self.path = path
     self.entries = entries
     self.force = force
@@ -207,6 +206,13 @@ package final class OutputDirectory {
     }
     guard mkdir(temporaryPath, 0o777) == 0 else { throw .output(temporaryPath, "create it") }
     try OutputFile.write([], to: temporaryPath + "/" + Self.unfinished)
+  }
+
+  /// A folder's name without the slashes that it may end in.
+  package static func name(_ path: String) -> String {
+    var path = path
+    while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
+    return path
   }
 
   /// The file that marks a folder as one of ours that is not whole yet.

@@ -110,22 +110,24 @@ extension ComparisonReport {
     return "\(opening), more than the best baseline, \(rival): \(meaning(of: value))"
   }
 
-  /// What part of what can be known the valuator knows.
+  /// How far the reference is that of these targets alone, and fidelity as a share of that where it is well known.
   private func ceilingSentence(
     _ valuator: ComparedMethod, _ fidelity: Fidelity, _ reference: ComparedMethod
   ) -> String? {
-    guard let ceiling, let most = ceiling.spearman.value, let ours = fidelity.spearman.value,
-      let interval = ceiling.spearman.interval
-    else { return nil }
-    let measured =
-      "Labels from two halves of the targets order \(NumberText.count(ceiling.rows)) rows alike with"
-      + " \(inner(ceiling.spearman))"
-    if interval.lower < 0.5 {
-      return "\(measured): so few targets do not say what is good for them, and no method can know it."
+    guard let ceiling, let value = ceiling.spearman.value, let interval = ceiling.spearman.interval else {
+      return nil
     }
-    return
-      "\(measured): that is as far as agreement with \(reference.name) means anything, and \(valuator.name)"
-      + " reaches \(NumberText.percent(ours / most)) of it."
+    let halves =
+      "Labels from two halves of the targets order \(NumberText.count(ceiling.rows)) rows alike with a Spearman"
+      + " correlation of \(text(ceiling.spearman))"
+    guard let others = ceiling.otherTargets, interval.upper >= 0.5 else {
+      return "\(halves): so few targets hardly say what is good for others of their kind; give more."
+    }
+    let other =
+      "\(halves); as many other targets would agree with these to about \(NumberText.correlation(others))."
+    guard interval.lower >= 0.8, let ours = fidelity.spearman.value, ours > 0 else { return other }
+    return other + " \(valuator.name)’s correlation with \(reference.name) is"
+      + " \(NumberText.percent(ours / value)) of that of the halves."
   }
 
   private func meaning(of withinSource: Double) -> String {

@@ -151,13 +151,17 @@ package struct TargetHalves: Sendable {
   }
 }
 
-/// How well labels from one half of the targets order rows as those from the other half do. A method that agrees with the
-/// reference better than its halves agree has learnt what these targets have by chance.
+/// How well labels from one half of the targets order rows as those from the other half do: how far the reference is that of
+/// these targets alone.
 package struct Ceiling: Codable, Sendable, Equatable {
   package var rows: Int
   package var spearman: Estimate
   /// Nil as a value where the rows of no source are enough.
   package var withinSource: Estimate
+
+  /// How well labels from as many other targets would agree with these, by Spearman and Brown's formula for a test of twice the
+  /// length, `2 r / (1 + r)`; nil where the halves do not agree at all.
+  var otherTargets: Double? { spearman.value.flatMap { $0 > 0 ? 2 * $0 / (1 + $0) : nil } }
 }
 
 /// How far the valuator is ahead of a baseline, resampling the same rows for both. A baseline counts with the

@@ -32,7 +32,7 @@ extension ReportPage {
     let within = ceiling.withinSource.value.map { ", \(NumberText.correlation($0)) within a source" } ?? ""
     return
       " Labels from one half of the targets agree with those from the other half to \(NumberText.correlation(value))"
-      + "\(within) (\(NumberText.count(ceiling.rows)) rows): more agreement than that would be with these targets’ chance."
+      + "\(within) (\(NumberText.count(ceiling.rows)) rows): finer differences belong to these targets, not to their kind."
   }
 
   func row(of fidelity: Fidelity, _ first: Estimate, _ second: Estimate?) -> DotChart.Row {

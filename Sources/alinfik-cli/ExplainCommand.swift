@@ -60,23 +60,37 @@ struct ExplainCommand: ParsableCommand {
       )
       return
     }
-    let parser = RecordParser(fields.recordOptions)
+    let output = StandardOutput()
     var count = 0
     for file in files.isEmpty ? ["-"] : files {
       let lines = try LineReader(argument: file)
-      while let line = try lines.next() {
+      while case let records = try nextRecords(lines), !records.isEmpty {
         if Interruption.signal != nil { throw EncoderError.interrupted }
-        let record = try parser.parse(line.bytes, file: lines.name, line: line.number)
         let found = try loaded.explanations(
-          of: [record], count: nearest, coverage: coverage, workers: common.threads)[0]
-        let explained = ExplainedRecord(record: record, explanation: found, rows: rows, coverage: coverage)
-        print(format == .json ? String(decoding: explained.json.serialized(), as: UTF8.self) : explained.text)
-        count += 1
+          of: records, count: nearest, coverage: coverage, workers: common.threads)
+        for (record, explanation) in zip(records, found) {
+          let explained = ExplainedRecord(
+            record: record, explanation: explanation, rows: rows, coverage: coverage)
+          let text = format == .json ? explained.json.serialized() : Array(explained.text.utf8)
+          try output.write(text + [UInt8(ascii: "\n")])
+        }
+        try output.flush()
+        count += records.count
       }
     }
     guard common.json else { return }
     let summary: JSONValue = ["records": JSONValue(count)]
     Terminal.write(String(decoding: summary.serialized(), as: UTF8.self) + "\n")
+  }
+
+  /// Records at hand, at least one but at the end: a slow pipe is answered as it goes.
+  private func nextRecords(_ lines: LineReader) throws -> [Record] {
+    let parser = RecordParser(fields.recordOptions)
+    var records: [Record] = []
+    while records.count < 64, records.isEmpty || !lines.mayWait, let line = try lines.next() {
+      records.append(try parser.parse(line.bytes, file: lines.name, line: line.number))
+    }
+    return records
   }
 }
 
@@ -99,6 +113,7 @@ private struct ExplainedRecord {
       String(format: "  score %.4g", score.value) + (interval ?? "")
         + String(format: ", above %.0f %% of the labels", 100 * explanation.shareBelow),
     ]
+    if score.isTruncated { lines.append("  of the first \(score.tokens) tokens; the rest was not read") }
     if score.isOutside == true {
       lines.append("  the text is unlike those of training: neither score nor interval can be relied on")
     }
@@ -119,7 +134,7 @@ private struct ExplainedRecord {
       let more = cluster.targets.count > 2 ? " and \(cluster.targets.count - 2) others" : ""
       lines.append(
         String(format: "  worth %.4g to the targets ", value) + shown + more
-          + (cluster.heldOutSpearman.map { String(format: " (known to Spearman %.2f)", $0) } ?? ""))
+          + (cluster.testSpearman.map { String(format: " (known to Spearman %.2f)", $0) } ?? ""))
     }
     return lines.joined(separator: "\n")
   }
@@ -144,7 +159,7 @@ private struct ExplainedRecord {
         zip(rows.clusters, explanation.clusterValues).map { cluster, value in
           [
             "targets": .array(cluster.targets.map { JSONValue($0) }), "value": JSONValue(value),
-            "held_out_spearman": number(cluster.heldOutSpearman),
+            "test_spearman": number(cluster.testSpearman),
           ]
         }),
     ]

@@ -41,10 +41,10 @@ struct ScoreCommand: ParsableCommand {
 
   @Option(
     help: """
-      Of a text longer than the valuator reads at once: mean of its windows by their tokens, the max, or the first alone, as \
-      labels with --max-tokens are.
+      Of a text longer than the valuator reads at once: the first window alone, as labels are made, the mean of all windows by \
+      their tokens, or the max.
       """)
-  var pooling: WindowPooling = .mean
+  var pooling: WindowPooling = .first
 
   @Flag(help: "The head's own output alone, instead of label units, interval and domain.")
   var raw = false

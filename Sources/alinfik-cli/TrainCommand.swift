@@ -51,7 +51,9 @@ struct TrainCommand: ParsableCommand {
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("With --teacher: what `alinfik score TEACHER` wrote.", valueName: "file"))
+    help: ArgumentHelp(
+      "With --teacher: what `alinfik score TEACHER` wrote, with neither --pooling nor --raw.",
+      valueName: "file"))
   var scored: [String] = []
 
   @Option(
@@ -201,6 +203,7 @@ struct TrainCommand: ParsableCommand {
       }
     }
     try valuator.save(to: output, log: log, force: common.force)
+    trainer.configuration.discardUnfinished()
     terminal.say(report.table)
     report.warnings.forEach(terminal.warn)
     terminal.say("\(output): written, \(durationText(report.seconds))")
@@ -222,8 +225,9 @@ struct TrainCommand: ParsableCommand {
 
   private var trainingConfiguration: TrainingConfiguration {
     var configuration = TrainingConfiguration(initialEncoder: initialEncoder)
-    configuration.checkpoint = output + ".checkpoint.partial"
-    configuration.features = (features ?? output + ".features.partial", isKept: features != nil)
+    let name = OutputDirectory.name(output)
+    configuration.checkpoint = name + ".checkpoint.partial"
+    configuration.features = (features ?? name + ".features.partial", isKept: features != nil)
     configuration.maxTokens = maxTokens
     configuration.includesTexts = includeTexts
     configuration.teacher = teacher.map { (directory: $0, scored: scored) }

@@ -165,7 +165,9 @@ import Testing
     _ = try succeed(
       "label", "--model", model, "--target", targets, "--sample", sample, "--output", labels, "--projection",
       "random", "--rank", "8", "--per-target")
-    _ = try succeed("train", labels, "--output", valuator, "--init", model, "--size", "small")
+    _ = try succeed(
+      "train", labels, "--output", valuator + "/", "--init", model, "--size", "small", "--test-rows", "40")
+    try expectSound(valuator: valuator)
     let input = #"{"text": "a cat by the moon."}"#
     let explained = try succeed("explain", valuator, "--format", "json", input: input)
     let groups = try #require(JSONValue.parse(Array(explained.output.utf8))["target_groups"]?.array)
@@ -175,7 +177,7 @@ import Testing
     for group in members {
       #expect(Set(group.map { Int($0.dropFirst())! % 2 }).count == 1, "\(members)")
     }
-    #expect(groups.allSatisfy { $0["value"]?.double?.isFinite == true })
+    #expect(groups.allSatisfy { $0["value"]?.double?.isFinite == true && $0["test_spearman"]?.double != nil })
     #expect(try succeed("explain", valuator, input: input).output.contains("worth "))
   }
 

@@ -69,12 +69,14 @@ import Testing
     one.optimisation.epochs = 2
     var three = one
     three.workers = 3
+    three.checkpoint += ".three"
     let models = try [one, three].map {
       try encoder(Trainer(configuration: $0, dataset: dataset).run(version: "test").valuator)
     }
     #expect(models[0].everyParameter == models[1].everyParameter)
     var other = one
     other.seed = 1
+    other.checkpoint += ".other"
     let different = try encoder(Trainer(configuration: other, dataset: dataset).run(version: "test").valuator)
     #expect(different.everyParameter != models[0].everyParameter)
   }
@@ -85,6 +87,7 @@ import Testing
     var configuration = configuration(folder.tokenizer)
     configuration.optimisation.epochs = 2
     let before = try Trainer(configuration: configuration, dataset: dataset).run(version: "test").valuator
+    configuration.discardUnfinished()
     for row in try DataParts(hashes: dataset.rows.map(\.sha256), sizes: .init()).test {
       dataset.rows[row].label = -100
     }
@@ -116,6 +119,7 @@ import Testing
     var configuration = configuration(folder.tokenizer)
     configuration.optimisation.epochs = 4
     let whole = try Trainer(configuration: configuration, dataset: dataset(80)).run(version: "test")
+    configuration.discardUnfinished()
     let steps = Mutex(0)
     #expect(throws: DistillError.interrupted) {
       // Fifty-odd rows are four steps an epoch: within the third.
@@ -137,6 +141,22 @@ import Testing
     #expect(resumed == [2])
     #expect(try encoder(rest.valuator).everyParameter == encoder(whole.valuator).everyParameter)
     #expect(rest.log == whole.log)
+    // It stays until the valuator is safe: a training that is broken off behind its last epoch goes on too.
+    #expect(FileManager.default.fileExists(atPath: configuration.checkpoint))
+    let again = try Trainer(configuration: configuration, dataset: dataset(80)).run(version: "test") {
+      if case .resumed(let epoch) = $0 { resumed.append(epoch) }
+    }
+    #expect(resumed == [2, 4])
+    #expect(try encoder(again.valuator).everyParameter == encoder(whole.valuator).everyParameter)
+    // Another validation row would have stopped it elsewhere.
+    var relabelled = dataset(80)
+    relabelled.rows[try DataParts(hashes: relabelled.rows.map(\.sha256), sizes: .init()).validation[0]]
+      .label += 1
+    let stale = #expect(throws: FormatError.self) {
+      try Trainer(configuration: configuration, dataset: relabelled).run(version: "test")
+    }
+    #expect("\(try #require(stale))".contains("another 'rows'"))
+    configuration.discardUnfinished()
     #expect(!FileManager.default.fileExists(atPath: configuration.checkpoint))
   }
 

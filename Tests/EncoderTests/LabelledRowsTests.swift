@@ -1,4 +1,5 @@
 import Encoder
+import Formats
 import Foundation
 import Records
 import TensorKernels
@@ -69,6 +70,16 @@ import Testing
         (first.likeness * labels[first.row] + weight * labels[second.row]) / (first.likeness + weight)
       #expect(abs(try #require(explanation.neighboursLabel) - mean) < 1e-9)
     }
+    // Points of another encoder do not fit, whatever the hashes say.
+    let narrow = Matrix(rows: 4, columns: 3, values: (0..<12).map { Float($0 * $0) })
+    let other = LabelledRows(
+      rows: labels.map { .init(id: "\($0)", source: "s", label: $0, text: nil) }, embeddings: narrow.view,
+      seed: 0)
+    let strange = folder.path + "/strange"
+    try Valuator(
+      model: plain.model, tokenizer: plain.encoding.tokenizer, card: plain.card, rows: other
+    ).save(to: strange)
+    #expect(throws: FormatError.self) { try Valuator.load(directory: strange) }
     try Data("{}\n".utf8).write(to: URL(fileURLWithPath: directory + "/rows.jsonl"))
     #expect(throws: EncoderError.self) { try Valuator.load(directory: directory) }
   }

@@ -53,9 +53,12 @@ struct SummaryTests {
     #expect(most > 0.97 && sharp.ceiling?.rows == 32)
     let share = Int((100 * ours / most).rounded())
     let said = sharp.summary.joined(separator: " ")
-    #expect(said.contains("ALinFiK reaches \(share)"), "\(share): \(said)")
+    #expect(said.contains("is \(share) % of that of the halves"), "\(share): \(said)")
+    #expect(said.contains("would agree with these to about \(String(format: "%.2f", 2 * most / (1 + most)))"))
     let blurred = report(valuator: { $0 + 0.3 * $1 }, baseline: { $1 }, halfNoise: 20)
-    #expect(blurred.summary.joined().contains("no method can know it"))
+    #expect(blurred.summary.joined().contains("so few targets hardly say"))
+    let between = report(valuator: { $0 + 0.3 * $1 }, baseline: { $1 }, halfNoise: 0.8).summary.joined()
+    #expect(between.contains("would agree with these") && !between.contains("of that of the halves"))
     #expect(report(valuator: { $0 + $1 }, baseline: { $1 }).ceiling == nil)
   }
 

@@ -9,7 +9,7 @@ source "$experiment/../environment.sh"
 labels=$repository/runs/valuator-labels
 head -n 300 "$labels/part-1.jsonl" > "$runs/timed.jsonl"
 
-# valuator NAME "LABELS" TEST_ROWS OPTIONS...: trains and keeps the report, then times the scoring of some test rows
+# valuator NAME "LABELS" TEST_ROWS OPTIONS...: trains and keeps the report
 valuator() {
   local name=$1 files=$2 test_rows=$3
   shift 3
@@ -17,6 +17,11 @@ valuator() {
   once "$runs/$name.json" "$alinfik" train $files --test-rows "$test_rows" --json --force --output "$runs/$name" \
     --init "$model" "$@" > "$runs/$name.json.partial"
   [ -e "$runs/$name.json" ] || mv "$runs/$name.json.partial" "$runs/$name.json"
+}
+
+# timed NAME: scores some test rows with it
+timed() {
+  local name=$1
   once "$runs/$name.speed.json" "$alinfik" score "$runs/$name" "$runs/timed.jsonl" --force --json \
     --output "$runs/$name.jsonl" > "$runs/$name.speed.json.partial"
   [ -e "$runs/$name.speed.json" ] || mv "$runs/$name.speed.json.partial" "$runs/$name.speed.json"
@@ -26,7 +31,7 @@ base=(--size base --features "$runs/base.features")
 
 # summary PREFIX: results-PREFIX.json of the valuators with this prefix
 summary() {
-  python3 "$experiment/summary.py" "$runs/$1"-*.speed.json > "$experiment/results-$1.json"
+  python3 "$experiment/summary.py" "$runs/$1"-*[0-9a-z].json > "$experiment/results-$1.json"
   cat "$experiment/results-$1.json"
 }
 
@@ -37,13 +42,17 @@ final)
     valuator "final-small-$seed" "$files" 1500 "${small[@]}" --seed "$seed"
     valuator "final-base-$seed" "$files" 1500 "${base[@]}" --seed "$seed"
   done
+  timed final-small-1
+  timed final-base-1
   # Rows whose labels are not shown to it, for the small one to learn from.
-  once "$runs/unlabelled.scored.jsonl" "$alinfik" score "$runs/final-base-1" "$labels/part-3.jsonl" \
+  head -n 2500 "$labels/part-3.jsonl" > "$runs/unlabelled.jsonl"
+  once "$runs/unlabelled.scored.jsonl" "$alinfik" score "$runs/final-base-1" "$runs/unlabelled.jsonl" \
     --output "$runs/unlabelled.scored.jsonl"
   for seed in ${SEEDS:-1 2 3}; do
     valuator "final-taught-$seed" "$files" 1500 "${small[@]}" --seed "$seed" \
       --teacher "$runs/final-base-1" --scored "$runs/unlabelled.scored.jsonl"
   done
+  timed final-taught-1
   summary final
   ;;
 more)
@@ -67,7 +76,8 @@ without)
     valuator "layers-$count" "$labels/labels-2.h5" 500 --first-layers "$count" --seed 1
   done
   [ -n "${COUNTS:-}" ] || model=$encoder valuator minilm "$labels/labels-2.h5" 500 --seed 1
-  python3 "$experiment/summary.py" "$runs"/[lm][ai]*.speed.json > "$experiment/results.json"
+  for count in ${COUNTS:-0 1 3 6 12 20 30}; do timed "layers-$count"; done
+  python3 "$experiment/summary.py" "$runs"/[lm][ai]*[0-9a-z].json > "$experiment/results.json"
   cat "$experiment/results.json"
   ;;
 esac
