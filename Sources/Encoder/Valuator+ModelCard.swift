@@ -39,7 +39,7 @@ extension Valuator {
       | measure | value |
       |---|---|
       \(rows.joined(separator: "\n"))
-
+      \(labelCurve)
       \(intervalsNote)
       \(weightsNote)
       ## Use
@@ -74,6 +74,23 @@ extension Valuator {
       notes.append("It cannot tell texts of another kind (`alinfik_ood`).")
     }
     return notes.joined(separator: "\n")
+  }
+
+  /// What fewer labels would have given.
+  private var labelCurve: String {
+    let points = (card.metrics["label_curve"]?.array ?? []).compactMap { point -> String? in
+      guard let labels = point["labels"]?.int else { return nil }
+      func cell(_ key: ByteString) -> String { point[key]?.double.map { String(rounding: $0) } ?? "-" }
+      return "| \(labels) | \(cell("spearman")) | \(cell("within_source")) |"
+    }
+    guard !points.isEmpty else { return "" }
+    return """
+
+      | labels learnt from | test Spearman | within source |
+      |---|---|---|
+      \(points.joined(separator: "\n"))
+
+      """
   }
 
   private var weightsNote: String {

@@ -80,6 +80,7 @@ import Testing
     #expect(trained.output.contains("label_curve"))
     let card = try String(contentsOfFile: valuator + "/README.md", encoding: .utf8)
     #expect(card.contains("the first layer of a language model") && !card.contains("SentenceTransformer("))
+    #expect(card.contains("| labels learnt from | test Spearman | within source |"))
     let words = folder.path("words")
     _ = try succeed(
       "train", labels, "--output", words, "--init", model, "--first-layers", "0", "--max-tokens", "64",

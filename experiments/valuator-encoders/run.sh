@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Which encoder ranks best, and how fast it scores: trained on the 2,000 rows of part 2, of which 500 are held out.
 # With `final` as argument: the chosen encoders on all of part 2, tested on part 1, which nothing was chosen on.
-# With `more`: the same on parts 2 and 3, some 6,000 labels. With `without`: each source left out of training in turn.
+# With `taught`, after it: a small one that learns from the base's scores of unlabelled rows too. With `more`: as `final` on parts
+# 2 and 3, some 6,000 labels. With `without`: each source left out of training in turn.
 # COUNTS and SEEDS name other numbers of layers and seeds. The forward passes of the base take most of it, half an hour for all
 # rows, and are kept.
 experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -44,16 +45,20 @@ final)
   done
   timed final-small-1
   timed final-base-1
+  summary final
+  ;;
+taught)
+  files="$labels/labels-1.h5 $labels/labels-2.h5"
   # Rows whose labels are not shown to it, for the small one to learn from.
   head -n 2500 "$labels/part-3.jsonl" > "$runs/unlabelled.jsonl"
   once "$runs/unlabelled.scored.jsonl" "$alinfik" score "$runs/final-base-1" "$runs/unlabelled.jsonl" \
     --output "$runs/unlabelled.scored.jsonl"
   for seed in ${SEEDS:-1 2 3}; do
-    valuator "final-taught-$seed" "$files" 1500 "${small[@]}" --seed "$seed" \
+    valuator "taught-small-$seed" "$files" 1500 "${small[@]}" --seed "$seed" \
       --teacher "$runs/final-base-1" --scored "$runs/unlabelled.scored.jsonl"
   done
-  timed final-taught-1
-  summary final
+  timed taught-small-1
+  summary taught
   ;;
 more)
   files="$labels/labels-1.h5 $labels/labels-2.h5 $labels/labels-3.h5"

@@ -5,44 +5,15 @@ standardised features, each block by the mean of its squared distances, plus a l
 Prints overall Spearman, mean within source, recall@10 %.
 """
 import json
-import sys
 
 import numpy as np
-from scipy.stats import norm, rankdata, spearmanr
+from rows import (
+    completion, data, distances, fold, gaussianised, labels, length, measure, order, pools, prompt, report, results,
+    ridge, standardised, statistics)
 
-data = np.load(sys.argv[1])
-order = np.argsort(data["hashes"])
-labels, sources = data["labels"][order].astype(float), data["sources"][order]
-prompt, completion = data["prompt"][order].astype(float), data["completion"][order].astype(float)
-fold = np.arange(len(order)) % 5
-
-
-def standardised(x):
-    x = np.atleast_2d(x.T).T.astype(float)
-    return (x - x.mean(0)) / (x.std(0) + 1e-6)
-
-
-def distances(x):
-    squares = (x**2).sum(1)
-    return np.maximum(0, squares[:, None] + squares[None] - 2 * x @ x.T) / x.shape[1]
-
-
-def measure(outputs):
-    within = [spearmanr(outputs[sources == s], labels[sources == s])[0] for s in sorted(set(sources))]
-    k = len(labels) // 10
-    found = set(np.argsort(-outputs)[:k]) & set(np.argsort(-labels)[:k])
-    return [round(float(v), 3) for v in (spearmanr(outputs, labels)[0], np.mean(within), len(found) / k)]
-
-
-def gaussianised(values):
-    return norm.ppf((rankdata(values) - 0.5) / len(values))
-
-
-def ridge(kernel, train, targets, test, penalty, weights=None):
-    weights = np.ones(len(train)) if weights is None else weights
-    mean = (weights * targets).sum() / weights.sum()
-    solution = np.linalg.solve(kernel[np.ix_(train, train)] + np.diag(penalty / weights), targets - mean)
-    return mean + kernel[np.ix_(test, train)] @ solution
+errors = [standardised(data["errors"][order, half]) for half in range(2)]
+outer = standardised(data["outer"][order])
+of_length, of_statistics = distances(length), distances(statistics)
 
 
 def cross_validated(kernel):
@@ -56,36 +27,12 @@ def cross_validated(kernel):
     return max((outputs(penalty) for penalty in (0.1, 0.2, 0.4)), key=lambda found: found[0] + found[1])
 
 
-def pools(layer):
-    features = data["features"][order, list(data["layers"]).index(layer)]
-    return [standardised(features[:, pool]) for pool in range(3)]
-
-
-raw = data["statistics"][order].astype(float)
-logs = [0, 2, 7, 8, 9, 10]
-raw[:, logs] = np.log(raw[:, logs] + 1e-6)
-chosen = [0, 1, 2, 5, 6, 7, 8, 9, 10, 11]  # not the losses of the first and of the last token
-statistics = standardised(raw[:, chosen])
-errors = [standardised(data["errors"][order, half]) for half in range(2)]
-outer = standardised(data["outer"][order])
-length = standardised(np.sqrt(completion))
-of_length, of_statistics = distances(length), distances(statistics)
-
-
 def kernel(blocks, with_statistics=False, linear=True, scale=0.3):
     exponent = scale * (sum(distances(block) for block in blocks) + 2 / 3 * of_length)
     result = np.exp(-exponent - (scale / 3 * of_statistics if with_statistics else 0))
     if linear:
         result += length @ length.T / 10 + (statistics @ statistics.T / 10 if with_statistics else 0)
     return result
-
-
-results = {}
-
-
-def report(name, found):
-    results[name] = found
-    print(name, found, file=sys.stderr, flush=True)
 
 
 for layer in (0, 3, 12, 20, 30):

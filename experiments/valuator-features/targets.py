@@ -4,49 +4,11 @@ The kernel of `--size base` and of `small` (fit.py) in five folds; targets on se
 chosen in several ways. Overall Spearman, mean within source, recall@10 %.
 """
 import json
-import sys
 
 import numpy as np
-from scipy.stats import norm, rankdata, spearmanr
-
-data = np.load(sys.argv[1])
-order = np.argsort(data["hashes"])
-labels, sources = data["labels"][order].astype(float), data["sources"][order]
-completion = data["completion"][order].astype(float)
-fold = np.arange(len(order)) % 5
-
-
-def standardised(x):
-    x = np.atleast_2d(x.T).T.astype(float)
-    return (x - x.mean(0)) / (x.std(0) + 1e-6)
-
-
-def distances(x):
-    squares = (x**2).sum(1)
-    return np.maximum(0, squares[:, None] + squares[None] - 2 * x @ x.T) / x.shape[1]
-
-
-def measure(outputs, rows=slice(None)):
-    o, l, s = outputs[rows], labels[rows], sources[rows]
-    within = [spearmanr(o[s == name], l[s == name])[0] for name in sorted(set(s))]
-    k = len(l) // 10
-    found = set(np.argsort(-o)[:k]) & set(np.argsort(-l)[:k])
-    return [round(float(v), 3) for v in (spearmanr(o, l)[0], np.mean(within), len(found) / k)]
-
-
-def gaussianised(values):
-    return norm.ppf((rankdata(values) - 0.5) / len(values))
-
-
-def pools(layer):
-    return [standardised(data["features"][order, list(data["layers"]).index(layer)][:, pool]) for pool in range(3)]
-
-
-raw = data["statistics"][order].astype(float)
-logs = [0, 2, 7, 8, 9, 10]
-raw[:, logs] = np.log(raw[:, logs] + 1e-6)
-statistics = standardised(raw[:, [0, 1, 2, 5, 6, 7, 8, 9, 10, 11]])
-length = standardised(np.sqrt(completion))
+from scipy.stats import rankdata
+from rows import (
+    distances, fold, gaussianised, labels, length, measure, pools, report, results, ridge, sources, statistics)
 
 
 def kernel(layer, with_statistics):
@@ -58,13 +20,6 @@ def kernel(layer, with_statistics):
 
 
 KERNELS = {"small": (kernel(0, False), 0.2), "base": (kernel(20, True), 0.15)}
-
-
-def ridge(k, train, targets, test, penalty, weights=None):
-    weights = np.ones(len(train)) if weights is None else weights
-    mean = (weights * targets).sum() / weights.sum()
-    solution = np.linalg.solve(k[np.ix_(train, train)] + np.diag(penalty / weights), targets - mean)
-    return mean + k[np.ix_(test, train)] @ solution
 
 
 def cross_validated(size, target, weight=None):
@@ -134,14 +89,6 @@ def chosen(size, count, how, seed):
     outputs = np.full(len(labels), np.nan)
     outputs[test] = ridge(k, rows, gaussianised(labels[rows]), test, penalty)
     return measure(outputs, test)
-
-
-results = {}
-
-
-def report(name, found):
-    results[name] = found
-    print(name, found, file=sys.stderr, flush=True)
 
 
 for size in KERNELS:
