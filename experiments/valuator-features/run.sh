@@ -9,3 +9,4 @@ once "$runs/forward.npz" "$python" "$experiment/features.py" "$model" "$data/smo
   "$labels/part-2.jsonl" "$labels/labels-2.h5" "$runs/forward.npz"
 "$python" "$experiment/fit.py" "$runs/forward.npz" > "$experiment/results.json"
 "$python" "$experiment/targets.py" "$runs/forward.npz" > "$experiment/results-targets.json"
+"$python" "$experiment/stacks.py" "$runs/forward.npz" "$labels/labels-2.h5" "$encoder" > "$experiment/results-stacks.json"
