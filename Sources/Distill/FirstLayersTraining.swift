@@ -35,7 +35,7 @@ struct FirstLayersTraining {
     }
     let fitting = HeadFitting(
       reader: reader, features: features, dataset: dataset, material: material, others: others,
-      seed: configuration.seed, isCancelled: isCancelled)
+      includesTexts: configuration.includesTexts, seed: configuration.seed, isCancelled: isCancelled)
     let fit = try fitting.fit(material.learned)
     progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: fit.spearman))
     let curve = try fitting.curve(upTo: fit, progress)

@@ -12,6 +12,8 @@ struct HeadFitting {
   let material: TrainingMaterial
   /// What a teacher scored, beside the labels.
   let others: KernelRegression.OtherRows?
+  /// Whether the valuator carries texts, and so may carry their features.
+  let includesTexts: Bool
   let seed: UInt64
   let isCancelled: @Sendable () -> Bool
 
@@ -35,7 +37,7 @@ struct HeadFitting {
       let found = try KernelRegression(
         features: features.selecting(rows), scales: reader.scales, linear: reader.linearCount,
         targets: material.targets(of: rows), others: others,
-        texts: rows.map { dataset.rows[$0].sha256 }, seed: seed,
+        texts: rows.map { dataset.rows[$0].sha256 }, centresAreRows: includesTexts, seed: seed,
         quality: { predictions in
           if isCancelled() { throw DistillError.interrupted }
           return (spearman(predictions, labels) ?? -1)

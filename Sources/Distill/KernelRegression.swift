@@ -7,10 +7,12 @@ import TensorKernels
 /// lambda by cross-validation.
 ///
 /// Centres are usually training rows (Nyström); then the features of as many texts would be carried away, from which short
-/// texts can be read. These are drawn from the normal distribution that has the rows' covariance, which ranks as well
-/// (experiments/valuator-encoders) and keeps no row.
+/// texts can be read. These are means of four texts that lie close together, which keep half of what rows are worth beside
+/// centres drawn from the rows' covariance (experiments/valuator-features); a valuator that carries texts anyway has the rows.
 package struct KernelRegression {
-  package static let mostCentres = 1024
+  package static let standardCentres = 2048
+  /// Texts in the mean of a centre.
+  private static let groupSize = 4
   private static let gammas: [Float] = [0.003, 0.0125, 0.05, 0.1, 0.2, 0.4, 0.8]
   private static let lambdas = [0.003, 0.01, 0.03, 0.1, 0.3, 1]
   private static let foldCount = 5
@@ -39,24 +41,22 @@ package struct KernelRegression {
   ///   - features: one row a training row; they are standardised to mean 0 and deviation 1, then multiplied by `scales`.
   ///   - linear: how many of the last features have a linear part.
   ///   - texts: what tells equal texts, which stand in one fold together.
+  ///   - centresAreRows: whether the head may carry the features of single texts.
   ///   - quality: of predictions for the training rows, each by the rows of the other folds; gamma and lambda are those
   ///     that make it the highest.
   package init?(
     features: MatrixView, scales: [Float], linear: Int, targets: [Double], others: OtherRows? = nil,
-    texts: [String], seed: UInt64,
+    texts: [String], mostCentres: Int = standardCentres, centresAreRows: Bool = false, seed: UInt64,
     quality: ([Double]) throws -> Double
   ) rethrows {
     // Standardised and covered by centres together: what they are told apart by is the same.
     let (means, deviations) = Self.moments(others.map { features.above($0.features) } ?? features)
     let otherZ = others.map { KernelHead.standardised($0.features, means: means, deviations: deviations) }
     let z = KernelHead.standardised(features, means: means, deviations: deviations)
-    guard
-      let centres = Self.centres(
-        KernelHead.scaled(otherZ.map(z.above) ?? z, by: scales), count: min(Self.mostCentres, 2 * z.rows),
-        seed: seed)
-    else {
-      return nil
-    }
+    let everyZ = otherZ.map(z.above) ?? z
+    let centres = Self.centres(
+      KernelHead.scaled(everyZ, by: scales), texts: texts + (z.rows..<everyZ.rows).map { "other \($0)" },
+      count: mostCentres, areRows: centresAreRows, seed: seed)
     let bias = targets.reduce(0, +) / Double(targets.count)
     let rest = targets.map { Float($0 - bias) }
     let parts = folds(of: texts, count: Self.foldCount)
@@ -103,17 +103,27 @@ package struct KernelRegression {
     (gamma, lambda, heldOut) = (best.gamma, best.lambda, best.heldOut)
   }
 
-  /// Normal with mean 0 and the covariance of z (and a little more, for directions in which no row lies).
-  private static func centres(_ z: MatrixView, count: Int, seed: UInt64) -> MatrixView? {
-    let p = z.columns
-    var covariance = innerProducts(z, z).map { $0 / Double(z.rows) }
-    for i in 0..<p { covariance[i * p + i] += 1e-3 }
-    guard let factor = choleskyFactor(covariance, order: p) else { return nil }
+  /// Some rows drawn at random, each with the nearest of other texts, in the mean.
+  private static func centres(
+    _ z: MatrixView, texts: [String], count: Int, areRows: Bool, seed: UInt64
+  ) -> MatrixView {
     var generator = SeededGenerator(seed: seed, stream: "kernel-centres")
-    let noise = Matrix(
-      rows: count, columns: p, values: (0..<count * p).map { _ in Float(generator.normal()) })
-    let centres = Matrix(rows: count, columns: p)
-    gemm(noise.view, .no, Matrix(rows: p, columns: p, values: factor.map { Float($0) }).view, into: centres)
+    let chosen = Array((0..<z.rows).shuffled(using: &generator).prefix(count))
+    if areRows { return z.selecting(chosen) }
+    let products = Matrix(rows: chosen.count, columns: z.rows)
+    gemm(z.selecting(chosen), .no, z, .yes, into: products)
+    let squares = (0..<z.rows).map { Float(dot(z.rows($0..<$0 + 1), z.rows($0..<$0 + 1))) }
+    let centres = Matrix(rows: chosen.count, columns: z.columns)
+    for place in chosen.indices {
+      let row = centres.rows(place..<place + 1)
+      let distances = squares.indices.map { squares[$0] - 2 * products[place, $0] }
+      var held: Set<String> = []
+      for near in squares.indices.sorted(by: { (distances[$0], $0) < (distances[$1], $1) }) {
+        guard held.count < groupSize else { break }
+        if held.insert(texts[near]).inserted { addColumnSums(of: z.rows(near..<near + 1), to: row) }
+      }
+      scale(row, by: 1 / Float(held.count))
+    }
     return centres.view
   }
 

@@ -3,8 +3,8 @@ import Foundation
 import TensorKernels
 
 /// A head of Gaussian units and a linear part: `bias + sum_j w_j exp(-gamma |s z - c_j|^2 / p) + sum_l v_l z_l / sqrt(10)`, z the
-/// p features of a text, standardised and cut to +-10, s their scales, and c_j the centres, drawn at random from where the
-/// training texts lie (`KernelRegression`). The last features alone (length, statistics) have a linear part.
+/// p features of a text, standardised and cut to +-10, s their scales, and c_j the centres, which lie where the
+/// training texts do (`KernelRegression`). The last features alone (length, statistics) have a linear part.
 ///
 /// But for these it saturates: far from every centre the units are zero, where a linear head would go on.
 package struct KernelHead: Sendable {
