@@ -8,7 +8,7 @@ import TensorKernels
 ///
 /// Centres are usually training rows (Nyström); then the features of as many texts would be carried away, from which short
 /// texts can be read. These are means of four texts that lie close together, which keep half of what rows are worth beside
-/// centres drawn from the rows' covariance (experiments/valuator-features); a valuator that carries texts anyway has the rows.
+/// centres drawn from the rows' covariance (experiments/valuator-encoders); a valuator that carries texts anyway has the rows.
 package struct KernelRegression {
   package static let standardCentres = 2048
   /// Texts in the mean of a centre.

@@ -19,8 +19,7 @@ final class Optimiser: @unchecked Sendable {
   private let secondMoment: ParameterBuffer
   private let chunks: [Chunk]
   private let workspaces: [EncoderWorkspace]
-  /// Steps done.
-  private(set) var step = 0
+  private var step = 0
 
   /// Rows of a parameter that one worker updates at a time.
   private struct Chunk: Sendable {
