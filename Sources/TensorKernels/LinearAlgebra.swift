@@ -26,25 +26,6 @@ package func solvePositiveDefinite(_ a: inout [Double], _ b: inout [Double], rig
   return info == 0
 }
 
-/// The upper triangular U with `U^T U = A` of a symmetric positive definite A (n x n, f64, row-major), zero below its
-/// diagonal; nil where A is not positive definite (LAPACK `dpotrf`).
-package func choleskyFactor(_ a: [Double], order: Int) -> [Double]? {
-  _ = BLAS.singleThreaded
-  precondition(a.count == order * order, "choleskyFactor: \(a.count) values for order \(order)")
-  var factor = a
-  var (n, info) = (Int32(order), Int32(0))
-  // The lower triangle of columns is the upper one of rows.
-  "L".withCString { lower in
-    var stride = n
-    dpotrf_(lower, &n, &factor, &stride, &info)
-  }
-  guard info == 0 else { return nil }
-  for row in 1..<max(1, order) {
-    for column in 0..<row { factor[row * order + column] = 0 }
-  }
-  return factor
-}
-
 /// `X^T Y` of two tall matrices (rows x m, rows x n), products and sums in f64: m x n, row-major.
 package func innerProducts(_ x: MatrixView, _ y: MatrixView) -> [Double] {
   _ = BLAS.singleThreaded
