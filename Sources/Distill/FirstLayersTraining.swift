@@ -41,7 +41,7 @@ struct FirstLayersTraining {
     let curve = try fitting.curve(upTo: fit, progress)
     let frozen = try frozen(features, material)
     return TrainedModel(
-      model: FirstLayersModel(features: reader, head: fit.head), tokenizer: tokenizer,
+      model: FirstLayersModel(reader: reader, head: fit.head), tokenizer: tokenizer,
       name: URL(fileURLWithPath: modelPath).lastPathComponent,
       material: material,
       outputs: fit.head(features).map { Double($0) },

@@ -111,9 +111,11 @@ package struct Trainer: Sendable {
       model: model, material: material, configuration: configuration, log: log, isCancelled: isCancelled)
     let frozen = try session.fitHead(progress)
     try session.fineTune(progress)
+    let features = try session.features()
     return TrainedModel(
-      model: model, tokenizer: tokenizer, name: name, material: material, outputs: try session.outputs(),
-      embeddings: try session.embeddings(), frozen: frozen, epochs: session.epochsRun,
+      model: model, tokenizer: tokenizer, name: name, material: material,
+      outputs: model.outputs(of: features, workers: configuration.workers).map(Double.init),
+      embeddings: model.embeddings(of: features), frozen: frozen, epochs: session.epochsRun,
       keptEpoch: session.keptEpoch,
       validationSpearman: session.keptSpearman)
   }

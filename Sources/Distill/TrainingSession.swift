@@ -52,7 +52,7 @@ struct TrainingSession {
     let features = try readInShares(
       material.texts, width: 2 * model.configuration.hiddenSize, isCancelled: isCancelled
     ) {
-      try model.features($0, workers: configuration.workers, workspaces: workspaces).view
+      try model.features($0, workers: configuration.workers, workspaces: workspaces)
     }.columns(0..<model.configuration.hiddenSize)
     let heads = material.heads(
       features, of: material.parts.training, lambdas: [0.1, 0.3, 1, 3, Self.firstHeadPenalty])
@@ -219,13 +219,8 @@ struct TrainingSession {
     }
   }
 
-  /// Of every row.
-  func embeddings() throws -> MatrixView {
-    try model.embeddings(material.texts, workers: configuration.workers, workspaces: workspaces)
-  }
-
-  /// The head's output for every row.
-  func outputs() throws -> [Double] {
-    try model.scores(material.texts, workers: configuration.workers, workspaces: workspaces).map(Double.init)
+  /// Of every row, as it is read now.
+  func features() throws -> MatrixView {
+    try model.features(material.texts, workers: configuration.workers, workspaces: workspaces)
   }
 }

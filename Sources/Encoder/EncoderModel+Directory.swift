@@ -14,10 +14,8 @@ extension EncoderModel: ValuatorModel {
   package var maxPositions: Int { configuration.maxPositions }
   package var summary: String { "BERT, \(configuration.layers) layers of width \(configuration.hiddenSize)" }
 
-  package func embeddings(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws
-    -> MatrixView
-  {
-    try features(texts, workers: workers, workspaces: workspaces).view.columns(0..<configuration.hiddenSize)
+  package func embeddings(of features: MatrixView) -> MatrixView {
+    features.columns(0..<configuration.hiddenSize)
   }
 
   package func save(to folder: String, maxTokens: Int) throws -> [String] {

@@ -4,8 +4,7 @@ import TensorKernels
 extension EncoderModel {
   /// The head's output for each text of a batch.
   package func scores(_ batch: EncoderBatch, workspace: EncoderWorkspace) -> [Float] {
-    run(batch, workspace: workspace, keeping: false)
-    return headOutputs(workspace)
+    headOutputs(pooledFeatures(batch, workspace: workspace))
   }
 
   /// The pooled features (n x 2H) of a batch, valid until the workspace's next pass.
@@ -23,13 +22,13 @@ extension EncoderModel {
   /// A pass whose activations stay in the workspace for `backward`. Returns the head's outputs.
   package func forward(_ batch: EncoderBatch, workspace: EncoderWorkspace) -> [Float] {
     run(batch, workspace: workspace, keeping: true)
-    return headOutputs(workspace)
+    return headOutputs(workspace.kept!.pooled.view)
   }
 
-  private func headOutputs(_ workspace: EncoderWorkspace) -> [Float] {
-    let pooled = workspace.kept!.pooled
-    let outputs = workspace.arena.matrix(pooled.rows, 1)
-    linear(layout.headWeight, layout.headBias).forward(pooled.view, into: outputs)
+  /// The head's output for each row of pooled features.
+  func headOutputs(_ pooled: MatrixView) -> [Float] {
+    let outputs = Matrix(rows: pooled.rows, columns: 1)
+    linear(layout.headWeight, layout.headBias).forward(pooled, into: outputs)
     return outputs.view.values
   }
 

@@ -17,22 +17,27 @@ package struct Explanation: Sendable {
 }
 
 extension Valuator {
-  /// Explains each record's score by its `count` nearest labelled rows.
-  ///
-  /// - Throws: `EncoderError.missing` where the valuator carries no rows; `EncoderError.coverage` where its intervals cannot
-  ///   have this coverage.
-  package func explanations(
-    of records: [Record], count: Int, coverage: Double = ScoreIntervals.standardCoverage, workers: Int
-  ) throws -> [Explanation] {
+  /// What texts are likened to; throws `EncoderError.missing` where the valuator carries none.
+  package func labelledRows() throws -> LabelledRows {
     guard let rows else {
       throw EncoderError.missing(
         "this valuator", "it carries no labelled rows to liken a text to; train it again with this version")
     }
+    return rows
+  }
+
+  /// Explains each record's score by its `count` nearest labelled rows.
+  ///
+  /// - Throws: `EncoderError.missing` where the valuator carries no rows (`labelledRows`); `EncoderError.coverage` where its intervals cannot
+  ///   have this coverage.
+  package func explanations(
+    of records: [Record], count: Int, coverage: Double = ScoreIntervals.standardCoverage, workers: Int
+  ) throws -> [Explanation] {
+    let rows = try labelledRows()
     let texts = try encoding.encodeAll(records, workers: workers)
-    let workspaces = EncoderWorkspaces(workers)
-    let scores = try scores(of: texts, workers: workers, workspaces: workspaces)
-    let embeddings = try model.embeddings(texts, workers: workers, workspaces: workspaces)
-    let points = rows.points(of: embeddings)
+    let features = try model.features(texts, workers: workers, workspaces: EncoderWorkspaces(workers))
+    let scores = scores(try model.outputs(of: features, workers: workers), of: texts)
+    let points = rows.points(of: model.embeddings(of: features))
     let multiplier = try card.intervals?.multiplier(coverage: coverage)
     return zip(scores, rows.nearest(to: points, count: count)).enumerated().map { text, found in
       let (score, neighbours) = found

@@ -61,9 +61,8 @@ package final class Scorer {
   private static let ownKeys: [ByteString] = [
     "alinfik_error", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens", "alinfik_truncated",
   ]
-  /// Lines scored together, and their bytes: enough work for every worker, little memory.
+  /// Lines scored together: enough work for every worker, little memory.
   private static let chunkLines = 256
-  private static let chunkBytes = 4 << 20
 
   /// Throws where the valuator's intervals cannot have this coverage.
   package init(valuator: Valuator, configuration: ScoringConfiguration) throws {
@@ -90,36 +89,14 @@ package final class Scorer {
     _ input: LineReader, into output: any LineOutput, progress: (ScoringSummary) -> Void = { _ in },
     isCancelled: () -> Bool = { false }
   ) throws {
-    var broken: FormatError?
-    while true {
-      if let broken { throw broken }
-      let chunk = try nextChunk(input, &broken)
-      if chunk.isEmpty { return }
+    var chunks = LineChunks(input, lines: Self.chunkLines)
+    while let chunk = try chunks.next() {
       let parsed = try parse(chunk, of: input.name)
       try write(chunk, parsed, to: output)
       try output.flush()
       progress(summary)
       if isCancelled() { throw EncoderError.interrupted }
     }
-  }
-
-  /// The lines that are at hand, at least one: a slow pipe gets its scores as it goes. Where the input breaks off after
-  /// some, they come first, and `broken` says why there will be no more.
-  private func nextChunk(_ input: LineReader, _ broken: inout FormatError?) throws -> [LineReader.Line] {
-    var lines: [LineReader.Line] = []
-    var bytes = 0
-    do {
-      while lines.count < Self.chunkLines, bytes < Self.chunkBytes, lines.isEmpty || !input.mayWait,
-        let line = try input.next()
-      {
-        lines.append(line)
-        bytes += line.bytes.count
-      }
-    } catch {
-      if lines.isEmpty { throw error }
-      broken = error
-    }
-    return lines
   }
 
   /// A line's record and its windows as the encoder reads them, or what is wrong with it.

@@ -95,7 +95,7 @@ extension Valuator {
 
   private var weightsNote: String {
     guard let layers = model as? FirstLayersModel else { return "" }
-    let part = layers.features.readsPredictions ? "all of" : "a part of"
+    let part = layers.reader.readsPredictions ? "all of" : "a part of"
     return "\nThis folder contains \(part) the language model's weights.\n"
   }
 

@@ -46,9 +46,14 @@ package struct Valuator: Sendable {
   package func scores(
     of encoded: [EncodedText], workers: Int = 1, workspaces: EncoderWorkspaces? = nil
   ) throws -> [Score] {
-    let raw = try model.scores(
-      encoded, workers: workers, workspaces: workspaces ?? EncoderWorkspaces(workers))
-    return zip(raw, encoded).map { raw, text in
+    scores(
+      try model.scores(encoded, workers: workers, workspaces: workspaces ?? EncoderWorkspaces(workers)),
+      of: encoded)
+  }
+
+  /// What the head's outputs for some texts say.
+  func scores(_ outputs: [Float], of encoded: [EncodedText]) -> [Score] {
+    zip(outputs, encoded).map { raw, text in
       Score(
         raw: raw, value: card.calibration(Double(raw)),
         spread: card.intervals.map { $0.spread(raw: Double(raw), tokens: text.ids.count) },
@@ -73,31 +78,17 @@ extension EncoderModel {
   /// Tokens of a batch: enough rows for products at full speed, few enough to stay near the caches.
   static let batchTokens = 1024
 
-  /// The head's output for each text. Batches are formed in input order by their tokens, so the same texts give the
-  /// same bits whatever the number of workers.
-  package func scores(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float] {
-    try map(texts, workers: workers, workspaces: workspaces) { batch, workspace in
-      scores(batch, workspace: workspace)
-    }
-  }
-
-  /// The pooled features of each text, one row a text (2 x hidden size columns).
+  /// The pooled features of each text, one row a text (2 x hidden size columns). Batches are formed in input order by their
+  /// tokens.
   package func features(
     _ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces
-  ) throws -> Matrix {
-    let values = try map(texts, workers: workers, workspaces: workspaces) { batch, workspace in
-      pooledFeatures(batch, workspace: workspace).values
-    }
-    return Matrix(rows: texts.count, columns: 2 * configuration.hiddenSize, values: values)
+  ) throws -> MatrixView {
+    let plan = consecutiveBatches(texts, tokens: Self.batchTokens)
+    let values = try parallelMap(count: plan.count, workers: workers) { worker, index in
+      pooledFeatures(EncoderBatch(texts[plan[index]].map(\.ids)), workspace: workspaces[worker]).values
+    }.flatMap { $0 }
+    return Matrix(rows: texts.count, columns: 2 * configuration.hiddenSize, values: values).view
   }
 
-  private func map(
-    _ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces,
-    _ body: @escaping @Sendable (EncoderBatch, EncoderWorkspace) -> [Float]
-  ) throws -> [Float] {
-    let plan = consecutiveBatches(texts, tokens: Self.batchTokens)
-    return try parallelMap(count: plan.count, workers: workers) { worker, index in
-      body(EncoderBatch(texts[plan[index]].map(\.ids)), workspaces[worker])
-    }.flatMap { $0 }
-  }
+  package func outputs(of features: MatrixView, workers: Int) -> [Float] { headOutputs(features) }
 }

@@ -10,14 +10,23 @@ package protocol ValuatorModel: Sendable {
   var vocabularySize: Int { get }
   /// The most tokens it can read.
   var maxPositions: Int { get }
-  /// The head's output for each text, the same bits whatever the number of workers.
-  func scores(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float]
-  /// What the network makes of each text before its head, one row a text: distances between them are likeness.
-  func embeddings(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> MatrixView
+  /// What the network makes of each text before its head, one row a text; the same bits whatever the number of workers.
+  func features(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> MatrixView
+  /// The head's output for each row of features, the same bits whatever the number of workers.
+  func outputs(of features: MatrixView, workers: Int) throws -> [Float]
+  /// Features as points, one row a text: distances between them are likeness.
+  func embeddings(of features: MatrixView) -> MatrixView
   /// Of an embedding.
   var embeddingWidth: Int { get }
   /// Writes its files into a valuator's folder and returns their names.
   func save(to folder: String, maxTokens: Int) throws -> [String]
+}
+
+extension ValuatorModel {
+  /// The head's output for each text.
+  package func scores(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> [Float] {
+    try outputs(of: features(texts, workers: workers, workspaces: workspaces), workers: workers)
+  }
 }
 
 /// Consecutive texts of at most `tokens` tokens, at least one a batch.

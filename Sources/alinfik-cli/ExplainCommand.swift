@@ -39,6 +39,9 @@ struct ExplainCommand: ParsableCommand {
   @OptionGroup var fields: FieldOptions
   @OptionGroup var common: CommonOptions
 
+  /// Records explained together.
+  private static let chunkLines = 64
+
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
 
   func validate() throws {
@@ -50,10 +53,7 @@ struct ExplainCommand: ParsableCommand {
 
   func run() throws {
     let loaded = try Valuator.load(directory: valuator)
-    guard let rows = loaded.rows else {
-      throw EncoderError.missing(
-        valuator, "it carries no labelled rows to liken a text to; train it again with this version")
-    }
+    let rows = try loaded.labelledRows()
     if common.dryRun {
       print(
         "\(rows.rows.count) labelled rows, \(rows.clusters.count) groups of targets, \(common.threads) workers"
@@ -63,9 +63,11 @@ struct ExplainCommand: ParsableCommand {
     let output = StandardOutput()
     var count = 0
     for file in files.isEmpty ? ["-"] : files {
-      let lines = try LineReader(argument: file)
-      while case let records = try nextRecords(lines), !records.isEmpty {
+      let input = try LineReader(argument: file)
+      var chunks = LineChunks(input, lines: Self.chunkLines)
+      while let lines = try chunks.next() {
         if Interruption.signal != nil { throw EncoderError.interrupted }
+        let (records, broken) = parsed(lines, of: input.name)
         let found = try loaded.explanations(
           of: records, count: nearest, coverage: coverage, workers: common.threads)
         for (record, explanation) in zip(records, found) {
@@ -75,6 +77,7 @@ struct ExplainCommand: ParsableCommand {
           try output.write(text + [UInt8(ascii: "\n")])
         }
         try output.flush()
+        if let broken { throw broken }
         count += records.count
       }
     }
@@ -83,14 +86,20 @@ struct ExplainCommand: ParsableCommand {
     Terminal.write(String(decoding: summary.serialized(), as: UTF8.self) + "\n")
   }
 
-  /// Records at hand, at least one but at the end: a slow pipe is answered as it goes.
-  private func nextRecords(_ lines: LineReader) throws -> [Record] {
+  /// The records of some lines up to the first that is none, and what is wrong with that.
+  private func parsed(_ lines: [LineReader.Line], of file: String) -> (
+    records: [Record], broken: RecordError?
+  ) {
     let parser = RecordParser(fields.recordOptions)
     var records: [Record] = []
-    while records.count < 64, records.isEmpty || !lines.mayWait, let line = try lines.next() {
-      records.append(try parser.parse(line.bytes, file: lines.name, line: line.number))
+    for line in lines {
+      do throws(RecordError) {
+        records.append(try parser.parse(line.bytes, file: file, line: line.number))
+      } catch {
+        return (records, error)
+      }
     }
-    return records
+    return (records, nil)
   }
 }
 

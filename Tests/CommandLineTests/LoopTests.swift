@@ -278,8 +278,11 @@ import Testing
     #expect(labels.contains(try #require(known["label"]?.double)), "the row itself is among the nearest")
     let words = try succeed("explain", valuator, input: input).output
     #expect(words.contains("most like these labelled rows") && words.contains(id))
-    let bad = try Command.run("explain", valuator, input: "nonsense")
-    #expect(bad.status == 65 && bad.errors.contains(":1"), "\(bad.errors)")
+    // What was good before a bad line is answered.
+    let bad = try Command.run(
+      "explain", valuator, "--nearest", "2", "--format", "json", input: input + "nonsense\n")
+    #expect(bad.status == 65 && bad.errors.contains(":3"), "\(bad.errors)")
+    #expect(bad.output == explained.output)
   }
 
   private func expectSound(report: String) throws {

@@ -86,7 +86,7 @@ import Tokenization
       centres: Matrix(rows: 3, columns: p, values: numbers(3 * p)).view, weights: [1, -2, 0.5, 0.1],
       bias: 0.25,
       gamma: 0.3)
-    return FirstLayersModel(features: reader, head: head)
+    return FirstLayersModel(reader: reader, head: head)
   }
 
   private func load(_ folder: String) throws -> FirstLayersModel {

@@ -46,8 +46,9 @@ import Testing
     let plain = try tinyValuator(in: folder)
     let records = ["a b c", "d e f", "x y z", "a b d"].map { Record.text($0) }
     #expect(throws: EncoderError.self) { try plain.explanations(of: records, count: 2, workers: 1) }
-    let embeddings = try plain.model.embeddings(
-      plain.encoding.encodeAll(records, workers: 1), workers: 1, workspaces: EncoderWorkspaces(1))
+    let texts = try plain.encoding.encodeAll(records, workers: 1)
+    let embeddings = plain.model.embeddings(
+      of: try plain.model.features(texts, workers: 1, workspaces: EncoderWorkspaces(1)))
     let labels = [10.0, 20, 30, 40]
     let known = LabelledRows(
       rows: labels.enumerated().map { .init(id: "r\($0)", source: "s", label: $1, text: "text \($0)") },
