@@ -16,11 +16,9 @@ import time
 import h5py
 import numpy as np
 import torch
-from tokenizers import Tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts/peers"))
-import gguf_reader  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+import teacher  # noqa: E402
 
 LAYERS = [0, 3, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 27, 30]
 
@@ -34,37 +32,14 @@ parser.add_argument("--threads", type=int, default=2)
 arguments = parser.parse_args()
 
 torch.set_num_threads(arguments.threads)
-metadata, tensors = gguf_reader.read(arguments.gguf)
-state = {key: torch.from_numpy(value) for key, value in gguf_reader.llama_state(metadata, tensors).items()}
-model = LlamaForCausalLM(
-    LlamaConfig(
-        vocab_size=metadata["llama.vocab_size"], hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
-        num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=2048,
-        rms_norm_eps=metadata["llama.attention.layer_norm_rms_epsilon"], rope_theta=metadata["llama.rope.freq_base"],
-        tie_word_embeddings=True))
-model.load_state_dict(state)
+model = teacher.language_model(*teacher.weights(arguments.gguf))
 layers = LAYERS
 norm, model.model.norm = model.model.norm, torch.nn.Identity()
 embedding = model.model.embed_tokens.weight
-model.eval()
-tokenizer = Tokenizer.from_file(arguments.tokenizer)
 labels = h5py.File(arguments.labels)
-limit = int(labels.attrs["max_tokens"])
+read = teacher.Reader(arguments.tokenizer, int(labels.attrs["max_tokens"]))
 with open(arguments.rows) as file:
     rows = [json.loads(line) for line in file]
-
-SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
-
-
-def read(row):
-    """Token ids, and which of them are the completion's."""
-    head = f"{SYSTEM}<|im_start|>user\n{row['prompt']}<|im_end|>\n<|im_start|>assistant\n"
-    tail = row["completion"] + "<|im_end|>\n"
-    a = tokenizer.encode(head, add_special_tokens=False).ids
-    b = tokenizer.encode(tail, add_special_tokens=False).ids
-    ids = (a + b)[:limit]
-    return ids, min(len(a), len(ids))
-
 
 encoded = [read(row) for row in rows]
 same = np.mean([len(ids) == count for (ids, _), count in zip(encoded, labels["token_count"][:])])

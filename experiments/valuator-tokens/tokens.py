@@ -13,44 +13,23 @@ import time
 import h5py
 import numpy as np
 import torch
-from tokenizers import Tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts/peers"))
-import gguf_reader  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+import teacher  # noqa: E402
 
 gguf, tokenizer_path, target_path, rows_path, labels_path, rows_a_source, output = sys.argv[1:]
 torch.set_num_threads(2)
-metadata, tensors = gguf_reader.read(gguf)
-state = {key: torch.from_numpy(value) for key, value in gguf_reader.llama_state(metadata, tensors).items()}
-tokenizer = Tokenizer.from_file(tokenizer_path)
+weights = teacher.weights(gguf)
 labels = h5py.File(labels_path)
-limit = int(labels.attrs["max_tokens"])
-SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+read = teacher.Reader(tokenizer_path, int(labels.attrs["max_tokens"]))
 
 
 def language_model():
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=metadata["llama.vocab_size"], hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
-            num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=2048,
-            rms_norm_eps=metadata["llama.attention.layer_norm_rms_epsilon"],
-            rope_theta=metadata["llama.rope.freq_base"], tie_word_embeddings=True))
-    model.load_state_dict(state)
-    return model.eval().requires_grad_(False)
+    return teacher.language_model(*weights).requires_grad_(False)
 
 
 def linears(model):
     return [part for name, part in model.named_modules() if isinstance(part, torch.nn.Linear) and "layers." in name]
-
-
-def read(row):
-    """Token ids, and where the completion begins."""
-    head = f"{SYSTEM}<|im_start|>user\n{row['prompt']}<|im_end|>\n<|im_start|>assistant\n"
-    a = tokenizer.encode(head, add_special_tokens=False).ids
-    b = tokenizer.encode(row["completion"] + "<|im_end|>\n", add_special_tokens=False).ids
-    ids = (a + b)[:limit]
-    return ids, min(len(a), len(ids))
 
 
 def losses(logits, ids, split):
