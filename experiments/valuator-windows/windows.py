@@ -43,9 +43,17 @@ def compare(cut, whole, folder):
         "sources of 20 rows and more": sorted(s for s in set(sources) if (sources == s).sum() >= 20),
         "labels of the first 192 tokens": measure([short[i] for i in ids]),
     }
+    columns = {}
     for path in sorted(pathlib.Path(folder).glob("*-*.jsonl")):
         scores = {row["id"]: row["alinfik_score"] for row in map(json.loads, open(path))}
-        results[path.stem] = measure([scores[i] for i in ids])
+        columns[path.stem] = np.array([scores[i] for i in ids])
+        results[path.stem] = measure(columns[path.stem])
+    generator = np.random.default_rng(0)
+    draws = [generator.choice(len(ids), len(ids)) for _ in range(2000)]
+    for size in ("small", "base"):
+        first, mean = columns[f"{size}-first"], columns[f"{size}-mean"]
+        gains = [spearmanr(mean[d], labels[d])[0] - spearmanr(first[d], labels[d])[0] for d in draws]
+        results[f"{size}: what the mean gains, 95 % interval"] = [round(float(v), 3) for v in np.percentile(gains, [2.5, 97.5])]
     print(json.dumps(results, indent=1))
 
 
