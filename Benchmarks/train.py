@@ -4,8 +4,7 @@
     python3 Benchmarks/train.py LABELS.h5 ENCODER [--test-rows N] [--rounds 3]
 
 The same encoder, rows, batch of 16, at most 256 tokens, frozen embedding tables, AdamW, mean squared error, two threads. Ours
-is the command itself: the seconds of a run of two epochs less those of one, so that loading, calibration and the test part
-fall away; its validation pass over a tenth of the rows stays in. PyTorch (transformers' BertModel, padded batches, the second of
+is the command itself, its second epoch; the validation pass over a tenth of the rows stays in. PyTorch (transformers' BertModel, padded batches, the second of
 two epochs) gets batches of random rows and, as a second peer, batches of rows of like length, which waste no padding.
 
 ALINFIK_BENCH_PYTHON is a python with torch, transformers and h5py.
@@ -14,9 +13,12 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
+import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON = os.environ.get("ALINFIK_BENCH_PYTHON", str(ROOT / ".cache/bench-venv/bin/python"))
@@ -30,18 +32,35 @@ arguments = parser.parse_args()
 environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
 
 
-def ours():
-    def run(epochs):
-        with tempfile.TemporaryDirectory() as folder:
-            out = subprocess.run(
-                [ROOT / ".build/release/alinfik", "train", arguments.labels, "--init", arguments.encoder, "--output",
-                 folder + "/valuator", "--epochs", str(epochs), "--test-rows", str(arguments.test_rows), "--crop-share", "0",
-                 "--threads", "2", "--json", "--quiet"], check=True, capture_output=True, env=environment)
-            rows = json.loads(pathlib.Path(folder, "valuator/alinfik.json").read_text())["rows"]["training"]
-        return json.loads(out.stdout), rows
+def train(folder, epochs):
+    return subprocess.Popen(
+        [ROOT / ".build/release/alinfik", "train", arguments.labels, "--init", arguments.encoder, "--output",
+         folder + "/valuator", "--epochs", str(epochs), "--test-rows", str(arguments.test_rows), "--crop-share", "0",
+         "--threads", "2"], stderr=subprocess.PIPE, text=True, env=environment)
 
-    (one, rows), (two, _) = run(1), run(2)
-    return len(rows) / (two["seconds"] - one["seconds"]), rows
+
+def training_rows():
+    with tempfile.TemporaryDirectory() as folder:
+        _, errors = train(folder, 1).communicate()
+        card = pathlib.Path(folder, "valuator/alinfik.json")
+        if not card.exists():
+            sys.exit(errors)
+        return json.loads(card.read_text())["rows"]["training"]
+
+
+def ours(rows):
+    """From the line that ends the first epoch to the line that ends the second, where the run is stopped."""
+    ends = []
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(folder, 2)
+        for line in run.stderr:
+            if re.match(r"epoch \d+/\d+:", line):
+                ends.append(time.monotonic())
+                if len(ends) == 2:
+                    break
+        run.terminate()
+        run.communicate()
+    return len(rows) / (ends[1] - ends[0])
 
 
 def torch(order, rows):
@@ -53,9 +72,9 @@ def torch(order, rows):
 
 
 found = {"alinfik": [], "PyTorch, random batches": [], "PyTorch, batches of like length": []}
+rows = training_rows()
 for number in range(arguments.rounds):
-    speed, rows = ours()
-    found["alinfik"].append(speed)
+    found["alinfik"].append(ours(rows))
     found["PyTorch, random batches"].append(torch("random", rows))
     found["PyTorch, batches of like length"].append(torch("length", rows))
     print(json.dumps({name: round(values[-1], 1) for name, values in found.items()}), flush=True)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Which encoder ranks best, and how fast it scores: trained on the 2,000 rows of part 2, of which 500 are held out.
 # With `final` as argument: the chosen encoders on all of part 2, tested on part 1, which nothing was chosen on.
-# With `taught`, after it: a small one that learns from the base's scores of unlabelled rows too. With `more`: as `final` on parts
-# 2 and 3, some 6,000 labels. With `without`: each source left out of training in turn.
+# With `more`: as `final` on parts 2 and 3, some 6,000 labels. With `taught`, after both: a small one that learns from the base's
+# scores of part 3 too, without its labels. With `without`: each source left out of training in turn.
 # COUNTS and SEEDS name other numbers of layers and seeds. The forward passes of the base take most of it, half an hour for all
 # rows, and are kept.
 experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -50,9 +50,10 @@ final)
 taught)
   files="$labels/labels-1.h5 $labels/labels-2.h5"
   # Rows whose labels are not shown to it, for the small one to learn from.
-  head -n 2500 "$labels/part-3.jsonl" > "$runs/unlabelled.jsonl"
-  once "$runs/unlabelled.scored.jsonl" "$alinfik" score "$runs/final-base-1" "$runs/unlabelled.jsonl" \
-    --output "$runs/unlabelled.scored.jsonl"
+  # `score` says the same in an hour; here the features are at hand from `more`.
+  once "$runs/unlabelled.scored.jsonl" "$python" "$experiment/scored.py" "$runs/final-base-1" "$runs/base.features" \
+    "$data/smollm2-135m/tokenizer.json" "$labels/part-3.jsonl" > "$runs/unlabelled.partial"
+  [ -e "$runs/unlabelled.scored.jsonl" ] || mv "$runs/unlabelled.partial" "$runs/unlabelled.scored.jsonl"
   for seed in ${SEEDS:-1 2 3}; do
     valuator "taught-small-$seed" "$files" 1500 "${small[@]}" --seed "$seed" \
       --teacher "$runs/final-base-1" --scored "$runs/unlabelled.scored.jsonl"
