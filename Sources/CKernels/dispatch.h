@@ -18,6 +18,12 @@
   X(void, silu_mul_backward,                                                                                           \
     (float *dgate, float *dup, const float *dh, const float *gate, const float *up, size_t n),                         \
     (dgate, dup, dh, gate, up, n))                                                                                     \
+  X(void, gelu_tanh_mul, (float *h, const float *gate, const float *up, size_t n), (h, gate, up, n))                   \
+  X(void, gelu_tanh_mul_backward,                                                                                      \
+    (float *dgate, float *dup, const float *dh, const float *gate, const float *up, size_t n),                         \
+    (dgate, dup, dh, gate, up, n))                                                                                     \
+  X(void, mul, (float *y, const float *x, size_t n), (y, x, n))                                                        \
+  X(void, soft_cap, (float *x, float *slope, float scale, float cap, size_t n), (x, slope, scale, cap, n))             \
   X(void, gelu, (float *y, const float *x, size_t n), (y, x, n))                                                       \
   X(void, gelu_backward, (float *dx, const float *dy, const float *x, size_t n), (dx, dy, x, n))                       \
   X(void, gelu_tanh, (float *y, const float *x, size_t n), (y, x, n))                                                  \

@@ -38,6 +38,8 @@ package protocol CausalLanguageModel: Sendable {
   var contextLength: Int { get }
   /// Every linear layer inside the transformer blocks, in forward order. Embeddings, norms and head are not watched.
   var linearLayers: [LinearLayer] { get }
+  /// Which of them are the matrices of a LoRA adapter, and so a part of other layers; none where there is none.
+  var adapterLayers: Range<Int> { get }
   /// Weights of the output head: multiply-adds a predicted token.
   var headParameters: Int { get }
   /// Query widths summed over the blocks: multiply-adds for each pair of positions in scores, and again in values.
@@ -62,6 +64,8 @@ package protocol CausalLanguageModel: Sendable {
 }
 
 extension CausalLanguageModel {
+  package var adapterLayers: Range<Int> { 0..<0 }
+
   /// Continues `tokens` by the likeliest token, `count` times or until `end`.
   package func greedyContinuation(of tokens: [Int32], count: Int, end: Int32? = nil) -> [Int32] {
     let workspace = Workspace()

@@ -53,7 +53,7 @@ package struct GPT2: CausalLanguageModel {
     configuration c: GPT2Configuration, weights: some WeightSource, precision: Precision = .f32
   ) throws {
     self.precision = precision
-    let prefix = weights.file.tensor(named: "transformer.wte.weight") == nil ? "" : "transformer."
+    let prefix = weights.names.contains("transformer.wte.weight") ? "transformer." : ""
     try weights.refuseBlock(c.layers, prefixes: [prefix + "h."])
     configuration = c
     tokenEmbedding = Embedding(

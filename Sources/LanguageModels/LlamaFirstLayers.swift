@@ -29,8 +29,8 @@ extension Llama {
     precondition((0...blocks.count).contains(count), "first \(count) of \(blocks.count) blocks")
     var shorter = self
     shorter.blocks = Array(blocks.prefix(count))
-    shorter.linearLayers = Array(linearLayers.prefix(count * Part.allCases.count))
-    shorter.configuration.layers = count
+    shorter.linearLayers = Array(linearLayers.prefix(count * layout.layers.count))
+    shorter.configuration.keepFirst(count)
     if count < blocks.count {
       shorter.head = embedding
       shorter.configuration.tiesEmbeddings = true
@@ -64,7 +64,7 @@ extension Llama {
     let errors = arena.matrix(tokens, d)
     let losses = headCrossEntropy(
       hidden: normed.view, head: head, predictions: predictions, samples: predictions.count,
-      hiddenGradient: errors, arena: arena, precision: precision)
+      hiddenGradient: errors, softCap: configuration.logitSoftCap, arena: arena, precision: precision)
     return PredictedStates(
       states: states.view, lastStates: normed.view.selecting(predictions.map(\.row)),
       errors: errors.view.selecting(predictions.map(\.row)), losses: losses,
@@ -73,43 +73,35 @@ extension Llama {
 
   /// Writes config.json and model.safetensors (BF16: rounded, where weights were f32) as transformers reads them.
   package func saveAsEncoder(to folder: String) throws {
-    var tensors = [("model.embed_tokens.weight", [embedding.rows, embedding.columns], embedding.f32.values)]
+    var tensors: [(name: String, shape: [Int], values: [Float])] = []
+    func add(_ name: String, _ weight: WeightMatrix) {
+      tensors.append((name + ".weight", [weight.rows, weight.columns], weight.f32.values))
+    }
+    func add(_ name: String, _ norm: RMSNormWeight?) {
+      if let norm { tensors.append((name + ".weight", [norm.stored.columns], norm.stored.values)) }
+    }
+    add("model.embed_tokens", embedding)
     for (index, block) in blocks.enumerated() {
-      let prefix = "model.layers.\(index)."
-      tensors.append((prefix + "input_layernorm.weight", [block.inputNorm.columns], block.inputNorm.values))
-      tensors.append(
-        (
-          prefix + "post_attention_layernorm.weight", [block.postAttentionNorm.columns],
-          block.postAttentionNorm.values
-        ))
-      for part in Part.allCases {
-        let weight = block[part].weight
-        tensors.append(("\(prefix)\(part.name).weight", [weight.rows, weight.columns], weight.f32.values))
+      let (prefix, names) = ("model.layers.\(index).", configuration.family.normNames)
+      add(prefix + "input_layernorm", block.inputNorm)
+      add(prefix + "self_attn.q_norm", block.queryNorm)
+      add(prefix + "self_attn.k_norm", block.keyNorm)
+      add(prefix + (names.attended ?? ""), block.attendedNorm)
+      add(prefix + names.feedForward, block.feedForwardNorm)
+      add(prefix + (names.fedForward ?? ""), block.fedForwardNorm)
+      for (layer, linear) in zip(layout.layers, block.linears) {
+        add(prefix + layer.name, linear.weight)
+        if let bias = linear.bias {
+          tensors.append((prefix + layer.name + ".bias", [bias.columns], bias.values))
+        }
       }
     }
-    if !configuration.tiesEmbeddings {
-      tensors.append(("lm_head.weight", [head.rows, head.columns], head.f32.values))
-    }
-    tensors.append(("model.norm.weight", [finalNorm.columns], finalNorm.values))
+    if !configuration.tiesEmbeddings { add("lm_head", head) }
+    add("model.norm", finalNorm)
     try SafetensorsWriter.write(
       to: folder + "/model.safetensors", tensors: tensors, metadata: [(key: "format", value: "pt")],
       asBF16: true)
     try OutputFile.write(
       configuration.json.serialized(pretty: true) + [UInt8(ascii: "\n")], to: folder + "/config.json")
-  }
-}
-
-extension LlamaConfiguration {
-  /// config.json.
-  fileprivate var json: JSONValue {
-    [
-      "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": JSONValue(vocabularySize),
-      "hidden_size": JSONValue(hiddenSize), "intermediate_size": JSONValue(intermediateSize),
-      "num_hidden_layers": JSONValue(layers), "num_attention_heads": JSONValue(heads),
-      "num_key_value_heads": JSONValue(keyValueHeads), "head_dim": JSONValue(headWidth),
-      "max_position_embeddings": JSONValue(contextLength), "rms_norm_eps": JSONValue(Double(normEpsilon)),
-      "rope_theta": JSONValue(ropeTheta), "hidden_act": "silu", "attention_bias": false, "mlp_bias": false,
-      "tie_word_embeddings": JSONValue(tiesEmbeddings), "torch_dtype": "bfloat16",
-    ]
   }
 }

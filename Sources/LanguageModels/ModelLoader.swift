@@ -5,16 +5,20 @@ import TensorKernels
 /// Opens a language model by its path: a Hugging Face directory or a GGUF file.
 package enum ModelLoader {
   /// Model families that can be loaded, as config.json's `model_type` names them.
-  package static let supportedFamilies = ["llama", "gpt2"]
+  package static let supportedFamilies = LlamaFamily.all.map(\.name) + ["gpt2", "gpt_neox"]
   /// Those of them that a GGUF file may hold, as its `general.architecture` names them.
-  package static let supportedFamiliesInGGUF = ["llama"]
+  package static let supportedFamiliesInGGUF = GGUFModel.families.keys.sorted()
 
-  /// Loads the model. Throws `ModelError`, or `FormatError` for a file that is malformed.
+  /// Loads the model, with a LoRA adapter merged into it where the directory holds one. Throws `ModelError`, or
+  /// `FormatError` for a file that is malformed.
   package static func load(path: String, precision: Precision = .f32) throws -> any CausalLanguageModel {
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
       throw ModelError.missing(
         "\(path): no such file or directory; --model wants a Hugging Face directory or a GGUF file")
+    }
+    if let adapter = try LoRAAdapter(directory: path) {
+      return try AdaptedModel(base: load(path: adapter.basePath, precision: precision), adapter: adapter)
     }
     let model = isDirectory.boolValue ? try loadDirectory(path, precision) : try loadGGUF(path, precision)
     guard !model.linearLayers.isEmpty else { throw ModelError.configuration(path, "the model has no layers") }
@@ -29,18 +33,30 @@ package enum ModelLoader {
     return model
   }
 
-  /// The files a model consists of, for its hash: configuration, weights and tokenizer.
-  package static func files(path: String) -> [String] {
+  /// The files a model consists of, for its hash: configuration, weights and tokenizer, and those of an adapter.
+  package static func files(path: String) throws -> [String] {
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue
     else {
       return [path]
     }
-    return [
-      "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
-      "special_tokens_map.json", "chat_template.jinja",
+    let adapter = try LoRAAdapter(directory: path)
+    let weights =
+      try adapter.map { try [$0.weightsPath] + files(path: $0.basePath) }
+      ?? SafetensorsWeights.shards(directory: path)
+    let named = [
+      "adapter_config.json", "config.json", "model.safetensors.index.json", "tokenizer.json",
+      "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
     ]
-    .map { "\(path)/\($0)" }.filter { FileManager.default.fileExists(atPath: $0) }
+    return named.map { "\(path)/\($0)" }.filter { FileManager.default.fileExists(atPath: $0) } + weights
+  }
+
+  /// Where a model's tokenizer is: beside it, or beside the model that an adapter changes.
+  package static func tokenizerPath(path: String) throws -> String {
+    guard let adapter = try LoRAAdapter(directory: path),
+      !FileManager.default.fileExists(atPath: "\(path)/tokenizer.json")
+    else { return path }
+    return try tokenizerPath(path: adapter.basePath)
   }
 
   /// What a model is known by: SHA-256 over the sorted lines `name NUL sha256 LF` of its files.
@@ -55,50 +71,49 @@ package enum ModelLoader {
   private static func loadDirectory(_ path: String, _ precision: Precision) throws -> any CausalLanguageModel
   {
     let configPath = "\(path)/config.json"
-    let weightsPath = "\(path)/model.safetensors"
     guard FileManager.default.fileExists(atPath: configPath) else {
       throw ModelError.missing(
         "\(path): has no config.json; --model wants a Hugging Face directory or a GGUF file")
     }
     let config = try JSONValue.read(path: configPath)
     let family = config["model_type"]?.string ?? "(none)"
-    guard supportedFamilies.contains(family) else {
-      throw unsupported(family, supportedFamilies, configPath)
+    if let llama = LlamaFamily.named(family) {
+      let configuration = try LlamaConfiguration(json: config, family: llama, path: configPath)
+      return try Llama(
+        configuration: configuration, weights: SafetensorsWeights(directory: path), precision: precision)
     }
-    guard FileManager.default.fileExists(atPath: weightsPath) else {
-      let hint =
-        FileManager.default.fileExists(atPath: weightsPath + ".index.json")
-        ? "its weights are in several files, which is not supported yet; save it as one model.safetensors"
-        : "has no model.safetensors"
-      throw ModelError.missing("\(path): \(hint)")
-    }
-    if family == "gpt2" {
+    switch family {
+    case "gpt2":
       let configuration = try GPT2Configuration(json: config, path: configPath)
       return try GPT2(
-        configuration: configuration, weights: SafetensorsWeights(path: weightsPath), precision: precision)
+        configuration: configuration, weights: SafetensorsWeights(directory: path), precision: precision)
+    case "gpt_neox":
+      let configuration = try GPTNeoXConfiguration(json: config, path: configPath)
+      return try GPTNeoX(
+        configuration: configuration, weights: SafetensorsWeights(directory: path), precision: precision)
+    default: throw unsupported(family, config: configPath)
     }
-    let configuration = try LlamaConfiguration(json: config, path: configPath)
-    return try Llama(
-      configuration: configuration, weights: SafetensorsWeights(path: weightsPath), precision: precision)
   }
 
   private static func loadGGUF(_ path: String, _ precision: Precision) throws -> any CausalLanguageModel {
-    let file = try GGUFFile(path: path)
-    let family = file.metadata["general.architecture"]?.string ?? "(none)"
-    guard supportedFamiliesInGGUF.contains(family) else {
-      throw unsupported(family, supportedFamiliesInGGUF, path, where: " in a GGUF file")
-    }
-    let configuration = try LlamaConfiguration(gguf: file)
+    let model = GGUFModel(file: try GGUFFile(path: path))
+    let configuration = try model.llamaConfiguration()
     return try Llama(
-      configuration: configuration, weights: GGUFWeights(file: file, configuration: configuration),
+      configuration: configuration, weights: GGUFWeights(model, configuration: configuration),
       precision: precision)
   }
 
-  private static func unsupported(
-    _ family: String, _ supported: [String], _ path: String, where place: String = ""
-  ) -> ModelError {
+  /// A family that nothing here computes, in a directory's config.json or in a GGUF file.
+  private static func unsupported(_ family: String, config path: String) -> ModelError {
     .configuration(
       path,
-      "architecture '\(family)' is not supported\(place); supported: \(supported.joined(separator: ", "))")
+      "architecture '\(family)' is not supported; supported: \(supportedFamilies.joined(separator: ", "))")
+  }
+
+  static func unsupported(_ architecture: String, in file: GGUFFile) -> ModelError {
+    .configuration(
+      file.path,
+      "architecture '\(architecture)' is not supported in a GGUF file; supported: "
+        + supportedFamiliesInGGUF.joined(separator: ", "))
   }
 }

@@ -1,4 +1,5 @@
 import Formats
+import Foundation
 import TensorKernels
 
 /// Weights by their Hugging Face names.
@@ -8,15 +9,22 @@ package protocol WeightSource {
   func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView
   /// The same, left as the file holds it where that is bf16.
   func weight(_ name: String, rows: Int, columns: Int) throws -> WeightMatrix
-  /// The file, for tensors that nobody asked for.
-  var file: any TensorFile { get }
+  /// The file or directory, for messages.
+  var path: String { get }
+  /// All tensors that are there, by the names that the files give them.
+  var names: [String] { get }
 }
 
 extension WeightSource {
-  /// Throws where the file holds biases: a model that has them computes something else than is computed here.
-  func refuseBiases() throws {
-    if let bias = file.tensors.first(where: { $0.name.hasSuffix(".bias") }) {
-      throw ModelError.tensor(file.path, bias.name, "is a bias, and models with biases are not supported")
+  /// Throws where the file holds biases of other layers than the named ones: a model that has them computes something
+  /// else than is computed here.
+  func refuseBiases(exceptThoseOf layers: [String]) throws {
+    let allowed = layers.map { "\($0).bias" }
+    if let bias = names.first(where: { name in
+      name.hasSuffix(".bias") && !allowed.contains { name.hasSuffix($0) }
+    }) {
+      throw ModelError.tensor(
+        path, bias, "is a bias that a model of this family and configuration does not have")
     }
   }
 }
@@ -26,78 +34,87 @@ extension WeightSource {
   ///
   /// `prefixes` is what the names of a block's tensors begin with, up to its index.
   func refuseBlock(_ index: Int, prefixes: [String] = ["model.layers.", "blk."]) throws {
-    let names = prefixes.map { "\($0)\(index)." }
-    if let tensor = file.tensors.first(where: { tensor in names.contains { tensor.name.hasPrefix($0) } }) {
+    let further = prefixes.map { "\($0)\(index)." }
+    if let name = names.first(where: { name in further.contains { name.hasPrefix($0) } }) {
       throw ModelError.tensor(
-        file.path, tensor.name, "belongs to block \(index), but the configuration says \(index) layers")
+        path, name, "belongs to block \(index), but the configuration says \(index) layers")
     }
   }
 }
 
-/// The tensors of a safetensors file, used in place where they are F32 (weights: or BF16), else converted.
+/// The tensors of a safetensors file, or of several with an index, used in place where they are F32 (weights: or BF16),
+/// else converted.
 package struct SafetensorsWeights: WeightSource {
-  package let file: any TensorFile
+  package let path: String
+  private let files: [SafetensorsFile]
+  /// By tensor: which of the files holds it.
+  private let places: [String: Int]
 
-  package init(path: String) throws { file = try SafetensorsFile(path: path) }
+  package var names: [String] { files.flatMap { $0.tensors.map(\.name) } }
 
-  package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
-    try file.matrix(name, rows: rows, columns: columns)
+  /// One file.
+  package init(path: String) throws {
+    self.path = path
+    files = [try SafetensorsFile(path: path)]
+    places = Dictionary(uniqueKeysWithValues: files[0].tensors.map { ($0.name, 0) })
   }
 
-  package func weight(_ name: String, rows: Int, columns: Int) throws -> WeightMatrix {
-    try file.mappedWeight(name, rows: rows, columns: columns)
-      ?? .f32(matrix(name, rows: rows, columns: columns))
-  }
-}
-
-/// The tensors of a Llama GGUF file under their Hugging Face names.
-package struct GGUFWeights: WeightSource {
-  package let file: any TensorFile
-  let configuration: LlamaConfiguration
-
-  package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
-    let matrix = try file.matrix(Self.tensorName(name), rows: rows, columns: columns)
-    if name.hasSuffix("q_proj.weight") { return unpermuted(matrix, heads: configuration.heads) }
-    if name.hasSuffix("k_proj.weight") { return unpermuted(matrix, heads: configuration.keyValueHeads) }
-    return matrix
-  }
-
-  package func weight(_ name: String, rows: Int, columns: Int) throws -> WeightMatrix {
-    .f32(try matrix(name, rows: rows, columns: columns))
-  }
-
-  /// `model.layers.3.mlp.up_proj.weight` -> `blk.3.ffn_up.weight`
-  static func tensorName(_ name: String) -> String {
-    switch name {
-    case "model.embed_tokens.weight": return "token_embd.weight"
-    case "model.norm.weight": return "output_norm.weight"
-    case "lm_head.weight": return "output.weight"
-    default: break
+  /// A directory's model.safetensors, or the files that its model.safetensors.index.json names.
+  package init(directory: String) throws {
+    let whole = "\(directory)/model.safetensors"
+    if FileManager.default.fileExists(atPath: whole) {
+      self = try SafetensorsWeights(path: whole)
+      return
     }
-    let parts = [
-      "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
-      "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-      "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-    ]
-    let pieces = name.split(separator: ".", maxSplits: 3)
-    guard pieces.count == 4, let part = parts[String(pieces[3].dropLast(".weight".count))] else {
-      return name
+    path = directory
+    files = try Self.shards(directory: directory).map { shard in
+      guard FileManager.default.fileExists(atPath: shard) else {
+        throw ModelError.missing("\(shard): is named by model.safetensors.index.json and is not there")
+      }
+      return try SafetensorsFile(path: shard)
     }
-    return "blk.\(pieces[2]).\(part).weight"
-  }
-
-  /// GGUF stores a head's query and key rows in rotary pairs (0, d/2, 1, d/2 + 1, ...); Hugging Face's rotary
-  /// convention wants the first halves, then the second.
-  private func unpermuted(_ stored: MatrixView, heads: Int) -> MatrixView {
-    let width = stored.rows / heads
-    let result = Matrix(rows: stored.rows, columns: stored.columns)
-    for head in 0..<heads {
-      for i in 0..<width {
-        let source = head * width + 2 * (i % (width / 2)) + i / (width / 2)
-        result.rows(head * width + i..<head * width + i + 1).copy(stored.rows(source..<source + 1))
+    var places: [String: Int] = [:]
+    for (place, file) in files.enumerated() {
+      for tensor in file.tensors where places.updateValue(place, forKey: tensor.name) != nil {
+        throw ModelError.tensor(file.path, tensor.name, "is in another file of the model too")
       }
     }
-    return result.view
+    self.places = places
+  }
+
+  /// The paths of the files that hold a directory's weights. Throws where there are none.
+  static func shards(directory: String) throws -> [String] {
+    let whole = "\(directory)/model.safetensors"
+    if FileManager.default.fileExists(atPath: whole) { return [whole] }
+    let index = whole + ".index.json"
+    guard FileManager.default.fileExists(atPath: index) else {
+      throw ModelError.missing("\(directory): has no model.safetensors and no model.safetensors.index.json")
+    }
+    let names = try JSONValue.read(path: index)["weight_map"]?.members?.map { $0.value.string ?? "" } ?? []
+    guard !names.isEmpty, names.allSatisfy({ !$0.isEmpty && !$0.contains("/") }) else {
+      throw ModelError.configuration(
+        index, "'weight_map' does not name the files beside it that hold the tensors")
+    }
+    return Set(names).sorted().map { "\(directory)/\($0)" }
+  }
+
+  private func file(holding name: String) throws -> SafetensorsFile {
+    guard let place = places[name] else { throw ModelError.tensor(path, name, "is missing") }
+    return files[place]
+  }
+
+  package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
+    try file(holding: name).matrix(name, rows: rows, columns: columns)
+  }
+
+  package func weight(_ name: String, rows: Int, columns: Int) throws -> WeightMatrix {
+    try file(holding: name).mappedWeight(name, rows: rows, columns: columns)
+      ?? .f32(matrix(name, rows: rows, columns: columns))
+  }
+
+  /// The shape of a tensor, nil where it is not there.
+  package func shape(of name: String) -> [Int]? {
+    places[name].flatMap { files[$0].tensor(named: name)?.shape }
   }
 }
 
@@ -124,7 +141,7 @@ extension TensorFile {
   }
 
   /// The mapped bytes themselves where they are F32, else the numbers converted to it.
-  fileprivate func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
+  func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
     let tensor = try checked(name, rows: rows, columns: columns)
     let matrix: Matrix
     if let mapped = mappedFloats(of: tensor) {

@@ -8,29 +8,52 @@ package struct AttentionShape: Sendable {
   package let keyValueHeads: Int
   package let headWidth: Int
   package let isCausal: Bool
+  /// Scores are multiplied by it: `1 / sqrt(d)` where nothing else is given.
+  package let scale: Float
+  /// A causal query sees itself and the positions before it, so many in all; nil for all of them.
+  package let window: Int?
+  /// Scaled scores s become `c tanh(s / c)` (soft-capping, Gemma 2); nil for none.
+  package let softCap: Float?
+  /// From one head's features to the next one's in queries, keys and values; more than `headWidth` where a head's
+  /// query, key and value stand together. Outputs are always side by side.
+  package let headStride: Int
 
-  package init(heads: Int, keyValueHeads: Int, headWidth: Int, isCausal: Bool) {
+  package init(
+    heads: Int, keyValueHeads: Int, headWidth: Int, isCausal: Bool, scale: Float? = nil, window: Int? = nil,
+    softCap: Float? = nil, headStride: Int? = nil
+  ) {
     precondition(
       keyValueHeads > 0 && heads % keyValueHeads == 0, "\(heads) heads over \(keyValueHeads) key-value heads")
+    precondition(window == nil || isCausal && window! > 0, "AttentionShape: a window of \(window ?? 0)")
     self.heads = heads
     self.keyValueHeads = keyValueHeads
     self.headWidth = headWidth
     self.isCausal = isCausal
+    self.scale = scale ?? 1 / Float(headWidth).squareRoot()
+    self.window = window
+    self.softCap = softCap
+    self.headStride = headStride ?? headWidth
   }
 
   package var queryWidth: Int { heads * headWidth }
   package var keyValueWidth: Int { keyValueHeads * headWidth }
-  var scale: Float { 1 / Float(headWidth).squareRoot() }
 
-  func queryColumns(_ head: Int) -> Range<Int> { head * headWidth..<(head + 1) * headWidth }
+  func queryColumns(_ head: Int) -> Range<Int> { head * headStride..<head * headStride + headWidth }
 
   func keyValueColumns(ofHead head: Int) -> Range<Int> { queryColumns(head / (heads / keyValueHeads)) }
 
+  func outputColumns(_ head: Int) -> Range<Int> { head * headWidth..<(head + 1) * headWidth }
+
   /// Floats of arena that `attention` needs for sequences of at most `length` positions.
-  package func forwardScratch(length: Int) -> Int { min(length, queryBlock) * length + 16 }
+  package func forwardScratch(length: Int) -> Int { min(length, queryBlock) * visible(length) + 16 }
 
   /// Floats of arena that `attentionBackward` needs for sequences of at most `length` positions.
-  package func backwardScratch(length: Int) -> Int { 2 * forwardScratch(length: length) }
+  package func backwardScratch(length: Int) -> Int {
+    (softCap == nil ? 2 : 3) * forwardScratch(length: length)
+  }
+
+  /// Keys that a block of queries sees at most.
+  private func visible(_ length: Int) -> Int { min(length, window.map { $0 + queryBlock - 1 } ?? length) }
 }
 
 /// Queries whose probabilities exist at a time: memory grows with the length, not its square, and a causal mask saves
@@ -38,7 +61,7 @@ package struct AttentionShape: Sendable {
 private let queryBlock = 64
 
 /// Scaled dot-product attention within each sequence of a packed batch:
-/// `O_h = softmax(Q_h K_h^T / sqrt(d)) V_h`, rows masked above the diagonal when causal.
+/// `O_h = softmax(Q_h K_h^T / sqrt(d)) V_h`, rows masked above the diagonal when causal, and below its window.
 ///
 /// q: T x (heads d), k and v: T x (keyValueHeads d), output: T x (heads d); sequence s is rows
 /// `offsets[s]..<offsets[s + 1]`.
@@ -47,8 +70,8 @@ package func attention(
   into output: Matrix, arena: Arena
 ) {
   forEachBlock(offsets: offsets, shape: shape, arena: arena) { block in
-    let p = attentionProbabilities(q, k, block, arena)
-    gemm(p.view, .no, v.rows(block.keys).columns(block.keyValueColumns), into: block.part(of: output))
+    let p = attentionProbabilities(q, k, block, capSlope: nil, arena)
+    gemm(p.view, .no, v.rows(block.keys).columns(block.keyValueColumns), into: block.output(of: output))
   }
 }
 
@@ -56,7 +79,8 @@ package func attention(
 /// grows with the square of the length.
 ///
 /// With P the probabilities and dO the output's gradient: `dV = P^T dO`, `dP = dO V^T`,
-/// `dS = P (dP - rowsum(P dP)) / sqrt(d)`, `dQ = dS K`, `dK = dS^T Q`. dq, dk and dv are written.
+/// `dS = P (dP - rowsum(P dP)) / sqrt(d)`, `dQ = dS K`, `dK = dS^T Q`. dq, dk and dv are written. Soft-capping
+/// multiplies dS by its slope, `1 - tanh^2`.
 package func attentionBackward(
   query q: MatrixView, key k: MatrixView, value v: MatrixView, outputGradient: MatrixView, offsets: [Int],
   shape: AttentionShape, queryGradient dq: Matrix, keyGradient dk: Matrix, valueGradient dv: Matrix,
@@ -66,12 +90,14 @@ package func attentionBackward(
   dv.fill(0)
   forEachBlock(offsets: offsets, shape: shape, arena: arena) { block in
     let kv = block.keyValueColumns
-    let upstream = block.part(of: outputGradient)
-    let p = attentionProbabilities(q, k, block, arena)
+    let upstream = block.output(of: outputGradient)
+    let slope = shape.softCap == nil ? nil : arena.matrix(block.queries.count, block.keys.count)
+    let p = attentionProbabilities(q, k, block, capSlope: slope, arena)
     gemm(p.view, .yes, upstream, into: dv.rows(block.keys).columns(kv), beta: 1)
     let ds = arena.matrix(block.queries.count, block.keys.count)
     gemm(upstream, .no, v.rows(block.keys).columns(kv), .yes, into: ds)
     ck_softmax_backward(ds.pointer, p.pointer, shape.scale, ds.rows, ds.columns)
+    if let slope { multiply(ds, by: slope.view) }
     gemm(ds.view, .no, k.rows(block.keys).columns(kv), into: block.part(of: dq))
     gemm(ds.view, .yes, block.part(of: q), into: dk.rows(block.keys).columns(kv), beta: 1)
   }
@@ -81,15 +107,27 @@ package func attentionBackward(
 private struct AttentionBlock {
   let queries: Range<Int>
   let keys: Range<Int>
-  let queryColumns: Range<Int>
-  let keyValueColumns: Range<Int>
+  let head: Int
   let shape: AttentionShape
+
+  var keyValueColumns: Range<Int> { shape.keyValueColumns(ofHead: head) }
 
   /// Keys that the block's first query sees; each further one sees one more when causal.
   var firstKept: Int { shape.isCausal ? queries.lowerBound - keys.lowerBound + 1 : keys.count }
 
-  func part(of matrix: Matrix) -> Matrix { matrix.rows(queries).columns(queryColumns) }
-  func part(of matrix: MatrixView) -> MatrixView { matrix.rows(queries).columns(queryColumns) }
+  func part(of matrix: Matrix) -> Matrix { matrix.rows(queries).columns(shape.queryColumns(head)) }
+  func part(of matrix: MatrixView) -> MatrixView { matrix.rows(queries).columns(shape.queryColumns(head)) }
+  func output(of matrix: Matrix) -> Matrix { matrix.rows(queries).columns(shape.outputColumns(head)) }
+  func output(of matrix: MatrixView) -> MatrixView { matrix.rows(queries).columns(shape.outputColumns(head)) }
+
+  /// Sets what lies before each query's window.
+  func fillBeforeWindow(of scores: Matrix, with value: Float) {
+    guard let window = shape.window else { return }
+    for (row, query) in queries.enumerated() {
+      let hidden = query - window + 1 - keys.lowerBound
+      if hidden > 0 { (scores.pointer + row * scores.stride).update(repeating: value, count: hidden) }
+    }
+  }
 }
 
 private func forEachBlock(
@@ -99,23 +137,29 @@ private func forEachBlock(
     for head in 0..<shape.heads {
       for first in stride(from: start, to: end, by: queryBlock) {
         let queries = first..<min(first + queryBlock, end)
+        let firstKey = shape.window.map { max(start, first - $0 + 1) } ?? start
+        let keys = firstKey..<(shape.isCausal ? queries.upperBound : end)
         let mark = arena.mark
-        body(
-          AttentionBlock(
-            queries: queries, keys: start..<(shape.isCausal ? queries.upperBound : end),
-            queryColumns: shape.queryColumns(head), keyValueColumns: shape.keyValueColumns(ofHead: head),
-            shape: shape))
+        body(AttentionBlock(queries: queries, keys: keys, head: head, shape: shape))
         arena.release(to: mark)
       }
     }
   }
 }
 
+/// Where scores are soft-capped, the cap's slope is written to `capSlope`, if that is given.
 private func attentionProbabilities(
-  _ q: MatrixView, _ k: MatrixView, _ block: AttentionBlock, _ arena: Arena
+  _ q: MatrixView, _ k: MatrixView, _ block: AttentionBlock, capSlope: Matrix?, _ arena: Arena
 ) -> Matrix {
   let p = arena.matrix(block.queries.count, block.keys.count)
   gemm(block.part(of: q), .no, k.rows(block.keys).columns(block.keyValueColumns), .yes, into: p)
-  ck_softmax(p.pointer, block.shape.scale, block.firstKept, p.rows, p.columns)
+  var scale = block.shape.scale
+  if let cap = block.shape.softCap {
+    softCap(p, scale: scale, cap: cap, slope: capSlope)
+    scale = 1
+  }
+  block.fillBeforeWindow(of: p, with: -.infinity)
+  ck_softmax(p.pointer, scale, block.firstKept, p.rows, p.columns)
+  block.fillBeforeWindow(of: p, with: 0)
   return p
 }

@@ -23,9 +23,11 @@ package struct PredictedToken: Sendable {
 /// `loss_s = sum_t w_t (logsumexp(W h_t) - (W h_t)_token)` over the predictions t of sample s.
 /// hidden: T x d, head W: V x d. When `hiddenGradient` (T x d) is given it is written:
 /// `dh_t = w_t W^T (softmax(W h_t) - onehot)`, zero where nothing is predicted. Returns the samples' losses.
+///
+/// With `softCap` c the logits are `c tanh(W h_t / c)`, and their gradient is multiplied by `1 - tanh^2`.
 package func headCrossEntropy(
   hidden: MatrixView, head: WeightMatrix, predictions: [PredictedToken], samples: Int,
-  hiddenGradient: Matrix?, arena: Arena, precision: Precision
+  hiddenGradient: Matrix?, softCap: Float? = nil, arena: Arena, precision: Precision
 ) -> [Double] {
   var losses = [Double](repeating: 0, count: samples)
   hiddenGradient?.fill(0)
@@ -40,8 +42,8 @@ package func headCrossEntropy(
       states.rows(i..<i + 1).copy(hidden.rows(prediction.row..<prediction.row + 1))
     }
     var chunk = HeadChunk(
-      part, states: states, head: head, keepsLogits: hiddenGradient != nil, arena: arena, precision: precision
-    )
+      part, states: states, head: head, keepsLogits: hiddenGradient != nil, softCap: softCap, arena: arena,
+      precision: precision)
     let terms = chunk.forward()
     for (prediction, term) in zip(part, terms) { losses[prediction.sample] += prediction.weight * term }
     if let hiddenGradient {
@@ -62,9 +64,11 @@ private func headChunk(vocabulary: Int) -> Int { max(4, min(36, (8 << 20) / (14 
 private let vocabularyBlock = 512
 
 /// Floats of arena that `headCrossEntropy` needs for at most `positions` predictions.
-package func headCrossEntropyScratch(width: Int, vocabulary: Int, positions: Int) -> Int {
-  min(positions, headChunk(vocabulary: vocabulary)) * (width + vocabulary + vocabulary / vocabularyBlock + 1)
-    + 4 * 16
+package func headCrossEntropyScratch(
+  width: Int, vocabulary: Int, positions: Int, softCaps: Bool = false
+) -> Int {
+  min(positions, headChunk(vocabulary: vocabulary))
+    * (width + (softCaps ? 2 : 1) * vocabulary + vocabulary / vocabularyBlock + 1) + 5 * 16
 }
 
 /// The predictions of one chunk of positions. Block after block of the vocabulary, forward keeps `e^(logit - top)`
@@ -76,6 +80,9 @@ private struct HeadChunk {
   private let blocks: [Range<Int>]
   private let logits: Matrix
   private let keepsLogits: Bool
+  private let softCap: Float?
+  /// The slope that soft-capping has at each logit.
+  private let slopes: Matrix?
   private let precision: Precision
   /// blocks x positions: the top that a block's exponentials are taken from.
   private let blockTop: Matrix
@@ -84,17 +91,19 @@ private struct HeadChunk {
 
   init(
     _ predictions: ArraySlice<PredictedToken>, states: Matrix, head: WeightMatrix, keepsLogits: Bool,
-    arena: Arena, precision: Precision
+    softCap: Float?, arena: Arena, precision: Precision
   ) {
     self.predictions = predictions
     self.states = states
     self.head = head
     self.keepsLogits = keepsLogits
+    self.softCap = softCap
     self.precision = precision
     blocks = stride(from: 0, to: head.rows, by: vocabularyBlock).map {
       $0..<min($0 + vocabularyBlock, head.rows)
     }
     logits = arena.matrix(predictions.count, keepsLogits ? head.rows : min(vocabularyBlock, head.rows))
+    slopes = softCap != nil && keepsLogits ? arena.matrix(predictions.count, head.rows) : nil
     blockTop = arena.matrix(blocks.count, predictions.count)
     top = [Float](repeating: -.infinity, count: predictions.count)
     total = [Double](repeating: 0, count: predictions.count)
@@ -110,6 +119,7 @@ private struct HeadChunk {
     for (index, block) in blocks.enumerated() {
       let part = part(block)
       gemm(states.view, .no, head.rows(block), .yes, into: part, precision: precision)
+      if let softCap { TensorKernels.softCap(part, cap: softCap, slope: slopes?.columns(block)) }
       for (i, prediction) in predictions.enumerated() where block.contains(prediction.token) {
         chosen[i] = part[i, prediction.token - block.lowerBound]
       }
@@ -131,6 +141,7 @@ private struct HeadChunk {
           row[0, prediction.token - block.lowerBound] -= Float(prediction.weight)
         }
       }
+      if let slopes { multiply(part, by: slopes.view.columns(block)) }
       gemm(part.view, .no, head.rows(block), into: gradient, beta: index == 0 ? 0 : 1, precision: precision)
     }
   }

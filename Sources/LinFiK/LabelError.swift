@@ -1,6 +1,8 @@
 /// Why labels cannot be made.
 package enum LabelError: Error, CustomStringConvertible {
   case noLayer(glob: String, examples: [String])
+  /// `--layers adapter` for a model without one.
+  case noAdapter
   case emptyTarget
   case noSample
   /// A loss or a label that is not finite: what, and where.
@@ -17,6 +19,8 @@ package enum LabelError: Error, CustomStringConvertible {
     switch self {
     case .noLayer(let glob, let examples):
       "--layers '\(glob)' matches no linear layer of the model; its layers are named like \(examples.joined(separator: ", "))"
+    case .noAdapter:
+      "--layers adapter: the model has no LoRA adapter; --model must name a directory with adapter_config.json"
     case .emptyTarget: "the target has no example; --target wants at least one"
     case .noSample: "there is no sample to label; --sample wants at least one"
     case .notFinite(let what): "\(what) is not a finite number; the model or its weights are broken"

@@ -16,7 +16,7 @@ package struct LoadedModel: Sendable {
   package init(path: String, precision: Precision = .f32) throws {
     self.path = path
     model = try ModelLoader.load(path: path, precision: precision)
-    tokenizer = try Tokenizer.load(path)
+    tokenizer = try Tokenizer.load(ModelLoader.tokenizerPath(path: path))
     guard tokenizer.vocabularySize <= model.vocabularySize else {
       throw ModelError.configuration(
         path, "its tokenizer knows \(tokenizer.vocabularySize) tokens, the model only \(model.vocabularySize)"

@@ -1,6 +1,7 @@
 import LanguageModels
 
-/// The linear layers whose gradients count, chosen by a glob over their weight names.
+/// The linear layers whose gradients count, chosen by a glob over their weight names; of a model with a LoRA adapter
+/// `adapter` chooses the adapter's matrices, and nothing else does.
 package struct WatchedLayers: Sendable {
   /// Their descriptions, in forward order.
   package let layers: [LinearLayer]
@@ -10,8 +11,11 @@ package struct WatchedLayers: Sendable {
   /// Throws `LabelError.noLayer` where the glob matches none of the model's linear layers.
   package init(of model: any CausalLanguageModel, matching glob: String = "*") throws {
     var layers: [LinearLayer] = []
-    places = model.linearLayers.map { layer in
-      guard matches(glob: Array(glob.utf8)[...], name: Array(layer.name.utf8)[...]) else { return nil }
+    let wantsAdapter = glob == "adapter"
+    guard !wantsAdapter || !model.adapterLayers.isEmpty else { throw LabelError.noAdapter }
+    places = model.linearLayers.enumerated().map { index, layer in
+      let isMatch = wantsAdapter || matches(glob: Array(glob.utf8)[...], name: Array(layer.name.utf8)[...])
+      guard isMatch, model.adapterLayers.contains(index) == wantsAdapter else { return nil }
       layers.append(layer)
       return layers.count - 1
     }

@@ -61,20 +61,57 @@ package func allFinite(_ x: MatrixView) -> Bool {
   (0..<x.rows).allSatisfy { ck_all_finite(x.pointer + $0 * x.stride, x.columns) == 1 }
 }
 
-/// SwiGLU's product: `h = silu(gate) * up`, silu(x) = x / (1 + e^-x).
-package func siluMultiply(gate: MatrixView, up: MatrixView, into h: Matrix) {
-  requireSameShape("siluMultiply", gate, up)
-  requireSameShape("siluMultiply", gate, h.view)
-  requireContiguous("siluMultiply", gate, up, h.view)
-  ck_silu_mul(h.pointer, gate.pointer, up.pointer, h.rows * h.columns)
+/// The activation of a gated feed-forward: `h = activation(gate) * up`.
+package enum GatedActivation: Sendable {
+  /// SwiGLU: silu(x) = x / (1 + e^-x).
+  case silu
+  /// GeGLU: GELU by the hyperbolic tangent, as `geluTanh`.
+  case geluTanh
+
+  /// Writes h; all T x width, gate and up may be columns of one matrix.
+  package func multiply(gate: MatrixView, up: MatrixView, into h: Matrix) {
+    requireSameShape("GatedActivation", gate, up)
+    requireSameShape("GatedActivation", gate, h.view)
+    let kernel = self == .silu ? ck_silu_mul : ck_gelu_tanh_mul
+    forEachRun(h.view, gate, up) { index, count in
+      kernel(
+        h.pointer + index * h.stride, gate.pointer + index * gate.stride, up.pointer + index * up.stride,
+        count)
+    }
+  }
+
+  /// Backward of `multiply`, written over its inputs: gate becomes dgate, up becomes dup.
+  package func multiplyBackward(gate: Matrix, up: Matrix, outputGradient dh: MatrixView) {
+    requireSameShape("GatedActivation backward", gate.view, up.view)
+    requireSameShape("GatedActivation backward", gate.view, dh)
+    let kernel = self == .silu ? ck_silu_mul_backward : ck_gelu_tanh_mul_backward
+    forEachRun(gate.view, up.view, dh) { index, count in
+      let (g, u) = (gate.pointer + index * gate.stride, up.pointer + index * up.stride)
+      kernel(g, u, dh.pointer + index * dh.stride, g, u, count)
+    }
+  }
+
+  /// Calls `body` with the first row and the number count of each stretch without gaps: all of it, or a row.
+  private func forEachRun(_ matrices: MatrixView..., body: (_ row: Int, _ count: Int) -> Void) {
+    let first = matrices[0]
+    if matrices.allSatisfy(\.isContiguous) { return body(0, first.rows * first.columns) }
+    for row in 0..<first.rows { body(row, first.columns) }
+  }
 }
 
-/// Backward of `siluMultiply`, written over its inputs: gate becomes dgate, up becomes dup.
-package func siluMultiplyBackward(gate: Matrix, up: Matrix, outputGradient dh: MatrixView) {
-  requireSameShape("siluMultiplyBackward", gate.view, dh)
-  requireContiguous("siluMultiplyBackward", gate.view, up.view, dh)
-  ck_silu_mul_backward(
-    gate.pointer, up.pointer, dh.pointer, gate.pointer, up.pointer, gate.rows * gate.columns)
+/// `y *= x`, element by element.
+package func multiply(_ y: Matrix, by x: MatrixView) {
+  requireSameShape("multiply", y.view, x)
+  for row in 0..<y.rows { ck_mul(y.pointer + row * y.stride, x.pointer + row * x.stride, y.columns) }
+}
+
+/// Soft-capping in place: `x = cap tanh(scale x / cap)`; `slope`, where given, becomes `1 - tanh^2`.
+package func softCap(_ x: Matrix, scale: Float = 1, cap: Float, slope: Matrix? = nil) {
+  if let slope { requireSameShape("softCap", x.view, slope.view) }
+  for row in 0..<x.rows {
+    ck_soft_cap(
+      x.pointer + row * x.stride, slope.map { $0.pointer + row * $0.stride }, scale, cap, x.columns)
+  }
 }
 
 /// `y = x Phi(x)`, Phi the normal distribution function (GELU, Hendrycks & Gimpel 2016).

@@ -98,6 +98,14 @@ package struct Matrix {
     }
   }
 
+  /// The same numbers as rows of another width, sharing memory: a row's heads one below the other.
+  package func reshaped(columns width: Int) -> Matrix {
+    precondition(
+      isContiguous && rows * columns % width == 0, "reshaped: \(rows) x \(columns) to rows of \(width)")
+    return Matrix(
+      storage: storage, offset: pointer - storage.base, rows: rows * columns / width, columns: width)
+  }
+
   /// Every element set to `value`.
   package func fill(_ value: Float) {
     for row in 0..<rows { (pointer + row * stride).update(repeating: value, count: columns) }

@@ -33,9 +33,16 @@ struct BytePairModel: Sendable {
   init(
     vocabulary: Vocabulary, merges: [(left: [UInt8], right: [UInt8])], options: Options, isByteLevel: Bool
   ) throws {
+    self.init(
+      vocabulary: vocabulary, table: try Self.table(merges, vocabulary, options), options: options,
+      isByteLevel: isByteLevel)
+  }
+
+  /// With the merges as a table already.
+  init(vocabulary: Vocabulary, table: PairTable, options: Options, isByteLevel: Bool) {
     self.vocabulary = vocabulary
     self.options = options
-    table = try Self.table(merges, vocabulary, options)
+    self.table = table
     words = isByteLevel ? Self.decoded(vocabulary) : vocabulary
     byteTokens =
       isByteLevel

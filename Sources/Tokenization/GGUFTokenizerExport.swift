@@ -3,27 +3,89 @@ import Formats
 /// The tokenizer of a GGUF file as the tokenizer.json that Hugging Face `tokenizers` reads: the same stages, so the same ids.
 extension GGUFTokenizerData {
   func tokenizerJSON() throws -> JSONValue {
-    guard let rule = Tokenizer.rules[pre] else {
-      throw StageError.unsupported("tokenizer.ggml.pre '\(pre)'", supported: Tokenizer.rules.keys.sorted())
-    }
-    let merges = try merges().map {
-      JSONValue.array([.string(ByteString($0.left)), .string(ByteString($0.right))])
-    }
     let addedTokens = try addedTokens()
-    let vocabulary = tokens.enumerated().map { (key: $1, value: JSONValue($0)) }
+    let (normalizer, preTokenizer, decoder, model) = try stagesJSON()
     return [
       "version": "1.0", "truncation": .null, "padding": .null,
       "added_tokens": .array(addedTokens.map(Self.json)),
-      "normalizer": rule.normalizer == nil ? .null : ["type": "NFC"],
-      "pre_tokenizer": try rule.preTokenizer.exported(), "post_processor": try postProcessor(),
-      "decoder": ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
-      "model": [
-        "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
-        "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false,
-        "ignore_merges": JSONValue(rule.ignoresMerges), "vocab": .object(vocabulary),
-        "merges": .array(merges),
-      ],
+      "normalizer": normalizer, "pre_tokenizer": preTokenizer, "post_processor": try postProcessor(),
+      "decoder": decoder, "model": model,
     ]
+  }
+
+  private typealias StagesJSON = (
+    normalizer: JSONValue, preTokenizer: JSONValue, decoder: JSONValue, model: JSONValue
+  )
+
+  private func stagesJSON() throws -> StagesJSON {
+    switch model {
+    case "gpt2": try byteLevelJSON()
+    case "llama": try sentencePieceJSON()
+    default: wordPieceJSON
+    }
+  }
+
+  private func byteLevelJSON() throws -> StagesJSON {
+    let rule = try rule()
+    return (
+      rule.normalizer == nil ? .null : ["type": "NFC"], try rule.preTokenizer.exported(),
+      ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
+      bytePair(merges: try merges().map(Self.merge), ignoresMerges: rule.ignoresMerges)
+    )
+  }
+
+  private func sentencePieceJSON() throws -> StagesJSON {
+    let mark = JSONValue.string(ByteString(Self.spaceMark))
+    let spaces: JSONValue = ["type": "Replace", "pattern": ["String": " "], "content": mark]
+    let texts: [JSONValue] = [
+      ["type": "Replace", "pattern": ["String": mark], "content": " "], ["type": "ByteFallback"],
+      ["type": "Fuse"],
+    ]
+    let strip: JSONValue = ["type": "Strip", "content": " ", "start": 1, "stop": 0]
+    let merges = try scoredMerges(try vocabulary()).map {
+      Self.merge((tokens[Int($0.left)].bytes, tokens[Int($0.right)].bytes))
+    }
+    let prepended: JSONValue = [
+      "type": "Sequence", "normalizers": [["type": "Prepend", "prepend": mark], spaces],
+    ]
+    return (
+      prependsSpace ? prepended : spaces, .null,
+      ["type": "Sequence", "decoders": .array(prependsSpace ? texts + [strip] : texts)],
+      bytePair(merges: merges, unknown: id("unknown").map { tokens[Int($0)] }, fallsBack: true)
+    )
+  }
+
+  private var wordPieceJSON: StagesJSON {
+    let spelled = wordPieceTokens
+    return (
+      [
+        "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": .null,
+        "lowercase": true,
+      ], ["type": "BertPreTokenizer"], ["type": "WordPiece", "prefix": "##", "cleanup": true],
+      [
+        "type": "WordPiece", "unk_token": id("unknown").map { .string(spelled[Int($0)]) } ?? .null,
+        "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": Self.object(spelled),
+      ]
+    )
+  }
+
+  private func bytePair(
+    merges: [JSONValue], ignoresMerges: Bool = false, unknown: ByteString? = nil, fallsBack: Bool = false
+  ) -> JSONValue {
+    [
+      "type": "BPE", "dropout": .null, "unk_token": unknown.map { .string($0) } ?? .null,
+      "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": JSONValue(fallsBack),
+      "byte_fallback": JSONValue(fallsBack), "ignore_merges": JSONValue(ignoresMerges),
+      "vocab": Self.object(tokens), "merges": .array(merges),
+    ]
+  }
+
+  private static func object(_ tokens: [ByteString]) -> JSONValue {
+    .object(tokens.enumerated().map { (key: $1, value: JSONValue($0)) })
+  }
+
+  private static func merge(_ pair: (left: [UInt8], right: [UInt8])) -> JSONValue {
+    [.string(ByteString(pair.left)), .string(ByteString(pair.right))]
   }
 
   private static func json(_ token: AddedToken) -> JSONValue {

@@ -1,8 +1,34 @@
 import Formats
 
-extension Tokenizer {
+/// The stages that a GGUF file's tokenizer amounts to.
+struct GGUFStages {
+  var normalizer: Normalizer?
+  var preTokenizer: PreTokenizer?
+  var model: TokenModel
+  var decoder: TokenDecoder
+  /// Whether the beginning and end of text are put around it, where the file does not say.
+  var addsBeginning = false
+  var addsEnd = false
+}
+
+extension GGUFTokenizerData {
+  static let supportedModels = ["gpt2", "llama", "bert"]
+
+  /// Throws for a kind of tokenizer that is not known.
+  func stages() throws -> GGUFStages {
+    switch model {
+    case "gpt2": try byteLevelStages()
+    case "llama": try sentencePieceStages()
+    case "bert": try wordPieceStages()
+    default:
+      throw StageError.unsupported("tokenizer.ggml.model '\(model)'", supported: Self.supportedModels)
+    }
+  }
+
+  // MARK: Byte-level byte-pair encoding (GPT-2 and after)
+
   /// The splitting rules that `tokenizer.ggml.pre` names, as the stages of tokenizer.json.
-  struct GGUFRule {
+  struct Rule {
     var normalizer: Normalizer?
     var preTokenizer: PreTokenizer
     var ignoresMerges = false
@@ -10,25 +36,122 @@ extension Tokenizer {
     var addsBeginning = false
   }
 
-  private static let gpt2Rule = GGUFRule(preTokenizer: .byteLevel(addsPrefixSpace: false, splits: true))
+  private static let gpt2Rule = Rule(preTokenizer: .byteLevel(addsPrefixSpace: false, splits: true))
+  private static let qwen2Rule = Rule(
+    normalizer: .unicode(.nfc),
+    preTokenizer: .sequence([
+      .scanner(.lines(maximumDigits: 1)), .byteLevel(addsPrefixSpace: false, splits: false),
+    ]))
 
-  static let rules: [String: GGUFRule] = [
+  private static let rules: [String: Rule] = [
     "gpt-2": gpt2Rule,
     "default": gpt2Rule,
-    "smollm": GGUFRule(
+    "smollm": Rule(
       preTokenizer: .sequence([.digits(individual: true), .byteLevel(addsPrefixSpace: false, splits: true)])),
-    "llama-bpe": GGUFRule(
+    "llama-bpe": Rule(
       preTokenizer: .sequence([
         .scanner(.lines(maximumDigits: 3)), .byteLevel(addsPrefixSpace: false, splits: false),
       ]), ignoresMerges: true, addsBeginning: true),
-    "qwen2": GGUFRule(
-      normalizer: .unicode(.nfc),
-      preTokenizer: .sequence([
-        .scanner(.lines(maximumDigits: 1)), .byteLevel(addsPrefixSpace: false, splits: false),
-      ])),
+    "qwen2": qwen2Rule,
   ]
 
-  /// Reads the tokenizer that is embedded in a GGUF file (byte-level BPE only).
+  func rule() throws -> Rule {
+    guard let rule = Self.rules[pre] else {
+      throw StageError.unsupported("tokenizer.ggml.pre '\(pre)'", supported: Self.rules.keys.sorted())
+    }
+    return rule
+  }
+
+  private func byteLevelStages() throws -> GGUFStages {
+    let rule = try rule()
+    var options = BytePairModel.Options()
+    options.ignoresMerges = rule.ignoresMerges
+    let model = try BytePairModel(
+      vocabulary: try vocabulary(), merges: try merges(), options: options, isByteLevel: true)
+    return GGUFStages(
+      normalizer: rule.normalizer, preTokenizer: rule.preTokenizer, model: .bytePair(model),
+      decoder: .byteLevel, addsBeginning: rule.addsBeginning)
+  }
+
+  // MARK: SentencePiece's byte-pair encoding (Llama 2, Mistral, Gemma, Phi-3)
+
+  static let spaceMark = Array("\u{2581}".utf8)
+
+  /// Whether a space goes before each text.
+  var prependsSpace: Bool { metadata["tokenizer.ggml.add_space_prefix"]?.bool ?? true }
+
+  private func sentencePieceStages() throws -> GGUFStages {
+    var options = BytePairModel.Options()
+    options.unknown = id("unknown")
+    options.fusesUnknown = true
+    options.fallsBackToBytes = true
+    let vocabulary = try vocabulary()
+    let merges = try scoredMerges(vocabulary)
+    var table = PairTable(capacity: merges.count)
+    for merge in merges { table.insert(merge.left, merge.right, .init(rank: merge.rank, id: merge.id)) }
+    let spaces = Normalizer.replace([0x20], with: Self.spaceMark)
+    let texts: [TokenDecoder] = [.replace(Self.spaceMark, with: [0x20]), .byteFallback, .fuse]
+    return GGUFStages(
+      normalizer: prependsSpace ? .sequence([.prepend(Self.spaceMark), spaces]) : spaces,
+      model: .bytePair(
+        BytePairModel(vocabulary: vocabulary, table: table, options: options, isByteLevel: false)),
+      decoder: .sequence(prependsSpace ? texts + [.strip([0x20], start: 1, stop: 0)] : texts),
+      addsBeginning: true)
+  }
+
+  /// Of two neighbours that spell a token, those whose token has the highest score merge first: every way to cut a
+  /// token in two is a merge, ranked by the token's score. Tokens that are no text are not merged into.
+  func scoredMerges(_ vocabulary: Vocabulary) throws -> [(left: Int32, right: Int32, rank: Int32, id: Int32)]
+  {
+    guard let scores = metadata["tokenizer.ggml.scores"]?.array?.floats, scores.count == tokens.count else {
+      throw StageError.malformed("tokenizer.ggml.scores are missing or not one a token")
+    }
+    let types = metadata["tokenizer.ggml.token_type"]?.array?.integers ?? []
+    // Normal tokens (1) and user-defined ones (4).
+    let texts = tokens.indices.filter { types.count != tokens.count || types[$0] == 1 || types[$0] == 4 }
+    let ordered = texts.sorted { (scores[$1], $0) < (scores[$0], $1) }
+    var merges: [(left: Int32, right: Int32, rank: Int32, id: Int32)] = []
+    var rank: Int32 = -1
+    var before = Float.nan
+    for id in ordered {
+      if scores[id] != before { rank += 1 }
+      before = scores[id]
+      let token = tokens[id].bytes
+      // Never inside a character.
+      for cut in token.indices.dropFirst() where token[cut] & 0xC0 != 0x80 {
+        guard let left = vocabulary.id(token.span, 0..<cut),
+          let right = vocabulary.id(token.span, cut..<token.count)
+        else { continue }
+        merges.append((left, right, rank, Int32(id)))
+      }
+    }
+    return merges
+  }
+
+  // MARK: WordPiece (BERT)
+
+  private func wordPieceStages() throws -> GGUFStages {
+    let vocabulary = try vocabulary(wordPieceTokens)
+    let model = WordPieceModel(
+      vocabulary: vocabulary, prefix: Array("##".utf8), unknown: try requireID("unknown"),
+      maximumCharacters: 100)
+    return GGUFStages(
+      normalizer: .bert(BertNormalizer()), preTokenizer: .bert, model: .wordPiece(model),
+      decoder: .wordPiece(prefix: Array("##".utf8), cleansUp: true), addsBeginning: true, addsEnd: true)
+  }
+
+  /// The vocabulary as BERT spells it: the file marks what begins a word instead of what continues one.
+  var wordPieceTokens: [ByteString] {
+    tokens.map { token in
+      if token.bytes.starts(with: Self.spaceMark) { return ByteString(Array(token.bytes.dropFirst(3))) }
+      let isNamed = token.bytes.first == UInt8(ascii: "[") && token.bytes.last == UInt8(ascii: "]")
+      return isNamed ? token : ByteString(Array("##".utf8) + token.bytes)
+    }
+  }
+}
+
+extension Tokenizer {
+  /// Reads the tokenizer that is embedded in a GGUF file.
   package static func load(gguf path: String) throws -> Tokenizer {
     let file = try GGUFFile(path: path)
     return try located(at: path) { try Tokenizer(GGUFTokenizerData(file.metadata)) }
@@ -50,26 +173,17 @@ extension Tokenizer {
   }
 
   init(_ data: GGUFTokenizerData) throws {
-    guard data.model == "gpt2" else {
-      throw StageError.unsupported("tokenizer.ggml.model '\(data.model)'", supported: ["gpt2"])
-    }
-    guard let rule = Self.rules[data.pre] else {
-      throw StageError.unsupported("tokenizer.ggml.pre '\(data.pre)'", supported: Self.rules.keys.sorted())
-    }
-    var options = BytePairModel.Options()
-    options.ignoresMerges = rule.ignoresMerges
-    let model = try BytePairModel(
-      vocabulary: try data.vocabulary(), merges: try data.merges(), options: options, isByteLevel: true)
+    let stages = try data.stages()
     var postProcessor = PostProcessor()
-    if data.metadata["tokenizer.ggml.add_bos_token"]?.bool ?? rule.addsBeginning {
-      postProcessor.prefix = [try data.requireID("bos")]
+    if data.metadata["tokenizer.ggml.add_bos_token"]?.bool ?? stages.addsBeginning {
+      postProcessor.prefix = [try data.requireID("bos", or: "cls")]
     }
-    if data.metadata["tokenizer.ggml.add_eos_token"]?.bool ?? false {
-      postProcessor.suffix = [try data.requireID("eos")]
+    if data.metadata["tokenizer.ggml.add_eos_token"]?.bool ?? stages.addsEnd {
+      postProcessor.suffix = [try data.requireID("eos", or: "seperator")]
     }
     self.init(
-      normalizer: rule.normalizer, preTokenizer: rule.preTokenizer, model: .bytePair(model),
-      added: try data.addedTokens(), postProcessor: postProcessor, decoder: .byteLevel)
+      normalizer: stages.normalizer, preTokenizer: stages.preTokenizer, model: stages.model,
+      added: try data.addedTokens(), postProcessor: postProcessor, decoder: stages.decoder)
     specialTokens = SpecialTokens(
       beginning: data.id("bos"), end: data.id("eos"), padding: data.id("padding"), unknown: data.id("unknown")
     )
@@ -94,7 +208,8 @@ struct GGUFTokenizerData {
     pre = metadata["tokenizer.ggml.pre"]?.string ?? "default"
   }
 
-  func vocabulary() throws -> Vocabulary {
+  func vocabulary(_ spelled: [ByteString]? = nil) throws -> Vocabulary {
+    let tokens = spelled ?? tokens
     var vocabulary = Vocabulary(capacity: tokens.count)
     for (index, token) in tokens.enumerated() where !vocabulary.insert(token.bytes, id: Int32(index)) {
       throw StageError.malformed("tokenizer.ggml.tokens has '\(token)' twice")
@@ -134,8 +249,9 @@ struct GGUFTokenizerData {
     return Int32(id)
   }
 
-  func requireID(_ role: String) throws -> Int32 {
-    guard let id = id(role) else {
+  /// The id of a token with a role; some files give it by another name.
+  func requireID(_ role: String, or other: String? = nil) throws -> Int32 {
+    guard let id = id(role) ?? other.flatMap({ self.id($0) }) else {
       throw StageError.malformed("tokenizer.ggml.\(role)_token_id is missing or not a token")
     }
     return id

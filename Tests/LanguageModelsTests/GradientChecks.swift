@@ -53,6 +53,9 @@ struct GradientChecks {
     let file = try SafetensorsFile(path: golden.gradientsPath)
     let weights = try SafetensorsWeights(path: golden.gradientsPath)
     #expect(!file.tensors.isEmpty)
+    let watched = model.adapterLayers.isEmpty ? 0..<model.linearLayers.count : model.adapterLayers
+    #expect(golden.watched.sorted() == model.linearLayers[watched].map(\.name).sorted())
+    var worst = 0.0
     for tensor in file.tensors {
       let parts = tensor.name.split(separator: "/").map(String.init)
       let index = try #require(golden.samples.firstIndex { $0.id == parts[0] })
@@ -60,7 +63,9 @@ struct GradientChecks {
       let theirs = try weights.matrix(tensor.name, rows: ours.rows, columns: ours.columns)
       let error = relativeError(ours.view, theirs)
       #expect(error < 1e-4, "\(golden.name) \(tensor.name): relative error \(error)")
+      worst = max(worst, error)
     }
+    print("\(golden.name): worst relative error of a gradient against PyTorch \(worst)")
   }
 
   /// A sample's loss and gradients do not depend on its neighbours.

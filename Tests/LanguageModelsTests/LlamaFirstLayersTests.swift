@@ -109,7 +109,7 @@ private struct SavedWeights {
 
   init(_ folder: String) throws {
     let weights = try SafetensorsWeights(path: folder + "/model.safetensors")
-    let shape = try #require(weights.file.tensors.first { $0.name == "model.embed_tokens.weight" }?.shape)
+    let shape = try #require(weights.shape(of: "model.embed_tokens.weight"))
     norm = try weights.matrix("model.norm.weight", rows: 1, columns: shape[1]).values
     embedding = try weights.matrix("model.embed_tokens.weight", rows: shape[0], columns: shape[1]).values
   }

@@ -49,9 +49,10 @@ import Testing
   @Test func swigluAndItsSlopesInPlace() {
     let up = values.map { 0.3 - $0 * 0.01 }
     let h = row(values)
-    siluMultiply(gate: row(values).view, up: row(up).view, into: h)
+    GatedActivation.silu.multiply(gate: row(values).view, up: row(up).view, into: h)
     let (dgate, dup) = (row(values), row(up))
-    siluMultiplyBackward(gate: dgate, up: dup, outputGradient: row(values.map { _ in 1 }).view)
+    GatedActivation.silu.multiplyBackward(
+      gate: dgate, up: dup, outputGradient: row(values.map { _ in 1 }).view)
     for (i, g) in values.map(Double.init).enumerated() {
       let u = Double(up[i])
       let s = 1 / (1 + exp(-g))

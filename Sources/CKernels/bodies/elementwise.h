@@ -73,6 +73,41 @@ static void CK(gelu_tanh_backward)(float *dx, const float *dy, const float *x, s
   }
 }
 
+static void CK(gelu_tanh_mul)(float *h, const float *gate, const float *up, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) h[i] = gate[i] * gelu_tanh_gate(gate[i]) * up[i];
+}
+
+static void CK(gelu_tanh_mul_backward)(float *dgate, float *dup, const float *dh, const float *gate, const float *up,
+                                           size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) {
+    float g = gate[i], u = up[i], d = dh[i];
+    float s = gelu_tanh_gate(g);
+    dup[i] = d * g * s;
+    dgate[i] = d * u * s * (1.0f + (1.0f - s) * 1.5957691216057308f * (g + 0.134145f * g * g * g));
+  }
+}
+
+static void CK(mul)(float *y, const float *x, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) y[i] *= x[i];
+}
+
+// tanh(u) = 2 sigmoid(2u) - 1
+static void CK(soft_cap)(float *x, float *slope, float scale, float cap, size_t n) {
+  float inner = 2.0f * scale / cap;
+  if (slope) {
+    CK_IN_PLACE
+    for (size_t i = 0; i < n; i++) {
+      float s = ck_sigmoid(inner * x[i]);
+      slope[i] = 4.0f * s * (1.0f - s);
+    }
+  }
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) x[i] = cap * (2.0f * ck_sigmoid(inner * x[i]) - 1.0f);
+}
+
 static void CK(rope)(float *x, size_t stride, const float *cosine, const float *sine, float direction, size_t rows,
                          size_t heads, size_t half) {
   for (size_t r = 0; r < rows; r++) {

@@ -30,6 +30,16 @@ void ck_silu_mul(float *h, const float *gate, const float *up, size_t n);
 // Given dh: writes dgate and dup (may alias gate and up).
 void ck_silu_mul_backward(float *dgate, float *dup, const float *dh, const float *gate, const float *up, size_t n);
 
+// GeGLU: h = gelu_tanh(gate) * up
+void ck_gelu_tanh_mul(float *h, const float *gate, const float *up, size_t n);
+// Given dh: writes dgate and dup (may alias gate and up).
+void ck_gelu_tanh_mul_backward(float *dgate, float *dup, const float *dh, const float *gate, const float *up, size_t n);
+
+// y *= x
+void ck_mul(float *y, const float *x, size_t n);
+// x = cap tanh(scale x / cap) in place; slope = 1 - tanh^2 where it is not NULL.
+void ck_soft_cap(float *x, float *slope, float scale, float cap, size_t n);
+
 // GELU by the error function: y = x Phi(x) (erf within 2e-7); may alias.
 void ck_gelu(float *y, const float *x, size_t n);
 // dx = dy (Phi(x) + x phi(x)); may alias dy.
