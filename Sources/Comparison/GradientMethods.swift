@@ -116,9 +116,15 @@ extension ComparisonRun {
         gradients.rows(index..<index + 1).copy(
           Matrix(rows: 1, columns: projection.width, values: row.projectedGradient).view)
       }
-      return try lograInfluence(
-        gradients: gradients.view, meanTarget: prepared.value.meanTarget, projection: projection,
-        dampingFactor: configuration.dampingFactor, workers: configuration.workers)
+      let fisher = try ProjectedFisher(
+        gradients: gradients.view, projection: projection, watched: watched, workers: configuration.workers)
+      let solved = fisher.preconditioned(
+        prepared.value.meanTarget, projection, damping: configuration.dampingFactor)
+      return (0..<gradients.rows).map { row in
+        projection.layers.reduce(0) {
+          $0 + dot(solved.columns($1.range), gradients.view.rows(row..<row + 1).columns($1.range))
+        }
+      }
     }
     return ComparedMethod(
       name: "LoGra influence",

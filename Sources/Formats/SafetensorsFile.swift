@@ -101,15 +101,72 @@ package final class SafetensorsFile: TensorFile {
   }
 }
 
-/// Writes F32 or BF16 tensors as a safetensors file.
+/// A tensor that is computed when its turn to be written comes, so that never more than one is there twice.
+package struct LazyTensor {
+  package enum Values {
+    case f32(() -> [Float])
+    case f64(() -> [Double])
+  }
+
+  let name: String
+  let shape: [Int]
+  let values: Values
+
+  package init(name: String, shape: [Int], values: Values) {
+    self.name = name
+    self.shape = shape
+    self.values = values
+  }
+
+  var type: TensorType {
+    switch values {
+    case .f32: .f32
+    case .f64: .f64
+    }
+  }
+}
+
+/// Writes F32, BF16 or F64 tensors as a safetensors file.
 package enum SafetensorsWriter {
+  /// Writes tensors one after the other beside `path` and renames. The same input gives the same bytes.
+  package static func write(
+    to path: String, tensors: [LazyTensor], metadata: [(key: String, value: String)], force: Bool = false
+  ) throws(FormatError) {
+    let file = try OutputFile(path: path, force: force)
+    try file.write(header(tensors.map { ($0.name, $0.shape, $0.type) }, metadata))
+    for tensor in tensors {
+      switch tensor.values {
+      case .f32(let values): try write(values(), tensor, to: file)
+      case .f64(let values): try write(values(), tensor, to: file)
+      }
+    }
+    try file.commit()
+  }
+
+  private static func write<Number: BitwiseCopyable>(
+    _ values: [Number], _ tensor: LazyTensor, to file: OutputFile
+  ) throws(FormatError) {
+    precondition(
+      tensor.shape.reduce(1, *) == values.count,
+      "tensor '\(tensor.name)': shape \(tensor.shape), \(values.count) values")
+    let outcome = values.withUnsafeBytes { raw in
+      Result { () throws(FormatError) in try file.write(raw) }
+    }
+    try outcome.get()
+  }
+
   /// Writes the tensors in the given order beside `path` and renames. The same input gives the same bytes.
   package static func write(
     to path: String, tensors: [(name: String, shape: [Int], values: [Float])],
     metadata: [(key: String, value: String)] = [], asBF16: Bool = false, force: Bool = false
   ) throws(FormatError) {
     let file = try OutputFile(path: path, force: force)
-    try file.write(header(tensors, metadata, asBF16: asBF16))
+    for tensor in tensors {
+      precondition(
+        tensor.shape.reduce(1, *) == tensor.values.count,
+        "tensor '\(tensor.name)': shape \(tensor.shape), \(tensor.values.count) values")
+    }
+    try file.write(header(tensors.map { ($0.name, $0.shape, asBF16 ? .bf16 : .f32) }, metadata))
     for tensor in tensors {
       try write(tensor.values, asBF16: asBF16, to: file)
     }
@@ -128,8 +185,7 @@ package enum SafetensorsWriter {
 
   /// The length and the JSON header, padded with spaces so that the data begin at a multiple of eight bytes.
   private static func header(
-    _ tensors: [(name: String, shape: [Int], values: [Float])], _ metadata: [(key: String, value: String)],
-    asBF16: Bool
+    _ tensors: [(name: String, shape: [Int], type: TensorType)], _ metadata: [(key: String, value: String)]
   ) -> [UInt8] {
     var members: [(key: ByteString, value: JSONValue)] = []
     if !metadata.isEmpty {
@@ -137,12 +193,10 @@ package enum SafetensorsWriter {
       members.append((key: "__metadata__", value: .object(strings)))
     }
     var offset = 0
-    for (name, shape, values) in tensors {
-      precondition(
-        shape.reduce(1, *) == values.count, "tensor '\(name)': shape \(shape), \(values.count) values")
-      let end = offset + (asBF16 ? 2 : 4) * values.count
+    for (name, shape, type) in tensors {
+      let end = offset + type.blockBytes * shape.reduce(1, *)
       let entry: JSONValue = [
-        "dtype": asBF16 ? "BF16" : "F32", "shape": .array(shape.map { JSONValue($0) }),
+        "dtype": JSONValue(type.rawValue), "shape": .array(shape.map { JSONValue($0) }),
         "data_offsets": [JSONValue(offset), JSONValue(end)],
       ]
       members.append((key: ByteString(name), value: entry))

@@ -6,6 +6,10 @@ package struct LinearLayer: Sendable, Equatable {
   package let name: String
   package let inputWidth: Int
   package let outputWidth: Int
+
+  package init(name: String, inputWidth: Int, outputWidth: Int) {
+    (self.name, self.inputWidth, self.outputWidth) = (name, inputWidth, outputWidth)
+  }
 }
 
 /// What is done with a linear layer's part of the gradient; the method of every label is an observer.

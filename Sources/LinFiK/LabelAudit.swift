@@ -93,6 +93,12 @@ package struct LabelAudit: Sendable {
     guard let kind = LabelKind(rawValue: attributes.kind) else {
       throw LabelError.audit(file.path, "labels of kind '\(attributes.kind)' are not known")
     }
+    guard CurvatureKind(for: kind) == nil, kind != .tracin else {
+      throw LabelError.audit(
+        file.path,
+        "its '\(kind.rawValue)' labels were made with more than the model and the target (curvature or checkpoints); "
+          + "only dot, cosine and layer-cosine can be made again from a few rows")
+    }
     var configuration = LabelConfiguration()
     configuration.kind = kind
     configuration.layers = attributes.extra["layers"] ?? "*"

@@ -14,6 +14,9 @@ package enum LabelDefaults {
 
   /// lambda as a share of a layer's mean eigenvalue.
   package static let dampingFactor = 0.1
+  /// Adam's eps and beta2, as PyTorch's.
+  package static let epsilon = 1e-8
+  package static let beta2 = 0.999
   /// A LoGra rank that keeps a 135M model's projected gradient under 512 KB in f16.
   package static let rank = 32
   /// Samples that principal components are taken from, beside the targets: in 192 tokens each, 20 times as many

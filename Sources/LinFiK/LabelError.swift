@@ -9,6 +9,10 @@ package enum LabelError: Error, CustomStringConvertible {
   case notFinite(String)
   /// Options that contradict each other.
   case options(String)
+  /// A Fisher matrix that is to be inverted without damping and cannot be: the layer, F's rank and width.
+  case singular(layer: String, rank: Int, width: Int)
+  /// A curvature file that was made for something else, or of something else: the file, and what differs.
+  case otherCurvature(_ path: String, _ reason: String)
   /// A label file that cannot be audited.
   case audit(_ path: String, _ reason: String)
   case auditInterrupted
@@ -25,6 +29,9 @@ package enum LabelError: Error, CustomStringConvertible {
     case .noSample: "there is no sample to label; --sample wants at least one"
     case .notFinite(let what): "\(what) is not a finite number; the model or its weights are broken"
     case .options(let what): what
+    case .singular(let layer, let rank, let width):
+      "the Fisher matrix of '\(layer)' is singular (\(rank) of \(width) directions have curvature); give --damping above 0"
+    case .otherCurvature(let path, let reason): "\(path): \(reason)"
     case .audit(let path, let reason): "\(path): \(reason)"
     case .auditInterrupted: "interrupted; an audit writes nothing"
     case .interrupted(done: nil, _):

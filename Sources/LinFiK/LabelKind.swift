@@ -9,17 +9,42 @@ package enum LabelKind: String, Sendable, CaseIterable {
   case cosine
   /// `sum_l <G_l, g_l(z)> / (|G_l| |g_l(z)|)` over layers l (as RapidIn, Lin et al., ACL 2024).
   case layerCosine = "layer-cosine"
+  /// `sum_l (P G_l)^T (F_l + lambda_l I)^-1 (P g_l(z))` on projected gradients, F the samples' empirical Fisher (LoGra, Choe
+  /// et al. 2024, arXiv 2405.13954).
+  case logra
+  /// `logra` over the square root of z's influence on itself (RelatIF, Barshan et al. 2020, arXiv 2003.11630).
+  case relatif
+  /// `<(F + lambda I)^-1 G, g(z)>`, F diagonal in its Kronecker factors' eigenbasis (EK-FAC, Grosse et al. 2023, arXiv
+  /// 2308.03296).
+  case ekfac
+  /// `<G, g(z) / (sqrt(v) + eps)>`, v Adam's bias-corrected second moment.
+  case adam
+  /// `sum_c eta_c <G_c, g_c(z)>` over checkpoints c (Pruthi et al. 2020, arXiv 2002.08484).
+  case tracin
 
   /// Whether the kind divides by the sample's gradient norm.
-  var needsNorm: Bool { self != .dot }
+  var needsNorm: Bool { self == .cosine || self == .layerCosine }
 
-  /// The label from each layer's inner product and squared norms, in f64.
+  /// Whether the kind is defined on projected gradients alone.
+  package var needsProjection: Bool { self == .logra || self == .relatif }
+
+  /// Whether the kind can be measured on projected gradients.
+  package var allowsProjection: Bool { ![.ekfac, .adam, .tracin].contains(self) }
+
+  /// Whether lambda is a share of the mean eigenvalue.
+  package var needsDamping: Bool { needsProjection || self == .ekfac }
+
+  /// The label from each layer's inner product and squared norms, in f64, where curvature has turned the target already.
   ///
-  /// A layer (or whole gradient) of norm zero adds zero.
-  func label(dots: [Double], squaredNorms: [Double], targetSquaredNorms: [Double]) -> Double {
+  /// `selfInfluence` counts for `relatif` alone. A layer (or whole gradient) of norm zero adds zero.
+  func label(
+    dots: [Double], squaredNorms: [Double], targetSquaredNorms: [Double], selfInfluence: Double = 0
+  ) -> Double {
     switch self {
-    case .dot:
+    case .dot, .logra, .ekfac, .adam, .tracin:
       return dots.reduce(0, +)
+    case .relatif:
+      return selfInfluence > 0 ? dots.reduce(0, +) / selfInfluence.squareRoot() : 0
     case .cosine:
       let norms = (squaredNorms.reduce(0, +) * targetSquaredNorms.reduce(0, +)).squareRoot()
       return norms > 0 ? dots.reduce(0, +) / norms : 0

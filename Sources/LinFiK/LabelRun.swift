@@ -9,6 +9,11 @@ package struct LabelConfiguration: Sendable {
   package var kind = LabelKind.dot
   package var layers = "*"
   package var projection = Projection.none
+  /// lambda as a share of a layer's mean eigenvalue, for kinds with a Fisher matrix.
+  package var damping = LabelDefaults.dampingFactor
+  /// Adam's eps and beta2, for `adam`.
+  package var epsilon = LabelDefaults.epsilon
+  package var beta2 = LabelDefaults.beta2
   package var gradientNorm = false
   package var perTarget = false
   package var storesGradients = false
@@ -26,6 +31,18 @@ package struct LabelConfiguration: Sendable {
 
   /// Throws `LabelError.options` for options that contradict each other.
   package func validate() throws {
+    guard projection == .none || kind.allowsProjection else {
+      throw LabelError.options("--kind \(kind.rawValue) is measured on whole gradients; --projection none")
+    }
+    guard projection != .none || !kind.needsProjection else {
+      throw LabelError.options(
+        "--kind \(kind.rawValue) is measured on projected gradients; --projection random or pca")
+    }
+    if kind == .tracin, gradientNorm {
+      throw LabelError.options("--kind tracin has a gradient a checkpoint, and no one --gradient-norm")
+    }
+    if kind.needsDamping { try checkDamping(damping) }
+    if kind == .adam { try SecondMoment.check(epsilon: epsilon, beta2: beta2) }
     if projection == .none, perTarget || storesGradients {
       throw LabelError.options(
         "\(perTarget ? "--per-target" : "--store-gradients") wants --projection random or pca: whole gradients of "
@@ -39,6 +56,8 @@ package struct LabelConfiguration: Sendable {
 package enum LabelProgress: Sendable {
   /// Rows of the pass that the principal components are taken from.
   case components(done: Int, of: Int)
+  /// Rows of the passes that curvature is made from; then what is made of the sums.
+  case curvature(done: Int, of: Int)
   case targets(done: Int, of: Int)
   /// Samples done, those found in the journal among them, and how fast the others went.
   case samples(done: Int, of: Int, resumed: Int, rate: LabelRate)
@@ -70,10 +89,18 @@ package struct LabelRun: Sendable {
   package let targets: PreparedRows
   package let samples: PreparedRows
   package let configuration: LabelConfiguration
+  /// For kinds with curvature, what was made before; without it the run makes it from its samples.
+  package let curvature: Curvature?
+  /// For `tracin`.
+  package let checkpoints: [Checkpoint]
 
+  /// - Parameter curvature: made of this model, these layers and these samples (`Curvature.init(path:wanted:)`).
   package init(
-    model: LoadedModel, targets: PreparedRows, samples: PreparedRows, configuration: LabelConfiguration
+    model: LoadedModel, targets: PreparedRows, samples: PreparedRows, configuration: LabelConfiguration,
+    curvature: Curvature? = nil, checkpoints: [Checkpoint] = []
   ) throws {
+    var configuration = configuration
+    if let projection = curvature?.origin.madeProjection { configuration.projection = projection }
     try configuration.validate()
     guard !targets.records.isEmpty else { throw LabelError.emptyTarget }
     guard !samples.records.isEmpty else { throw LabelError.noSample }
@@ -81,7 +108,14 @@ package struct LabelRun: Sendable {
     self.targets = targets
     self.samples = samples
     self.configuration = configuration
+    self.curvature = curvature
+    self.checkpoints = checkpoints
     watched = try WatchedLayers(of: model.model, matching: configuration.layers)
+    guard checkpoints.isEmpty == (configuration.kind != .tracin) else {
+      throw LabelError.options("--kind tracin and --checkpoint PATH:RATE want each other")
+    }
+    try curvature?.check(configuration)
+    try refuseSingularFisher()
   }
 
   /// Labels every sample that is not in the journal yet, then writes `path`.
@@ -107,70 +141,29 @@ package struct LabelRun: Sendable {
       progress(step)
     }
     let begin = ContinuousClock.now
-    let projection = try projection(workers: workers, progress: stoppable)
+    let prepared = try prepared(workers: workers, progress: stoppable)
     let journal = try LabelJournal(
-      path: path + ".partial", configuration: journalConfiguration(projection), shape: shape,
+      path: path + ".partial", configuration: journalConfiguration(prepared), shape: shape,
       resume: resumes, force: force)
     let resumed = journal.count
     if !journal.isComplete {
-      let measure = try influenceMeasure(projection, workers: workers, progress: stoppable)
+      let measure = try influenceMeasure(prepared, workers: workers, progress: stoppable)
       try labelMissing(journal, measure, workers: workers, progress: progress, isCancelled: isCancelled)
     }
     let seconds = begin.duration(to: .now) / .seconds(1)
     progress(.writing)
     try LabelFile.write(
-      to: path, attributes: attributes(projection), columns: columns, journal: journal, force: force)
+      to: path, attributes: attributes(prepared), columns: columns, journal: journal, force: force)
     journal.remove()
     return LabelSummary(
       samples: samples.count, resumed: resumed, tokens: samples.tokenCount, seconds: seconds)
   }
 
-  private var batchTokens: Int { LabelDefaults.batchTokens(for: model.model) }
-
-  /// The measure that the configuration asks for, made ready by one pass over the targets.
-  private func influenceMeasure(
-    _ projection: LoGraProjection?, workers: Int,
-    progress: @escaping @Sendable (LabelProgress) throws -> Void
-  ) throws -> any InfluenceMeasure {
-    let targetProgress = { @Sendable [count = targets.count] done in
-      try progress(.targets(done: done, of: count))
-    }
-    guard let projection else {
-      let target = try MeanGradient(
-        of: targets.sequences, model: model.model, watched: watched, workers: workers,
-        batchTokens: batchTokens, progress: targetProgress)
-      return ExactInfluence(
-        model: model.model, watched: watched, target: target, kind: configuration.kind,
-        gradientNorm: configuration.gradientNorm)
-    }
-    return try ProjectedInfluence(
-      of: targets.sequences, model: model.model, watched: watched, projection: projection,
-      kind: configuration.kind, gradientNorm: configuration.gradientNorm, perTarget: configuration.perTarget,
-      keepsGradients: configuration.storesGradients, workers: workers,
-      batchTokens: batchTokens,
-      progress: targetProgress)
-  }
-
-  /// Where it is made from gradients, by one pass over `principalRows`.
-  private func projection(
-    workers: Int, progress: @escaping @Sendable (LabelProgress) throws -> Void
-  ) throws -> LoGraProjection? {
-    switch configuration.projection {
-    case .none: return nil
-    case .random(let rank): return LoGraProjection(watched: watched, rank: rank, seed: configuration.seed)
-    case .pca(let rank):
-      let rows = principalRows
-      return try LoGraProjection(
-        principalComponentsOf: rows, model: model.model, watched: watched, rank: rank,
-        seed: configuration.seed, workers: workers, batchTokens: batchTokens,
-        progress: { try progress(.components(done: $0, of: rows.count)) })
-    }
-  }
+  var batchTokens: Int { LabelDefaults.batchTokens(for: model.model) }
 
   /// The rows that principal components are taken from: every target, and samples at even distances.
   var principalRows: [TokenizedSample] {
-    let count = min(samples.count, LabelDefaults.principalSamples)
-    return targets.sequences + (0..<count).map { samples.sequences[$0 * samples.count / count] }
+    targets.sequences + samples.spread(LabelDefaults.principalSamples)
   }
 
   /// Labels whole batches, formed over all samples whether done or not, so that a resumed run has the same batches.
@@ -238,8 +231,10 @@ extension LabelRun {
       return rows.selecting(plan.batches.prefix(2 * workers).flatMap { $0 })
     }
     var small = configuration
-    // Any projection of the rank takes as long.
+    // Any projection of the rank takes as long, and what curvature does to the target takes no time a sample.
     if let rank = configuration.projection.rank { small.projection = .random(rank: rank) }
+    small.kind =
+      configuration.kind == .tracin || CurvatureKind(for: configuration.kind) != nil ? .dot : small.kind
     return try LabelRun(
       model: model, targets: first(targets), samples: first(samples), configuration: small)
   }
@@ -255,7 +250,7 @@ extension LabelRun {
       progress(step)
     }
     let measure = try influenceMeasure(
-      try projection(workers: workers, progress: stoppable), workers: workers, progress: stoppable)
+      try prepared(workers: workers, progress: stoppable), workers: workers, progress: stoppable)
     let plan = BatchPlan(samples.sequences, batchTokens: batchTokens)
     let begin = ContinuousClock.now
     let labels = try plan.map(
@@ -278,59 +273,14 @@ extension LabelRun {
 
   /// The time that the pass over the targets takes, and that over the samples; nothing is written.
   func passSeconds(workers: Int) throws -> (targets: Double, samples: Double) {
-    let projection = try projection(workers: workers, progress: { _ in })
+    let prepared = try prepared(workers: workers, progress: { _ in })
     let begin = ContinuousClock.now
-    let measure = try influenceMeasure(projection, workers: workers, progress: { _ in })
+    let measure = try influenceMeasure(prepared, workers: workers, progress: { _ in })
     let middle = ContinuousClock.now
     let plan = BatchPlan(samples.sequences, batchTokens: batchTokens)
     _ = try plan.map(workers: workers) { _, batch, workspace in
       measure.measure(batch, workspace: workspace).map(\.label)
     }
     return (begin.duration(to: middle) / .seconds(1), middle.duration(to: .now) / .seconds(1))
-  }
-}
-
-// MARK: - What stands in the files
-
-extension LabelRun {
-  /// Rows and widths of the datasets.
-  package var shape: LabelShape {
-    let width = configuration.projection.rank.map(watched.projectedWidth)
-    return LabelShape(
-      rows: samples.count, targets: configuration.perTarget ? targets.count : 0,
-      projected: configuration.storesGradients ? width ?? 0 : 0, storage: configuration.gradientStorage)
-  }
-
-  /// Everything that decides the rows; a journal made with anything else is refused.
-  private func journalConfiguration(_ projection: LoGraProjection?) -> JSONValue {
-    [
-      "alinfik_version": JSONValue(alinfikVersion), "model": JSONValue(model.sha256),
-      "target": JSONValue(targets.sha256), "sample": JSONValue(samples.sha256),
-      "kind": JSONValue(configuration.kind.rawValue), "layers": JSONValue(configuration.layers),
-      "precision": JSONValue(model.model.precision.rawValue),
-      // Other instructions round otherwise: a resumed run would not equal an uninterrupted one.
-      "kernels": JSONValue(vectorInstructionSet),
-      "projection": JSONValue(configuration.projection.name),
-      "projection_sha256": JSONValue(projection?.sha256 ?? ""),
-      "rank": JSONValue(configuration.projection.rank ?? 0),
-      "gradient_norm": JSONValue(configuration.gradientNorm),
-      "per_target": JSONValue(configuration.perTarget),
-      "store_gradients": JSONValue(configuration.storesGradients),
-      "max_tokens": JSONValue(configuration.maximumTokens ?? 0), "seed": JSONValue(configuration.seed),
-      "target_description": JSONValue(configuration.targetDescription),
-    ]
-  }
-
-  /// Equal for an interrupted and an uninterrupted run but for `command`.
-  private func attributes(_ projection: LoGraProjection?) -> LabelAttributes {
-    var extra = ["layers": configuration.layers, "sample_sha256": samples.sha256]
-    if let projection { extra["projection_sha256"] = projection.sha256 }
-    return LabelAttributes(
-      alinfikVersion: alinfikVersion, kind: configuration.kind.rawValue, modelSHA256: model.sha256,
-      targetSHA256: targets.sha256, targetDescription: configuration.targetDescription,
-      projection: configuration.projection.name, rank: configuration.projection.rank ?? 0,
-      precision: model.model.precision.rawValue, seed: configuration.seed,
-      maxTokens: configuration.maximumTokens, command: configuration.command,
-      extra: extra)
   }
 }

@@ -29,11 +29,21 @@ package struct MeanGradient: Sendable {
       throw LabelError.notFinite("the target's gradient")
     }
   }
+
+  /// What curvature makes of a gradient: `transform` of every layer's.
+  package init(_ gradient: MeanGradient, transform: (_ layer: MatrixView, _ place: Int) -> MatrixView) throws
+  {
+    layers = gradient.layers.enumerated().map { transform($1, $0) }
+    squaredNorms = layers.map { dot($0, $0) }
+    guard squaredNorms.allSatisfy(\.isFinite) else {
+      throw LabelError.notFinite("the target's gradient, turned by the curvature,")
+    }
+  }
 }
 
 /// Adds each batch's weight gradient to the sums, `G_l += weight D^T X`.
 private struct GradientSum: GradientObserver {
-  let target: OrderedSum
+  let target: OrderedSum<Matrix>
   let batchIndex: Int
   let watched: WatchedLayers
   let weight: Float

@@ -51,6 +51,20 @@ package struct Operations: Sendable {
     }
   }
 
+  /// Adding up each sample's squared gradient: it is formed whole.
+  package var squaredGradients: Double { exactLabels }
+
+  /// A pass that adds up both sides' second moments, n_i x n_i and n_o x n_o.
+  package var kroneckerFactors: Double { forwardAndBackward + kroneckerTurns }
+
+  /// Turning inputs and output gradients into bases of full width.
+  package var kroneckerTurns: Double {
+    watched.layers.reduce(0) { sum, layer in
+      sum + 2 * tokens
+        * Double(layer.inputWidth * layer.inputWidth + layer.outputWidth * layer.outputWidth)
+    }
+  }
+
   /// A pass whose layers are sketched by 2 rank vectors a side: two products each.
   package func principalComponents(rank: Int) -> Double {
     watched.layers.reduce(forwardAndBackward) { sum, layer in

@@ -78,8 +78,8 @@ private struct SecondMoments: GradientObserver {
   let batchIndex: Int
   let inputTests: [MatrixView]
   let outputTests: [MatrixView]
-  let inputSums: OrderedSum
-  let outputSums: OrderedSum
+  let inputSums: OrderedSum<Matrix>
+  let outputSums: OrderedSum<Matrix>
 
   func observe(layer: Int, input: MatrixView, outputGradient: MatrixView, batch: TokenBatch) {
     guard let place = watched.place(ofLayer: layer) else { return }
@@ -87,7 +87,7 @@ private struct SecondMoments: GradientObserver {
     add(outputGradient, seenBy: outputTests[place], to: outputSums, place: place)
   }
 
-  private func add(_ x: MatrixView, seenBy tests: MatrixView, to sums: OrderedSum, place: Int) {
+  private func add(_ x: MatrixView, seenBy tests: MatrixView, to sums: OrderedSum<Matrix>, place: Int) {
     let seen = Matrix(rows: x.rows, columns: tests.columns)
     gemm(x, .no, tests, into: seen)
     sums.add(place: place, turn: batchIndex) { gemm(x, .yes, seen.view, into: $0, beta: 1) }

@@ -2,6 +2,19 @@ import LanguageModels
 import Records
 import TensorKernels
 
+/// A projected Fisher and how much it is damped: what `logra` and `relatif` measure by.
+package struct DampedFisher: Sendable {
+  package let fisher: ProjectedFisher
+  package let damping: Double
+
+  /// Throws where it cannot be inverted.
+  package init(_ fisher: ProjectedFisher, damping: Double) throws {
+    try fisher.check(damping: damping)
+    self.fisher = fisher
+    self.damping = damping
+  }
+}
+
 /// Labels from LoGra-projected gradients: estimates of the exact ones that also know each pair of sample and target.
 package struct ProjectedInfluence: InfluenceMeasure {
   package let projection: LoGraProjection
@@ -15,13 +28,15 @@ package struct ProjectedInfluence: InfluenceMeasure {
   let measuresNorm: Bool
   let perTarget: Bool
   let keepsGradients: Bool
-  private let targetSquaredNorms: [[Double]]
-  private let meanSquaredNorms: [Double]
+  private let scoring: ProjectedScoring
 
   /// One forward and backward pass over the targets.
+  ///
+  /// - Parameter fisher: for `logra` and `relatif`.
   package init(
     of targets: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers,
-    projection: LoGraProjection, kind: LabelKind, gradientNorm: Bool, perTarget: Bool, keepsGradients: Bool,
+    projection: LoGraProjection, kind: LabelKind, fisher: DampedFisher? = nil, gradientNorm: Bool,
+    perTarget: Bool, keepsGradients: Bool,
     workers: Int, batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
     self.model = model
@@ -46,45 +61,22 @@ package struct ProjectedInfluence: InfluenceMeasure {
     }
     self.targets = gradients.view
     meanTarget = mean.view
-    meanSquaredNorms = Self.layerDots(mean.view, mean.view, projection)
-    targetSquaredNorms =
-      perTarget
-      ? (0..<rows.count).map { index in
-        let row = gradients.view.rows(index..<index + 1)
-        return Self.layerDots(row, row, projection)
-      } : []
-    guard meanSquaredNorms.allSatisfy(\.isFinite) else { throw LabelError.notFinite("the target's gradient") }
+    scoring = try ProjectedScoring(
+      kind: kind, projection: projection, meanTarget: mean.view, targets: perTarget ? gradients.view : nil,
+      fisher: fisher)
   }
 
   package func measure(_ batch: TokenBatch, workspace: Workspace) -> [InfluenceRow] {
     let observer = ProjectedGradients(
       projection: projection, watched: watched, samples: batch.count, precision: model.precision)
     let losses = model.losses(of: batch, workspace: workspace, observer: observer)
-    return losses.enumerated().map { sample, loss in
-      row(gradient: observer.gradients.view.rows(sample..<sample + 1), loss: loss)
+    let gradients = observer.gradients.view
+    return zip(losses, scoring.rows(gradients, measuresNorm: measuresNorm)).enumerated().map {
+      sample, found in
+      var row = found.1
+      row.loss = found.0
+      if keepsGradients { row.projectedGradient = gradients.rows(sample..<sample + 1).values }
+      return row
     }
-  }
-
-  private func row(gradient: MatrixView, loss: Double) -> InfluenceRow {
-    let norms = measuresNorm ? Self.layerDots(gradient, gradient, projection) : []
-    var row = InfluenceRow(
-      label: kind.label(
-        dots: Self.layerDots(meanTarget, gradient, projection), squaredNorms: norms,
-        targetSquaredNorms: meanSquaredNorms),
-      loss: loss, gradientNorm: measuresNorm ? norms.reduce(0, +).squareRoot() : .nan)
-    if perTarget {
-      row.perTarget = targetSquaredNorms.indices.map { index in
-        let dots = Self.layerDots(targets.rows(index..<index + 1), gradient, projection)
-        return Float(
-          kind.label(dots: dots, squaredNorms: norms, targetSquaredNorms: targetSquaredNorms[index]))
-      }
-    }
-    if keepsGradients { row.projectedGradient = gradient.values }
-    return row
-  }
-
-  /// The inner product of two projected gradients (1 x width), layer by layer.
-  private static func layerDots(_ a: MatrixView, _ b: MatrixView, _ projection: LoGraProjection) -> [Double] {
-    projection.layers.map { dot(a.columns($0.range), b.columns($0.range)) }
   }
 }

@@ -39,6 +39,19 @@ package func innerProducts(_ x: MatrixView, _ y: MatrixView) -> [Double] {
   return result
 }
 
+/// `A X` of a matrix in f64 (m x rows, row-major) and one in f32 (rows x n), products and sums in f64: m x n, row-major.
+package func product(_ a: [Double], _ x: MatrixView) -> [Double] {
+  _ = BLAS.singleThreaded
+  precondition(x.rows > 0 && a.count.isMultiple(of: x.rows), "product: \(a.count) values by \(x.rows) rows")
+  let (m, n) = (a.count / x.rows, x.columns)
+  var result = [Double](repeating: 0, count: m * n)
+  guard m > 0, n > 0 else { return result }
+  cblas_dgemm(
+    CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(n), blasint(x.rows), 1, a,
+    blasint(x.rows), x.values.map(Double.init), blasint(n), 0, &result, blasint(n))
+  return result
+}
+
 /// Eigenpairs of `A v = lambda B v` for symmetric A and positive definite B (n x n, f64, row-major), ascending, with
 /// `v^T B v = 1`; row i of `vectors` belongs to `values[i]`.
 ///
@@ -56,4 +69,27 @@ package func generalizedEigenpairs(
   dsygv_(&problem, "V", "L", &n, &a, &n, &b, &n, &values, &work, &workCount, &info)
   // Column-major columns are row-major rows.
   return info == 0 ? (values, a) : nil
+}
+
+/// Eigenpairs of a symmetric A (n x n, f64, row-major; its lower triangle is read), ascending; row i of `vectors` belongs
+/// to `values[i]` and has norm 1.
+///
+/// Nil where A holds a number that is not finite, or the iteration does not converge (LAPACK `dsyevd`).
+package func symmetricEigenpairs(_ a: consuming [Double], order: Int) -> (
+  values: [Double], vectors: [Double]
+)? {
+  _ = BLAS.singleThreaded
+  precondition(a.count == order * order, "eigenpairs: \(a.count) values for order \(order)")
+  // Of numbers that are not finite LAPACK may never return.
+  guard order > 0, a.allSatisfy(\.isFinite) else { return order == 0 ? ([], []) : nil }
+  var vectors = a
+  var values = [Double](repeating: 0, count: order)
+  var (n, info) = (Int32(order), Int32(0))
+  var workCount = Int32(1 + 6 * order + 2 * order * order)
+  var integerCount = Int32(3 + 5 * order)
+  var work = [Double](repeating: 0, count: Int(workCount))
+  var integers = [Int32](repeating: 0, count: Int(integerCount))
+  // Row-major lower is column-major upper; column-major columns are row-major rows.
+  dsyevd_("V", "U", &n, &vectors, &n, &values, &work, &workCount, &integers, &integerCount, &info)
+  return info == 0 ? (values, vectors) : nil
 }

@@ -17,7 +17,8 @@ struct Alinfik: ParsableCommand {
       """,
     version: alinfikVersion,
     subcommands: [
-      LabelCommand.self, TrainCommand.self, ScoreCommand.self, CompareCommand.self, AuditCommand.self,
+      LabelCommand.self, CurvatureCommand.self, TrainCommand.self, ScoreCommand.self, CompareCommand.self,
+      AuditCommand.self,
       ExplainCommand.self,
     ])
 

@@ -35,7 +35,7 @@ struct CompareCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "A checkpoint for TracIn and its learning rate; give at least two.", valueName: "path:rate"))
-  var checkpoint: [Checkpoint] = []
+  var checkpoint: [CheckpointArgument] = []
 
   @Option(help: ArgumentHelp("Which linear layers count, by weight name.", valueName: "glob"))
   var layers: String = "*"
@@ -59,17 +59,6 @@ struct CompareCommand: ParsableCommand {
   var withoutTexts = false
 
   @OptionGroup var common: CommonOptions
-
-  struct Checkpoint: ExpressibleByArgument {
-    let value: ComparisonConfiguration.Checkpoint
-
-    init?(argument: String) {
-      guard let colon = argument.lastIndex(of: ":"),
-        let rate = Double(argument[argument.index(after: colon)...]), rate > 0
-      else { return nil }
-      value = .init(path: String(argument[..<colon]), learningRate: rate)
-    }
-  }
 
   func validate() throws {
     guard rank >= 1, damping > 0, oracleRows >= 0, ceilingRows >= 0, oracleTargets >= 1 else {
@@ -116,12 +105,12 @@ struct CompareCommand: ParsableCommand {
     configuration.layers = layers
     configuration.rank = rank
     configuration.dampingFactor = damping
-    configuration.checkpoints = checkpoint.map(\.value)
+    configuration.checkpoints = checkpoint.map { .init(path: $0.path, learningRate: $0.learningRate) }
     configuration.oracleRows = oracleRows
     configuration.oracleTargets = oracleTargets
     configuration.ceilingRows = ceilingRows
     configuration.seed = common.seed
-    configuration.maximumTokens = input.maxTokens
+    configuration.maximumTokens = input.source.maxTokens
     configuration.targetDescription = input.targetDescription
     configuration.command = commandLineWithoutFolders()
     configuration.showsTexts = !withoutTexts

@@ -41,7 +41,7 @@ extension ModelError: ExitCoded {
 extension LabelError: ExitCoded {
   var exitCode: Int32 {
     switch self {
-    case .noLayer, .noAdapter, .options: Exit.usage
+    case .noLayer, .noAdapter, .options, .singular, .otherCurvature: Exit.usage
     case .emptyTarget, .noSample, .notFinite, .audit: Exit.badData
     case .interrupted, .auditInterrupted: 128 + (Interruption.signal ?? SIGINT)
     }

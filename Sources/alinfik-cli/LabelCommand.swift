@@ -15,6 +15,12 @@ struct LabelCommand: ParsableCommand {
                       --max-tokens 512 --resume
         alinfik label --model model.gguf --target t.jsonl --sample s.jsonl --output labels.h5 \\
                       --projection pca --rank 32 --per-target --store-gradients
+        alinfik label --model model.gguf --target t.jsonl --sample s.jsonl --output labels.h5 \\
+                      --kind logra --rank 16 --damping 0.1
+        alinfik label --model model.gguf --target t.jsonl --sample s.jsonl --output labels.h5 \\
+                      --kind ekfac --curvature curvature.safetensors
+        alinfik label --model last --target t.jsonl --sample s.jsonl --output labels.h5 \\
+                      --kind tracin --checkpoint step-1000:2e-5 --checkpoint last:1e-5
 
       While it runs, finished rows are kept in OUTPUT.partial; --resume goes on from there.
       A positive label means that training on the sample lowers the target's loss.
@@ -31,11 +37,28 @@ struct LabelCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Which linear layers count, by weight name.", valueName: "glob"))
   var layers: String = "*"
 
-  @Option(help: "Project gradients (LoGra): none, random (unbiased) or pca (smaller errors of rank).")
-  var projection: ProjectionKind = .none
+  @Option(
+    help:
+      "Project gradients (LoGra): none, random (unbiased; the default of logra and relatif) or pca (smaller errors of rank)."
+  )
+  var projection: ProjectionKind?
 
   @Option(help: "A side of the projection (default \(LabelDefaults.rank)).")
   var rank: Int?
+
+  @OptionGroup var second: SecondOrderOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Curvature that `alinfik curvature` made of the same model, layers and samples; without it it is made here.",
+      valueName: "file"))
+  var curvature: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A checkpoint for --kind tracin and its learning rate; may be given several times.",
+      valueName: "path:rate"))
+  var checkpoint: [CheckpointArgument] = []
 
   @Option(help: "What the factors of the model's products are rounded to: f32 or bf16; sums are f32.")
   var precision: Precision = .f32
@@ -57,22 +80,38 @@ struct LabelCommand: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  enum ProjectionKind: String, ExpressibleByArgument, CaseIterable { case none, random, pca }
-
   func validate() throws {
     if storeAs != .f16, !storeGradients { throw ValidationError("--store-as wants --store-gradients") }
-    if projection == .none, rank != nil { throw ValidationError("--rank wants --projection random or pca") }
+    if projectionKind == .none, rank != nil {
+      throw ValidationError("--rank wants --projection random or pca")
+    }
+    try second.validate(for: kind)
+    if curvature != nil, CurvatureKind(for: kind) == nil {
+      throw ValidationError("--curvature: labels of --kind \(kind.rawValue) have none")
+    }
+    if checkpoint.isEmpty == (kind == .tracin) {
+      throw ValidationError("--kind tracin and --checkpoint PATH:RATE want each other")
+    }
   }
+
+  private var projectionKind: ProjectionKind { projection ?? (kind.needsProjection ? .random : .none) }
 
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
-    try OutputFile.refuseInputs(output, input.target + input.sample + [input.model])
+    // A curvature file brings its own projection, and is asked about it later.
+    try labelConfiguration.validate()
+    try OutputFile.refuseInputs(
+      output, input.target + input.source.sample + [input.source.model] + [curvature].compactMap { $0 })
     if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
     let (model, targets, samples) = try input.load(
       terminal, precision: precision, force: common.force || resume)
     terminal.say("products: \(model.model.precision.path)")
     let labels = try LabelRun(
-      model: model, targets: targets, samples: samples, configuration: labelConfiguration)
+      model: model, targets: targets, samples: samples, configuration: labelConfiguration,
+      curvature: try loadedCurvature(model, samples),
+      checkpoints: try checkpoint.map {
+        try Checkpoint(path: $0.path, learningRate: $0.learningRate, like: model.model)
+      })
     let plan = try LabelPlan(labels, workers: common.threads, measuresTime: common.dryRun)
     if common.dryRun {
       print(common.json ? plan.json : plan.description)
@@ -90,22 +129,33 @@ struct LabelCommand: ParsableCommand {
     if common.json { print(summary.json(output: output)) }
   }
 
+  /// The curvature file, refused where it was made of something else.
+  private func loadedCurvature(_ model: LoadedModel, _ samples: PreparedRows) throws -> Curvature? {
+    guard let curvature, let wanted = CurvatureKind(for: kind) else { return nil }
+    let isAsked = projection != nil || rank != nil
+    return try Curvature(
+      path: curvature,
+      wanted: CurvatureOrigin(
+        kind: wanted, model: model, watched: WatchedLayers(of: model.model, matching: layers),
+        samples: samples,
+        projection: isAsked ? labelConfiguration.projection : .none))
+  }
+
   private var labelConfiguration: LabelConfiguration {
     var configuration = LabelConfiguration()
     configuration.kind = kind
     configuration.layers = layers
     configuration.projection =
-      switch projection {
-      case .none: .none
-      case .random: .random(rank: rank ?? LabelDefaults.rank)
-      case .pca: .pca(rank: rank ?? LabelDefaults.rank)
-      }
+      projectionKind.projection(rank: rank)
+    configuration.damping = second.damping ?? LabelDefaults.dampingFactor
+    configuration.epsilon = second.epsilon ?? LabelDefaults.epsilon
+    configuration.beta2 = second.beta2 ?? LabelDefaults.beta2
     configuration.gradientNorm = gradientNorm
     configuration.perTarget = perTarget
     configuration.storesGradients = storeGradients
     configuration.gradientStorage = storeAs
     configuration.seed = common.seed
-    configuration.maximumTokens = input.maxTokens
+    configuration.maximumTokens = input.source.maxTokens
     configuration.targetDescription = input.targetDescription
     configuration.command = commandLineWithoutFolders()
     return configuration
@@ -139,6 +189,9 @@ private final class LabelProgressLine: Sendable {
     case .components(let done, let total):
       terminal.progress("principal components: \(done)/\(total)")
       if done == total { terminal.say("principal components: \(done)/\(total)") }
+    case .curvature(let done, let total):
+      terminal.progress("curvature: \(done)/\(total)")
+      if done == total { terminal.say("curvature: \(done)/\(total)") }
     case .targets(let done, let total):
       terminal.progress("target gradients: \(done)/\(total)")
       if done == total { terminal.say("target gradients: \(done)/\(total)") }
