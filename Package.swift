@@ -42,6 +42,7 @@ let package = Package(
     library("LanguageModels", ["Layers", "Formats"]),
     library("RankStatistics", []),
     library("LinFiK", ["LanguageModels", "Records"]),
+    library("FineTuning", ["LinFiK", "LanguageModels", "Layers", "Records", "Formats"]),
     library("Encoder", ["Layers", "LanguageModels", "Formats", "Tokenization", "Records", "RankStatistics"]),
     library("Distill", ["Encoder", "Records", "RankStatistics"]),
     library("Reporting", ["RankStatistics"]),
@@ -49,7 +50,7 @@ let package = Package(
     .executableTarget(
       name: "alinfik-cli",
       dependencies: [
-        "LinFiK", "Distill", "Comparison",
+        "LinFiK", "FineTuning", "Distill", "Comparison",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
@@ -70,6 +71,7 @@ let package = Package(
     tests(of: "LanguageModels"),
     tests(of: "RankStatistics"),
     tests(of: "LinFiK", ["RankStatistics"]),
+    tests(of: "FineTuning"),
     tests(of: "Encoder"),
     tests(of: "Distill"),
     tests(of: "Reporting"),

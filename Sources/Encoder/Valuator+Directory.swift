@@ -87,7 +87,9 @@ extension Valuator {
     let logBytes = log.flatMap { $0.serialized() + [UInt8(ascii: "\n")] }
     let optional = [("training.jsonl", logBytes), (Self.domainName, card.domain?.fileBytes ?? [])]
     let readme = [("README.md", Array(modelCard.utf8))]
-    for (name, bytes) in try tokenizerFiles() + readme + optional.filter({ !$0.1.isEmpty }) {
+    for (name, bytes) in try encoding.tokenizer.carriedFiles(maximumLength: card.maxTokens) + readme
+      + optional.filter({ !$0.1.isEmpty })
+    {
       try OutputFile.write(bytes, to: folder + "/" + name)
       names.append(name)
     }
@@ -98,35 +100,6 @@ extension Valuator {
     try output.commit()
   }
 
-  /// The tokenizer's files as they were read, but tokenizer.json without a truncation or padding of its own, and
-  /// tokenizer_config.json with this valuator's limit.
-  private func tokenizerFiles() throws -> [(name: String, bytes: [UInt8])] {
-    var files: [(name: String, bytes: [UInt8])] = []
-    for file in encoding.tokenizer.files where file.name != "tokenizer_config.json" {
-      let isMain = file.name == "tokenizer.json"
-      let changes: [(key: ByteString, value: JSONValue?)] = [
-        (key: "truncation", value: .null), (key: "padding", value: .null),
-      ]
-      files.append((file.name, isMain ? try JSONObjectScanner(file.bytes).changing(changes) : file.bytes))
-    }
-    let given = encoding.tokenizer.files.first { $0.name == "tokenizer_config.json" }?.bytes
-    let fallback = JSONValue.object([(key: "tokenizer_class", value: "PreTrainedTokenizerFast")]).serialized()
-    var limit: [(key: ByteString, value: JSONValue?)] = [
-      (key: "model_max_length", value: JSONValue(card.maxTokens)), (key: "name_or_path", value: nil),
-      (key: "tokenizer_file", value: nil), (key: "special_tokens_map_file", value: nil),
-    ]
-    if given == nil { limit += inGGUF(encoding.tokenizer) }
-    files.append(("tokenizer_config.json", try JSONObjectScanner(given ?? fallback).changing(limit)))
-    return files
-  }
-}
-
-/// What a GGUF file says of its tokenizer beside the tokens: where a text ends, and the chat template.
-private func inGGUF(_ tokenizer: Tokenizer) -> [(key: ByteString, value: JSONValue?)] {
-  [
-    (key: "eos_token", value: tokenizer.eosToken.flatMap { tokenizer.token($0) }.map { .string($0) }),
-    (key: "chat_template", value: tokenizer.chatTemplate.map { .string($0) }),
-  ]
 }
 
 extension ValuatorModel {

@@ -23,6 +23,20 @@ package protocol GradientObserver {
   ///   - input: x, T x inputWidth, packed as `batch` is.
   ///   - outputGradient: d, T x outputWidth: the gradient of each sample's own mean token loss.
   func observe(layer: Int, input: MatrixView, outputGradient: MatrixView, batch: TokenBatch)
+
+  /// Where the gradients of all that is no linear layer go (embeddings, norms, head): nil, unless a training wants them.
+  var otherGradients: (any ParameterGradients)? { get }
+}
+
+extension GradientObserver {
+  package var otherGradients: (any ParameterGradients)? { nil }
+}
+
+/// Takes the gradients of parameters by their Hugging Face names.
+package protocol ParameterGradients: Sendable {
+  /// Called once a parameter and batch, always in the same order; `body` adds to the sum that it is given, which has the
+  /// parameter's shape (a vector is one row).
+  func add(_ name: String, _ body: (Matrix) -> Void)
 }
 
 /// What a worker keeps between batches: the arena its activations are carved from.

@@ -31,6 +31,7 @@ package struct Llama: CausalLanguageModel {
 
   /// A norm's weight, 1 x width: as the file holds it, and as it multiplies.
   struct RMSNormWeight: Sendable {
+    let name: String
     let stored: MatrixView
     let weight: MatrixView
   }
@@ -113,10 +114,12 @@ extension LlamaFamily {
 extension WeightSource {
   fileprivate func norm(_ name: String, width: Int, _ c: LlamaConfiguration) throws -> Llama.RMSNormWeight {
     let stored = try matrix(name + ".weight", rows: 1, columns: width)
-    guard c.normOffset != 0 else { return Llama.RMSNormWeight(stored: stored, weight: stored) }
+    guard c.normOffset != 0 else {
+      return Llama.RMSNormWeight(name: name + ".weight", stored: stored, weight: stored)
+    }
     let weight = stored.values.map { $0 + c.normOffset }
     return Llama.RMSNormWeight(
-      stored: stored, weight: Matrix(rows: 1, columns: width, values: weight).view)
+      name: name + ".weight", stored: stored, weight: Matrix(rows: 1, columns: width, values: weight).view)
   }
 
   fileprivate func block(_ prefix: String, _ c: LlamaConfiguration, precision: Precision) throws

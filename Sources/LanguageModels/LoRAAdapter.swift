@@ -12,6 +12,17 @@ package struct LoRAAdapter {
     package let b: MatrixView
     /// `alpha / r`, or `alpha / sqrt(r)` for rank-stabilised LoRA.
     package let scale: Float
+
+    package init(nameA: String, nameB: String, a: MatrixView, b: MatrixView, scale: Float) {
+      (self.nameA, self.nameB) = (nameA, nameB)
+      (self.a, self.b, self.scale) = (a, b, scale)
+    }
+  }
+
+  /// What PEFT calls a layer's two matrices.
+  package static func names(ofLayer layer: LinearLayer) -> (a: String, b: String) {
+    let module = prefix + layer.name.dropLast(".weight".count)
+    return (module + ".lora_A.weight", module + ".lora_B.weight")
   }
 
   /// The model that it changes.
@@ -70,7 +81,7 @@ package struct LoRAAdapter {
     var known: Set<String> = []
     for (index, layer) in model.linearLayers.enumerated() {
       let module = String(layer.name.dropLast(".weight".count))
-      let (nameA, nameB) = ("\(Self.prefix)\(module).lora_A.weight", "\(Self.prefix)\(module).lora_B.weight")
+      let (nameA, nameB) = Self.names(ofLayer: layer)
       known.formUnion([nameA, nameB])
       guard let rank = (weights.shape(of: nameA) ?? weights.shape(of: nameB)?.reversed())?.first else {
         continue
@@ -122,7 +133,16 @@ package struct AdaptedModel: CausalLanguageModel {
   private let adapters: [(layer: Int, matrices: LoRAAdapter.Layer)]
 
   package init(base: any CausalLanguageModel, adapter: LoRAAdapter) throws {
-    adapters = try adapter.layers(of: base).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    self.init(
+      base: base, adapters: try adapter.layers(of: base).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    )
+  }
+
+  /// - Parameter adapters: in the order of the layers that they change.
+  package init(
+    base: any CausalLanguageModel, adapters: [(layer: Int, matrices: LoRAAdapter.Layer)]
+  ) {
+    self.adapters = adapters
     var weights = base.linearLayers.indices.map { base.linearWeight($0) }
     for (layer, matrices) in adapters {
       weights[layer] = Self.merged(weights[layer], adding: [(matrices.a, matrices.b, matrices.scale)])

@@ -78,9 +78,10 @@ package enum ModelLoader {
     let config = try JSONValue.read(path: configPath)
     let family = config["model_type"]?.string ?? "(none)"
     if let llama = LlamaFamily.named(family) {
-      let configuration = try LlamaConfiguration(json: config, family: llama, path: configPath)
-      return try Llama(
-        configuration: configuration, weights: SafetensorsWeights(directory: path), precision: precision)
+      let source = LlamaSource(
+        configuration: try LlamaConfiguration(json: config, family: llama, path: configPath), json: config,
+        weights: try SafetensorsWeights(directory: path))
+      return try Llama(source, precision: precision)
     }
     switch family {
     case "gpt2":
@@ -96,11 +97,7 @@ package enum ModelLoader {
   }
 
   private static func loadGGUF(_ path: String, _ precision: Precision) throws -> any CausalLanguageModel {
-    let model = GGUFModel(file: try GGUFFile(path: path))
-    let configuration = try model.llamaConfiguration()
-    return try Llama(
-      configuration: configuration, weights: GGUFWeights(model, configuration: configuration),
-      precision: precision)
+    try Llama(LlamaSource(gguf: path), precision: precision)
   }
 
   /// A family that nothing here computes, in a directory's config.json or in a GGUF file.

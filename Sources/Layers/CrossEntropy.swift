@@ -22,12 +22,14 @@ package struct PredictedToken: Sendable {
 ///
 /// `loss_s = sum_t w_t (logsumexp(W h_t) - (W h_t)_token)` over the predictions t of sample s.
 /// hidden: T x d, head W: V x d. When `hiddenGradient` (T x d) is given it is written:
-/// `dh_t = w_t W^T (softmax(W h_t) - onehot)`, zero where nothing is predicted. Returns the samples' losses.
+/// `dh_t = w_t W^T (softmax(W h_t) - onehot)`, zero where nothing is predicted. When `headGradient` (V x d) is given too,
+/// `dW += sum_t w_t (softmax(W h_t) - onehot) h_t^T`. Returns the samples' losses.
 ///
 /// With `softCap` c the logits are `c tanh(W h_t / c)`, and their gradient is multiplied by `1 - tanh^2`.
 package func headCrossEntropy(
   hidden: MatrixView, head: WeightMatrix, predictions: [PredictedToken], samples: Int,
-  hiddenGradient: Matrix?, softCap: Float? = nil, arena: Arena, precision: Precision
+  hiddenGradient: Matrix?, headGradient: Matrix? = nil, softCap: Float? = nil, arena: Arena,
+  precision: Precision
 ) -> [Double] {
   var losses = [Double](repeating: 0, count: samples)
   hiddenGradient?.fill(0)
@@ -47,9 +49,10 @@ package func headCrossEntropy(
     let terms = chunk.forward()
     for (prediction, term) in zip(part, terms) { losses[prediction.sample] += prediction.weight * term }
     if let hiddenGradient {
-      chunk.backward(into: states)
+      let gradient = headGradient == nil ? states : Matrix(rows: states.rows, columns: states.columns)
+      chunk.backward(into: gradient, headGradient: headGradient)
       for (i, prediction) in part.enumerated() {
-        hiddenGradient.rows(prediction.row..<prediction.row + 1).copy(states.view.rows(i..<i + 1))
+        hiddenGradient.rows(prediction.row..<prediction.row + 1).copy(gradient.view.rows(i..<i + 1))
       }
     }
     arena.release(to: mark)
@@ -130,8 +133,8 @@ private struct HeadChunk {
     return top.indices.map { log(total[$0]) + Double(top[$0] - chosen[$0]) }
   }
 
-  /// `w (softmax - onehot) W` a row.
-  func backward(into gradient: Matrix) {
+  /// `w (softmax - onehot) W` a row; the states' own memory where the head's gradient is not wanted.
+  func backward(into gradient: Matrix, headGradient: Matrix?) {
     for (index, block) in blocks.enumerated() {
       let part = part(block)
       for (i, prediction) in predictions.enumerated() {
@@ -142,6 +145,7 @@ private struct HeadChunk {
         }
       }
       if let slopes { multiply(part, by: slopes.view.columns(block)) }
+      if let headGradient { gemm(part.view, .yes, states.view, into: headGradient.rows(block), beta: 1) }
       gemm(part.view, .no, head.rows(block), into: gradient, beta: index == 0 ? 0 : 1, precision: precision)
     }
   }

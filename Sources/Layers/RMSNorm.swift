@@ -14,6 +14,21 @@ package func rmsNorm(
   ck_rms_norm(y.pointer, inverseRMS.pointer, x.pointer, w.pointer, epsilon, x.rows, x.columns)
 }
 
+/// `dw += sum_t dy_t * x_t r_t`, r the inverse root mean square of each row; dw: 1 x d.
+package func rmsNormWeightGradient(
+  _ x: MatrixView, inverseRMS: MatrixView, outputGradient dy: MatrixView, addingTo dw: Matrix
+) {
+  precondition(
+    dy.rows == x.rows && dy.columns == x.columns && dw.rows == 1 && dw.columns == x.columns,
+    "rmsNormWeightGradient: \(x.rows) x \(x.columns), gradient \(dy.rows) x \(dy.columns), weight \(dw.columns)"
+  )
+  for row in 0..<x.rows {
+    let (source, gradient) = (x.pointer + row * x.stride, dy.pointer + row * dy.stride)
+    let (sum, scale) = (dw.pointer, inverseRMS.pointer[row])
+    for column in 0..<x.columns { sum[column] += gradient[column] * (source[column] * scale) }
+  }
+}
+
 /// Backward of `rmsNorm`, added to dx: with n = x r and r the inverse root mean square,
 /// `dx += r (w dy - n mean(w dy n))`.
 package func rmsNormBackward(

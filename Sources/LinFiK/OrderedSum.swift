@@ -5,17 +5,17 @@ import TensorKernels
 ///
 /// Batches start in order and every batch visits the layers in the same order, so a worker waits at most for the one
 /// a layer ahead of it, and the earliest batch under way never waits.
-final class OrderedSum<Sum>: @unchecked Sendable {
+package final class OrderedSum<Sum>: @unchecked Sendable {
   private let sums: [Sum]
   private var turns: [Int]
   private let condition = NSCondition()
 
-  init(sums: [Sum]) {
+  package init(sums: [Sum]) {
     self.sums = sums
     turns = [Int](repeating: 0, count: sums.count)
   }
 
-  func add(place: Int, turn: Int, _ body: (Sum) -> Void) {
+  package func add(place: Int, turn: Int, _ body: (Sum) -> Void) {
     condition.lock()
     while turns[place] != turn { condition.wait() }
     condition.unlock()

@@ -18,8 +18,7 @@ struct Alinfik: ParsableCommand {
     version: alinfikVersion,
     subcommands: [
       LabelCommand.self, CurvatureCommand.self, TrainCommand.self, ScoreCommand.self, CompareCommand.self,
-      AuditCommand.self,
-      ExplainCommand.self,
+      ExplainCommand.self, AuditCommand.self, FinetuneCommand.self,
     ])
 
   static func main() {

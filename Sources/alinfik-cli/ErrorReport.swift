@@ -1,4 +1,5 @@
 import ArgumentParser
+import FineTuning
 import Formats
 import Foundation
 import LanguageModels
@@ -44,6 +45,16 @@ extension LabelError: ExitCoded {
     case .noLayer, .noAdapter, .options, .singular, .otherCurvature: Exit.usage
     case .emptyTarget, .noSample, .notFinite, .audit: Exit.badData
     case .interrupted, .auditInterrupted: 128 + (Interruption.signal ?? SIGINT)
+    }
+  }
+}
+
+extension FineTuningError: ExitCoded {
+  var exitCode: Int32 {
+    switch self {
+    case .options: Exit.usage
+    case .noRow, .diverged: Exit.badData
+    case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }
 }

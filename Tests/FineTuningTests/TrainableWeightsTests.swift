@@ -1,0 +1,60 @@
+import Foundation
+import LanguageModels
+import TensorKernels
+import TestSupport
+import Testing
+
+import FineTuning
+
+@Suite struct TrainableWeightsTests {
+  @Test func aModelSeesWhatIsWritten() throws {
+    let path = try GoldenModel("llama/untied").modelPath
+    let training = try WholeModel(LlamaSource(path: path))
+    let (before, original) = (try training.model(), try ModelLoader.load(path: path))
+    let batch = TokenBatch([([1, 5, 9, 7], [false, true, true, true])])
+    #expect(
+      before.losses(of: batch, workspace: Workspace()) == original.losses(of: batch, workspace: Workspace()))
+    let head = try #require(training.parameters.first { $0.name == "lm_head.weight" })
+    head.matrix.fill(0)
+    // Every token is as likely as any other.
+    let loss = before.losses(of: batch, workspace: Workspace())[0]
+    #expect(abs(exp(loss) - Double(before.vocabularySize)) < 1e-2)
+    #expect(original.losses(of: batch, workspace: Workspace())[0] != loss)
+  }
+
+  @Test func untrainedWeightsAreWhatTheirConfigurationSays() throws {
+    let path = try GoldenModel("decoders/qwen2").modelPath + "/config.json"
+    func training(_ seed: UInt64) throws -> WholeModel {
+      try WholeModel(
+        LlamaSource(untrained: path) { RandomWeights(path: $0, deviation: $1, neutralNorm: $2, seed: seed) })
+    }
+    let parameters = try training(1).parameters
+    for parameter in parameters where parameter.isVector {
+      let expected: Float = parameter.name.hasSuffix(".bias") ? 0 : 1
+      #expect(parameter.matrix.view.values.allSatisfy { $0 == expected }, "\(parameter.name)")
+    }
+    for parameter in parameters where !parameter.isVector {
+      let view = parameter.matrix.view
+      let deviation = (dot(view, view) / Double(view.rows * view.columns)).squareRoot()
+      #expect(abs(deviation - 0.02) < 0.004, "\(parameter.name): \(deviation)")
+    }
+    func numbers(_ seed: UInt64) throws -> [[Float]] {
+      try training(seed).parameters.map { $0.matrix.view.values }
+    }
+    #expect(try numbers(1) == numbers(1))
+    #expect(try numbers(1) != numbers(2))
+    let gemma = try WholeModel(
+      LlamaSource(untrained: try GoldenModel("decoders/gemma2").modelPath + "/config.json") {
+        RandomWeights(path: $0, deviation: $1, neutralNorm: $2, seed: 1)
+      })
+    let norm = try #require(gemma.parameters.first { $0.name == "model.norm.weight" })
+    #expect(norm.matrix.view.values.allSatisfy { $0 == 0 }, "Gemma's norms multiply by 1 + w")
+  }
+
+  @Test func familiesThatCannotBeTrainedWholeAreNamed() throws {
+    for name in ["gpt2/gelu-new", "decoders/pythia"] {
+      let path = try GoldenModel(name).modelPath
+      #expect { try LlamaSource(path: path) } throws: { "\($0)".contains("--lora-rank") }
+    }
+  }
+}
