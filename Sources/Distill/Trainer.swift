@@ -66,6 +66,7 @@ package struct Trainer: Sendable {
       withinSourceShare: material.targets.share, settings: configuration.optimisation)
     card.metrics = report.metrics
     card.rows.taught = trained.taught
+    card.leftOutSources = configuration.parts.leftOut.sorted()
     if isCancelled() { throw DistillError.interrupted }
     return (
       Valuator(
@@ -77,7 +78,7 @@ package struct Trainer: Sendable {
   private static func warnings(_ card: ValuatorCard) -> [String] {
     let texts = Set(card.rows.calibration).count
     var warnings: [String] = []
-    if texts < ScoreIntervals.fewestRows {
+    if card.intervals == nil, texts < ScoreIntervals.fewestRows {
       warnings.append(
         "\(texts) calibration texts are too few for intervals (\(ScoreIntervals.fewestRows)): scores come without; "
           + "label more rows")

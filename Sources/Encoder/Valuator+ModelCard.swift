@@ -3,10 +3,6 @@ import Formats
 extension Valuator {
   /// README.md as a model card: what the numbers mean, for whom, how true they were on the test rows.
   var modelCard: String {
-    let metrics = card.metrics.members ?? []
-    let rows = metrics.compactMap { member in
-      member.value.double.map { "| \(member.key) | \(String(rounding: $0)) |" }
-    }
     return """
       ---
       \(model is EncoderModel ? "library_name: sentence-transformers\n" : "")tags:
@@ -25,20 +21,17 @@ extension Valuator {
       |---|---|
       | label it was taught | `\(card.labelKind)` |
       | unit of the score | \(card.scoreUnit) |
-      | target | \(card.targetDescription.isEmpty ? "(not described)" : card.targetDescription) |
+      | target | \(card.targetDescription.isEmpty ? "(not described)" : card.targetDescription.inTable) |
       | language model (SHA-256) | `\(card.modelSHA256)` |
       | target (SHA-256) | `\(card.targetSHA256)` |
-      | encoder | \(model.summary), begun from \(card.initialEncoder) |
+      | encoder | \(model.summary), begun from \(card.initialEncoder.inTable) |
       | reads | the first \(card.maxTokens) tokens |
       | rows | \(card.rows.training.count) training, \(card.rows.validation.count) validation, \
       \(card.rows.calibration.count) calibration, \(card.rows.test.count) test\
       \(card.rows.taught.isEmpty ? "" : "; others by a teacher's scores") |
+      | left out of training | \(card.leftOutSources.isEmpty ? "no source" : card.leftOutSources.joined(separator: ", ").inTable) |
 
-      ## How true it is, on rows it never saw
-
-      | measure | value |
-      |---|---|
-      \(rows.joined(separator: "\n"))
+      \(truth)
       \(labelCurve)
       \(intervalsNote)
       \(weightsNote)
@@ -57,6 +50,68 @@ extension Valuator {
 }
 
 extension Valuator {
+  private static let measures: [(key: ByteString, words: String)] = [
+    ("test_spearman", "Spearman correlation with the labels"),
+    ("test_spearman_low", "its 95 % interval from"), ("test_spearman_high", "to"),
+    ("test_spearman_within_source", "mean Spearman within each source"),
+    ("test_ndcg_at_10_percent", "NDCG of the best tenth"),
+    ("test_recall_at_10_percent", "share of the true best tenth that is found"),
+    ("test_coverage_at_90_percent", "share of labels that the intervals hold (0.9 is meant)"),
+    ("test_out_of_domain", "share called out of domain (0.05 is meant)"),
+  ]
+  /// Below this many test rows their measures are mostly chance.
+  private static let fewTestRows = 100
+
+  private func cell(_ value: JSONValue?) -> String { value?.double.map { String(rounding: $0) } ?? "-" }
+
+  /// How it did on the test rows, beside simpler ways to rank them.
+  private var truth: String {
+    let count = card.rows.test.count
+    let trained =
+      "It was trained in \(cell(card.metrics["training_seconds"])) s; on the rows that chose its settings its Spearman was "
+      + "\(cell(card.metrics["validation_spearman"]))."
+    guard count > 0 else {
+      return "## How true it is\n\nNot known: no row was kept for testing. \(trained)\n"
+    }
+    let rows = Self.measures.compactMap { key, words in
+      card.metrics[key]?.double.map { "| \(words) | \(String(rounding: $0)) |" }
+    }
+    let caveat =
+      count < Self.fewTestRows
+      ? "**Only \(count) rows were tested: these numbers are mostly chance.**\n\n" : ""
+    let leftOut =
+      card.leftOutSources.isEmpty
+      ? ""
+      : "Among them are all rows of the sources left out of training, for which intervals do not hold.\n\n"
+    return """
+      ## How true it is, on \(count) rows it never saw
+
+      \(caveat)\(leftOut)| measure | value |
+      |---|---|
+      \(rows.joined(separator: "\n"))
+
+      \(baselines)\(trained)
+
+      """
+  }
+
+  private var baselines: String {
+    guard let methods = card.metrics["baselines"]?.members, !methods.isEmpty else { return "" }
+    let own = card.metrics["test_spearman"]?.double ?? -1
+    let better = methods.filter { ($0.value["spearman"]?.double ?? -1) > own }.map(\.key.string)
+    let warning =
+      better.isEmpty ? "" : "**On these rows \(better.joined(separator: ", ")) ranked better than it.**\n\n"
+    let rows = methods.map { method, found in
+      "| \(method.string) | \(cell(found["spearman"])) | \(cell(found["within_source"])) | \(cell(found["recall_at_10_percent"])) |"
+    }
+    return """
+      \(warning)| simpler ways to rank the same rows | Spearman | within source | best tenth found |
+      |---|---|---|---|
+      \(rows.joined(separator: "\n"))
+
+      """ + "\n"
+  }
+
   private var intervalsNote: String {
     var notes: [String] = []
     if card.intervals != nil {
@@ -93,10 +148,21 @@ extension Valuator {
       """
   }
 
+  /// What the folder carries away beside the encoder.
   private var weightsNote: String {
-    guard let layers = model as? FirstLayersModel else { return "" }
-    let part = layers.reader.readsPredictions ? "all of" : "a part of"
-    return "\nThis folder contains \(part) the language model's weights.\n"
+    var notes: [String] = []
+    if let layers = model as? FirstLayersModel {
+      let part = layers.reader.readsPredictions ? "all of" : "a part of"
+      notes.append("This folder contains \(part) the language model's weights.")
+    }
+    if rows?.rows.contains(where: { $0.text != nil }) == true {
+      notes.append("**It contains the texts of the rows that it was trained on** (rows.jsonl).")
+    } else if rows != nil {
+      notes.append(
+        "It contains ids, sources and labels of the rows that it was trained on (rows.jsonl), not their texts."
+      )
+    }
+    return notes.isEmpty ? "" : "\n" + notes.joined(separator: "\n") + "\n"
   }
 
   /// Only what sentence-transformers can load is said to.
@@ -115,6 +181,14 @@ extension Valuator {
 }
 
 extension String {
+  /// As text in a cell of a Markdown table, whatever it holds.
+  fileprivate var inTable: String {
+    reduce(into: "") { text, character in
+      if "\\`*_[]<>|#".contains(character) { text.append("\\") }
+      text.append(character.isNewline ? " " : character)
+    }
+  }
+
   /// Four decimals, as a table shows them.
   init(rounding value: Double) {
     let scaled = (value * 10_000).rounded() / 10_000

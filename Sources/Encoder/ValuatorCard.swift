@@ -27,6 +27,8 @@ package struct ValuatorCard: Sendable {
   package var metrics: JSONValue
   /// SHA-256 of the text of each row, by part.
   package var rows: RowHashes
+  /// Sources whose rows were only tested on, sorted.
+  package var leftOutSources: [String] = []
 
   package init(
     labelKind: String, labelProjection: String = "none", scoreUnit: String, modelSHA256: String,
@@ -133,7 +135,7 @@ extension ValuatorCard {
         "outer_slope": JSONValue(calibration.outerSlope),
       ],
       "intervals": intervals?.json ?? .null, "out_of_domain": domain?.json ?? .null, "metrics": metrics,
-      "rows": rows.json,
+      "rows": rows.json, "left_out_sources": .array(leftOutSources.map { JSONValue($0) }),
       "files": .object(files.map { (key: ByteString($0.name), value: JSONValue($0.sha256)) }),
     ]
   }
@@ -174,5 +176,6 @@ extension ValuatorCard {
       version: try string("alinfik_version"), calibration: try require("calibration", map),
       intervals: intervals,
       metrics: json["metrics"] ?? .null, rows: try require("rows", RowHashes(json: json["rows"])))
+    leftOutSources = json["left_out_sources"]?.array?.compactMap(\.string) ?? []
   }
 }

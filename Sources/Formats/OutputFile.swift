@@ -188,7 +188,8 @@ package final class OutputDirectory {
   package let temporaryPath: String
   private let force: Bool
   private let entries: [String]
-  private var isOpen = true
+  /// Of `unfinished`, which is locked while the folder is filled; -1 before and after, when the folder is not ours to remove.
+  private var descriptor: Int32 = -1
 
   package init(path: String, entries: [String], force: Bool = false) throws(FormatError) {
     if path.isEmpty { throw .inputOutput(path: "(output)", reason: "its name is empty; give one") }
@@ -198,14 +199,29 @@ package final class OutputDirectory {
     self.force = force
     temporaryPath = path + ".tmp"
     try refuseExisting()
-    let manager = FileManager.default
-    if manager.fileExists(atPath: temporaryPath + "/" + Self.unfinished) {
-      try Self.perform(temporaryPath, "remove what an earlier run left") {
-        try manager.removeItem(atPath: temporaryPath)
-      }
-    }
+    try removeEarlier()
     guard mkdir(temporaryPath, 0o777) == 0 else { throw .output(temporaryPath, "create it") }
-    try OutputFile.write([], to: temporaryPath + "/" + Self.unfinished)
+    let mark = temporaryPath + "/" + Self.unfinished
+    descriptor = open(mark, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else {
+      let error = FormatError.output(mark, "create it")
+      rmdir(temporaryPath)
+      throw error
+    }
+    guard lockFile(descriptor) else { throw .system(mark, "lock it") }
+  }
+
+  /// Removes what a run that is no more has left under the temporary name.
+  private func removeEarlier() throws(FormatError) {
+    let mark = open(temporaryPath + "/" + Self.unfinished, O_RDWR | O_CLOEXEC)
+    guard mark >= 0 else { return }
+    defer { close(mark) }
+    guard lockFile(mark) else {
+      throw .inputOutput(path: path, reason: "another process is writing it")
+    }
+    try Self.perform(temporaryPath, "remove what an earlier run left") {
+      try FileManager.default.removeItem(atPath: temporaryPath)
+    }
   }
 
   /// A folder's name without the slashes that it may end in.
@@ -258,14 +274,19 @@ package final class OutputDirectory {
       if hasOld { rename(replaced, path) }
       throw error
     }
-    isOpen = false
+    release()
     if hasOld { try Self.perform(replaced, "remove it") { try manager.removeItem(atPath: replaced) } }
   }
 
   /// Gives up: the temporary folder goes.
   package func discard() {
-    if isOpen { try? FileManager.default.removeItem(atPath: temporaryPath) }
-    isOpen = false
+    if descriptor >= 0 { try? FileManager.default.removeItem(atPath: temporaryPath) }
+    release()
+  }
+
+  private func release() {
+    if descriptor >= 0 { close(descriptor) }
+    descriptor = -1
   }
 
   private static func perform(

@@ -101,7 +101,7 @@ package struct SampleEncoder: Sendable {
       return join(template.segments(messages))
     case .messages(let messages):
       guard let template = try template?.get() else {
-        throw .template(reason: "messages need a chat template, and the tokenizer has none")
+        throw record.failure("messages need a chat template, and the tokenizer has none")
       }
       return join(template.segments(messages))
     }

@@ -69,7 +69,10 @@ struct AuditCommand: ParsableCommand {
     let report = AuditReport(audit, ranking: try loaded.map { try ranking(of: $0, audit) })
     terminal.say(report.text)
     if common.json { print(String(decoding: report.json.serialized(), as: UTF8.self)) }
-    if audit.isSameModel, !audit.wrong.isEmpty { throw ExitCode(Exit.badData) }
+    if audit.isSameModel, !audit.wrong.isEmpty {
+      throw LabelError.audit(
+        labels, "\(audit.wrong.count) of \(audit.rows.count) labels are not what the model gives")
+    }
   }
 
   /// Throws where the valuator predicts other labels.
@@ -77,7 +80,7 @@ struct AuditCommand: ParsableCommand {
     if let what = card.difference(
       kind: labels.kind, projection: labels.projection, targetSHA256: labels.targetSHA256)
     {
-      throw ValidationError(
+      throw LabelError.options(
         "\(valuator ?? ""): this valuator was trained for another \(what) than \(self.labels) has")
     }
   }

@@ -118,7 +118,7 @@ private struct ExplainedRecord {
       String(format: " (%.4g to %.4g for %.0f %% of such texts)", $0.low, $0.high, 100 * coverage)
     }
     var lines = [
-      "\(record.id)\(record.source.map { " (\($0))" } ?? "")",
+      "\(record.id)\(record.source.map { " (\($0))" } ?? "")".printable,
       String(format: "  score %.4g", score.value) + (interval ?? "")
         + String(format: ", above %.0f %% of the labels", 100 * explanation.shareBelow),
     ]
@@ -133,13 +133,13 @@ private struct ExplainedRecord {
       let row = rows.rows[neighbour.row]
       lines.append(
         String(format: "    likeness %.2f, label %.4g: ", neighbour.likeness, row.label)
-          + "\(row.id) (\(row.source))")
+          + "\(row.id) (\(row.source))".printable)
       if let text = row.text {
-        lines.append("      " + text.prefix(Self.shownCharacters).replacing("\n", with: " "))
+        lines.append("      " + String(text.prefix(Self.shownCharacters)).printable)
       }
     }
     for (cluster, value) in zip(rows.clusters, explanation.clusterValues) {
-      let shown = cluster.targets.prefix(2).joined(separator: ", ")
+      let shown = cluster.targets.prefix(2).joined(separator: ", ").printable
       let more = cluster.targets.count > 2 ? " and \(cluster.targets.count - 2) others" : ""
       lines.append(
         String(format: "  worth %.4g to the targets ", value) + shown + more

@@ -57,7 +57,8 @@ struct ScoreCommand: ParsableCommand {
 
   enum OnError: String, ExpressibleByArgument, CaseIterable { case fail, mark }
 
-  func validate() throws {
+  mutating func validate() throws {
+    if output == "-" { output = nil }
     if output != nil && outputDir != nil {
       throw ValidationError("--output and --output-dir exclude each other")
     }

@@ -64,3 +64,11 @@ func durationText(_ seconds: Double) -> String {
   if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
   return "\(whole / 3600) h \(whole % 3600 / 60) min"
 }
+
+extension String {
+  /// On one line and without control characters: what records hold must not steer a terminal.
+  var printable: String {
+    String(
+      String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
+  }
+}
