@@ -101,8 +101,8 @@ private struct CurvatureTensors {
 
   /// The rows of a tensor, where they depend on the numbers that it was made from.
   private func rows(_ name: String) throws -> Int {
-    guard let shape = weights.file.tensor(named: name)?.shape, shape.count == 2 else {
-      throw FormatError.malformed(place: weights.file.path, reason: "the tensor '\(name)' is missing")
+    guard let shape = weights.shape(of: name), shape.count == 2 else {
+      throw FormatError.malformed(place: weights.path, reason: "the tensor '\(name)' is missing")
     }
     return shape[0]
   }
