@@ -148,8 +148,7 @@ package struct GGUFWeights: WeightSource {
   package var names: [String] { file.tensors.map(\.name) }
 
   package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
-    let stored = Self.tensorName(name, normsOutputs: configuration.family.normsOutputs)
-    let matrix = try file.matrix(stored, rows: rows, columns: columns)
+    let matrix = try file.matrix(storedName(name), rows: rows, columns: columns)
     guard isPaired else { return matrix }
     if name.contains(".q_proj.") { return unpaired(matrix, heads: configuration.heads) }
     if name.contains(".k_proj.") { return unpaired(matrix, heads: configuration.keyValueHeads) }
@@ -170,7 +169,7 @@ package struct GGUFWeights: WeightSource {
   ]
 
   /// `model.layers.3.mlp.up_proj.weight` -> `blk.3.ffn_up.weight`
-  static func tensorName(_ name: String, normsOutputs: Bool = false) -> String {
+  package func storedName(_ name: String) -> String {
     switch name {
     case "model.embed_tokens.weight": return "token_embd.weight"
     case "model.norm.weight": return "output_norm.weight"
@@ -181,7 +180,8 @@ package struct GGUFWeights: WeightSource {
     guard pieces.count == 4, let end = pieces[3].lastIndex(of: ".") else { return name }
     let (layer, kind) = (String(pieces[3][..<end]), pieces[3][end...])
     let part =
-      layer == "post_attention_layernorm" ? normsOutputs ? "post_attention_norm" : "ffn_norm" : parts[layer]
+      layer != "post_attention_layernorm"
+      ? Self.parts[layer] : configuration.family.normsOutputs ? "post_attention_norm" : "ffn_norm"
     return part.map { "blk.\(pieces[2]).\($0)\(kind)" } ?? name
   }
 

@@ -44,8 +44,10 @@ package struct Llama: CausalLanguageModel {
     configuration = c
     self.precision = precision
     let layout = c.family.layout
-    try weights.refuseBiases(exceptThoseOf: layout.layers.filter(c.hasBias).map(\.name))
     try weights.refuseBlock(c.layers)
+    let biased = layout.layers.filter(c.hasBias)
+    try weights.refuseBiases(
+      exceptThoseOf: (0..<c.layers).flatMap { index in biased.map { "model.layers.\(index).\($0.name)" } })
     embedding = try weights.weight("model.embed_tokens.weight", rows: c.vocabularySize, columns: c.hiddenSize)
     head =
       c.tiesEmbeddings

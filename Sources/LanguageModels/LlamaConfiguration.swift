@@ -161,6 +161,10 @@ private struct LlamaConfigurationReader {
   }
 
   func activation() throws -> GatedActivation {
+    if json["use_bidirectional_attention"]?.bool == true {
+      throw ModelError.configuration(
+        path, "'use_bidirectional_attention' is true, only causal attention is supported")
+    }
     let fallback = family.isGemma ? "gelu_pytorch_tanh" : "silu"
     let name = (json["hidden_activation"]?.string ?? json["hidden_act"]?.string) ?? fallback
     switch name {

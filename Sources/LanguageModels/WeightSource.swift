@@ -13,16 +13,18 @@ package protocol WeightSource {
   var path: String { get }
   /// All tensors that are there, by the names that the files give them.
   var names: [String] { get }
+  /// The name that the files give a tensor.
+  func storedName(_ name: String) -> String
 }
 
 extension WeightSource {
-  /// Throws where the file holds biases of other layers than the named ones: a model that has them computes something
-  /// else than is computed here.
+  package func storedName(_ name: String) -> String { name }
+
+  /// Throws where there are biases of other layers than the named ones: a model that has them computes something else
+  /// than is computed here.
   func refuseBiases(exceptThoseOf layers: [String]) throws {
-    let allowed = layers.map { "\($0).bias" }
-    if let bias = names.first(where: { name in
-      name.hasSuffix(".bias") && !allowed.contains { name.hasSuffix($0) }
-    }) {
+    let allowed = Set(layers.map { storedName("\($0).bias") })
+    if let bias = names.first(where: { $0.hasSuffix(".bias") && !allowed.contains($0) }) {
       throw ModelError.tensor(
         path, bias, "is a bias that a model of this family and configuration does not have")
     }

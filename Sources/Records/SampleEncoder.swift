@@ -52,12 +52,13 @@ package struct SampleEncoder: Sendable {
   private static func template(_ source: ByteString, _ tokenizer: Tokenizer) throws(RecordError)
     -> ChatTemplate
   {
-    let template = try ChatTemplate(source)
-    guard tokenizer.id(of: ChatTemplate.endOfTurn) != nil else {
+    let template = try ChatTemplate(
+      source, specialTokens: tokenizer.specialTokenTexts,
+      beginning: tokenizer.bosToken.flatMap(tokenizer.token), end: tokenizer.eosToken.flatMap(tokenizer.token)
+    )
+    if let end = template.endOfTurn, tokenizer.id(of: end) == nil {
       throw .template(
-        reason:
-          "the chat template ends turns with \(ChatTemplate.endOfTurn), which is not a token of the vocabulary"
-      )
+        reason: "the chat template ends turns with \(end), which is not a token of the vocabulary")
     }
     return template
   }
@@ -98,12 +99,23 @@ package struct SampleEncoder: Sendable {
       let messages = [
         Message(role: "user", content: prompt), Message(role: "assistant", content: completion),
       ]
-      return join(template.segments(messages))
+      return join(try segments(messages, template, record))
     case .messages(let messages):
       guard let template = try template?.get() else {
         throw record.failure("messages need a chat template, and the tokenizer has none")
       }
-      return join(template.segments(messages))
+      return join(try segments(messages, template, record))
+    }
+  }
+
+  /// A template may refuse a conversation, for example one whose roles do not alternate.
+  private func segments(
+    _ messages: [Message], _ template: ChatTemplate, _ record: Record
+  ) throws(RecordError) -> [ChatTemplate.Segment] {
+    do {
+      return try template.segments(messages)
+    } catch {
+      throw record.failure("\(error)")
     }
   }
 
@@ -120,7 +132,10 @@ package struct SampleEncoder: Sendable {
     var tokens: [Int32] = []
     var scored: [Bool] = []
     for segment in segments {
-      let part = tokenizer.encode(segment.text, addSpecialTokens: false)
+      let reader =
+        segment.follows == .nothing
+        ? tokenizer : tokenizer.continuing(afterSpecialToken: segment.follows == .specialToken)
+      let part = reader.encode(segment.text, addSpecialTokens: false)
       tokens += part
       scored.append(contentsOf: repeatElement(segment.isScored, count: part.count))
     }

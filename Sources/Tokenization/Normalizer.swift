@@ -36,6 +36,15 @@ indirect enum Normalizer: Sendable {
     }
   }
 
+  /// The same without what is put before a text.
+  var withoutPrefix: Normalizer {
+    switch self {
+    case .prepend: .sequence([])
+    case .sequence(let stages): .sequence(stages.map(\.withoutPrefix))
+    default: self
+    }
+  }
+
   // MARK: The stages
 
   /// Unicode normalisation (UAX 15) as of Unicode 9: later scalars stay, and nothing moves across them. ASCII is its

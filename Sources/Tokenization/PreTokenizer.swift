@@ -23,6 +23,17 @@ indirect enum PreTokenizer: Sendable {
   case scanner(PieceScanner)
   case literal([UInt8], SplitBehavior, inverted: Bool)
 
+  /// The same without what is put before the first piece of a text, or with `everywhere` before every piece.
+  func withoutPrefix(everywhere: Bool) -> PreTokenizer {
+    switch self {
+    case .sequence(let stages): .sequence(stages.map { $0.withoutPrefix(everywhere: everywhere) })
+    case .metaspace(let replacement, let prepends, let splits) where everywhere || prepends == .first:
+      .metaspace(replacement: replacement, prepends: .never, splits: splits)
+    case .byteLevel(_, let splits) where everywhere: .byteLevel(addsPrefixSpace: false, splits: splits)
+    default: self
+    }
+  }
+
   enum PrependScheme: String, Sendable { case always, first, never }
 
   func split(_ pieces: inout Pieces) {

@@ -20,8 +20,8 @@ package struct Tokenizer: Sendable {
     package var unknown: Int32?
   }
 
-  let normalizer: Normalizer?
-  let preTokenizer: PreTokenizer?
+  private(set) var normalizer: Normalizer?
+  private(set) var preTokenizer: PreTokenizer?
   let model: TokenModel
   let added: AddedVocabulary
   private let addedIDs: [ByteString: Int32]
@@ -81,6 +81,15 @@ package struct Tokenizer: Sendable {
     encode(Array(text.utf8), addSpecialTokens: addSpecialTokens)
   }
 
+  /// The tokenizer for a stretch of a text that begins where other text or a special token ended: it puts no space
+  /// before it. Behind a special token those that put a space before every stretch still do.
+  package func continuing(afterSpecialToken: Bool) -> Tokenizer {
+    var copy = self
+    if !afterSpecialToken { copy.normalizer = normalizer?.withoutPrefix }
+    copy.preTokenizer = preTokenizer?.withoutPrefix(everywhere: !afterSpecialToken)
+    return copy
+  }
+
   // MARK: Decoding
 
   /// The text of some ids, with U+FFFD for what is no UTF-8. Ids without a token are left out, and special tokens
@@ -105,6 +114,11 @@ package struct Tokenizer: Sendable {
   /// The id of a token as the vocabulary spells it.
   package func id(of token: ByteString) -> Int32? {
     addedIDs[token] ?? model.vocabulary.id(of: token.bytes)
+  }
+
+  /// The special tokens as texts spell them.
+  package var specialTokenTexts: [ByteString] {
+    added.tokens.values.filter(\.isSpecial).sorted { $0.id < $1.id }.map { ByteString($0.content) }
   }
 
   package func isSpecial(_ id: Int32) -> Bool { added.tokens[id]?.isSpecial ?? false }

@@ -37,7 +37,10 @@ struct CompareCommand: ParsableCommand {
       "A checkpoint for TracIn and its learning rate; give at least two.", valueName: "path:rate"))
   var checkpoint: [CheckpointArgument] = []
 
-  @Option(help: ArgumentHelp("Which linear layers count, by weight name.", valueName: "glob"))
+  @Option(
+    help: ArgumentHelp(
+      "Which linear layers count, by weight name; adapter: the matrices of a LoRA adapter.", valueName: "glob"
+    ))
   var layers: String = "*"
 
   @Option(help: "A side of LoGra's projection.")

@@ -34,7 +34,10 @@ struct LabelCommand: ParsableCommand {
   @Option(help: "What a label is: \(LabelKind.allCases.map(\.rawValue).joined(separator: ", ")).")
   var kind: LabelKind = .dot
 
-  @Option(help: ArgumentHelp("Which linear layers count, by weight name.", valueName: "glob"))
+  @Option(
+    help: ArgumentHelp(
+      "Which linear layers count, by weight name; adapter: the matrices of a LoRA adapter.", valueName: "glob"
+    ))
   var layers: String = "*"
 
   @Option(

@@ -85,6 +85,29 @@ import Testing
     #expect(twice.hiddenStates(of: tokens, workspace: Workspace()).values == again)
   }
 
+  /// Every family's first layer is a model of the family, with all that its configuration must say.
+  @Test(arguments: GoldenModel.decoders.filter { !$0.contains("pythia") && !$0.contains("neox") })
+  func firstLayersOfEveryFamilyAreSavedAndLoaded(_ name: String) throws {
+    let whole = try #require(try ModelLoader.load(path: GoldenModel(name).modelPath) as? Llama)
+    let tokens = batch([[1, 5, 2, 8, 40, 3, 7, 7, 30, 2, 11, 4]])
+    for count in [1, 2] {
+      let part = whole.first(count)
+      let (once, twice) = (try Folder(), try Folder())
+      try part.saveAsEncoder(to: once.path)
+      let loaded = try ModelLoader.loadEncoder(directory: once.path)
+      let (a, b) = (
+        part.hiddenStates(of: tokens, workspace: Workspace()).values,
+        loaded.hiddenStates(of: tokens, workspace: Workspace()).values
+      )
+      let scale = a.map { abs($0) }.max()!
+      for (x, y) in zip(a, b) { #expect(abs(x - y) < 0.05 * scale) }
+      try loaded.saveAsEncoder(to: twice.path)
+      let again = try ModelLoader.loadEncoder(directory: twice.path)
+      #expect(again.hiddenStates(of: tokens, workspace: Workspace()).values == b)
+      #expect(again.configuration == loaded.configuration)
+    }
+  }
+
   @Test func neighboursDoNotChangeAText() throws {
     let model = try model().first(1)
     let alone = model.hiddenStates(of: batch([[5, 2, 8]]), workspace: Workspace()).values

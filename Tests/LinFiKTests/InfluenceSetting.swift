@@ -4,7 +4,7 @@ import Records
 import TensorKernels
 import TestSupport
 
-/// A golden model, and its samples as a run has them.
+/// A golden model, and its samples as a run has them; of an adapter its matrices are watched.
 struct InfluenceSetting {
   let golden: GoldenModel
   let model: any CausalLanguageModel
@@ -15,7 +15,7 @@ struct InfluenceSetting {
   init(_ name: String, precision: Precision = .f32) throws {
     golden = try GoldenModel(name)
     model = try ModelLoader.load(path: golden.modelPath, precision: precision)
-    watched = try WatchedLayers(of: model)
+    watched = try WatchedLayers(of: model, matching: model.adapterLayers.isEmpty ? "*" : "adapter")
     samples = golden.samples.map {
       TokenizedSample(tokens: $0.tokens, scored: $0.isScored, truncated: false)
     }

@@ -12,7 +12,9 @@ private let firstOrderKinds: [LabelKind] = [.dot, .cosine, .layerCosine]
 
 /// Labels against PyTorch in float64, and the properties every label has.
 @Suite struct InfluenceTests {
-  @Test(arguments: GoldenModel.llama + GoldenModel.gpt2, firstOrderKinds)
+  @Test(
+    arguments: GoldenModel.llama + GoldenModel.gpt2 + GoldenModel.decoders + GoldenModel.adapters,
+    firstOrderKinds)
   func labelsOfRandomModelsEqualPyTorch(_ name: String, _ kind: LabelKind) throws {
     try compare(InfluenceSetting(name), kind)
   }
@@ -38,6 +40,28 @@ private let firstOrderKinds: [LabelKind] = [.dot, .cosine, .layerCosine]
       #expect(abs(row.gradientNorm - sample.gradientNorm) < 1e-4 * sample.gradientNorm)
       #expect(abs(row.loss - sample.loss) < 1e-5)
     }
+  }
+
+  @Test func anAdapterIsWatchedApart() throws {
+    let adapted = try ModelLoader.load(path: GoldenModel("adapters/mistral").modelPath)
+    let matrices = try WatchedLayers(of: adapted, matching: "adapter").layers
+    #expect(matrices.count == 12 && matrices.allSatisfy { $0.name.contains("lora_") })
+    let base = try WatchedLayers(of: adapted, matching: "*").layers
+    #expect(base.count == 14 && base.allSatisfy { !$0.name.contains("lora_") })
+    let plain = try ModelLoader.load(path: GoldenModel("decoders/mistral").modelPath)
+    let error = #expect(throws: LabelError.self) { try WatchedLayers(of: plain, matching: "adapter") }
+    #expect("\(try #require(error))".contains("adapter_config.json"))
+  }
+
+  /// The one-step oracle steps an adapter's matrices through the merged weights.
+  @Test func aStepOfTheAdapterIsWhatItsLabelSays() throws {
+    let setting = try InfluenceSetting("adapters/mistral")
+    let labels = try setting.rows(setting.exact(.dot)).map(\.label)
+    let oracle = OneStepOracle(
+      model: setting.model, watched: setting.watched, learningRate: 1e-3, difference: .central)
+    let measured = try oracle.values(
+      of: setting.samples, targets: setting.targets, workers: 1, batchTokens: 100)
+    for (label, value) in zip(labels, measured) { #expect(abs(label - value) < 0.05 * abs(label) + 0.02) }
   }
 
   @Test(arguments: Precision.allCases) func twoWorkersAndOneGiveTheSameBits(_ precision: Precision) throws {

@@ -19,7 +19,7 @@ struct ChatTemplateTests {
       let messages = (conversation.array ?? []).map {
         Message(role: $0["role"]?.byteString ?? "", content: $0["content"]?.byteString ?? "")
       }
-      let segments = template.segments(messages)
+      let segments = try template.segments(messages)
       #expect(ByteString(Array(segments.map(\.text.bytes).joined())) == rendered.byteString)
       let answers = messages.filter { $0.role == "assistant" }.map {
         ByteString($0.content.bytes + Array("<|im_end|>".utf8))
@@ -37,19 +37,75 @@ struct ChatTemplateTests {
     )
   }
 
+  static let specialTokens: [ByteString] = [
+    "<s>", "</s>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|im_end|>", "<|im_start|>",
+  ]
+
+  /// Families whose template is rendered: the text is Jinja's, and what is scored are the assistant's contents as they
+  /// come out, each with the token that ends its turn.
   @Test(
-    "A template that is not known is refused",
+    "Templates that are rendered",
     arguments: [
-      "{{ bos_token }}{% for message in messages %}[INST] {{ message['content'] }} [/INST]{% endfor %}",
-      // ChatML but for a filter, a role that is renamed, a missing line end.
-      "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] | trim + '<|im_end|>' + '\n'}}{% endfor %}",
-      "{% for message in messages %}{{'<|im_start|>' + message['content'] + '\n' + message['role'] + '<|im_end|>' + '\n'}}{% endfor %}",
-      "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>'}}{% endfor %}",
-      "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}!",
-      "", "{% for", "{{ 'a }}",
+      ("llama2", "</s>"), ("llama3", "<|eot_id|>"), ("mistral", "</s>"), ("gemma", "<end_of_turn>"),
+      ("phi3", "<|end|>"), ("qwen3", "<|im_end|>"), ("inline", nil),
+    ] as [(ByteString, ByteString?)])
+  func families(_ name: ByteString, _ end: ByteString?) throws {
+    let fixture = try Self.fixture()
+    let source = try #require(fixture["templates"]?[name]?.byteString)
+    let template = try ChatTemplate(
+      source, specialTokens: Self.specialTokens, beginning: "<s>", end: "</s>")
+    let conversations = try #require(fixture["conversations"]?.array)
+    let expected = try #require(fixture["rendered"]?[name]?.array)
+    #expect(expected.contains { !$0.isNull })
+    for (conversation, rendered) in zip(conversations, expected) {
+      let messages = (conversation.array ?? []).map {
+        Message(role: $0["role"]?.byteString ?? "", content: $0["content"]?.byteString ?? "")
+      }
+      if rendered.isNull {
+        let error = #expect(throws: RecordError.self) { try template.segments(messages) }
+        #expect(error?.description.contains("refuses the conversation") == true)
+        continue
+      }
+      let segments = try template.segments(messages)
+      #expect(ByteString(Array(segments.map(\.text.bytes).joined())) == rendered.byteString)
+      let said = segments.filter(\.isScored).map(\.text.string)
+      if let end { #expect(said.allSatisfy { $0.hasSuffix(end.string) || $0.contains("hm") }, "\(said)") }
+      let answers = messages.filter { $0.role == "assistant" && $0.content.string.contains("e") }
+      for answer in answers {
+        let last = answer.content.string.split(whereSeparator: \.isWhitespace).last!
+        #expect(said.contains { $0.contains(last) }, "\(last) in \(said)")
+      }
+      #expect(said.allSatisfy { !$0.contains("2+2") && !$0.contains("Be brief") && !$0.contains("Why") })
+    }
+  }
+
+  /// A space before what is said goes with it, as vocabularies have it.
+  @Test func spaceBeforeAnAnswer() throws {
+    let source = try #require(try Self.fixture()["templates"]?["llama2"]?.byteString)
+    let template = try ChatTemplate(source, specialTokens: ["<s>", "</s>"], beginning: "<s>", end: "</s>")
+    let segments = try template.segments([
+      Message(role: "user", content: "Hi"), Message(role: "assistant", content: "Yes"),
     ])
-  func unknown(_ text: String) throws {
-    let error = #expect(throws: RecordError.self) { try ChatTemplate(ByteString(text)) }
-    #expect(error?.description.contains("ChatML") == true)
+    #expect(segments.map(\.text) == ["<s>[INST] Hi [/INST]", " Yes </s>"])
+    #expect(segments.map(\.isScored) == [false, true] && segments.map(\.follows) == [.nothing, .text])
+  }
+
+  @Test(
+    "What cannot be rendered is refused by name",
+    arguments: [
+      ("{% for message in messages %}{% macro x() %}{% endmacro %}{% endfor %}", "'macro' is not supported"),
+      ("{% for message in messages %}{{ message.content | shuffle }}{% endfor %}", "filter 'shuffle'"),
+      ("{% for message in messages %}{{ strftime_now('%d') }}{% endfor %}", "function 'strftime_now'"),
+      ("{% for message in messages %}{{ message.content.encode() }}{% endfor %}", "method 'encode'"),
+      ("{% for message in messages %}{% if message is odd %}{% endif %}{% endfor %}", "test 'odd'"),
+      ("{% for message in messages %}", "'endfor' is missing"), ("{% for", "a tag does not end"),
+      ("{{ 'a }}", "a tag does not end"), ("{{ messages[0]. }}", "a name is missing"), ("", "empty"),
+      ("{{ nobody.role }}", "'.role' of what is not defined"), ("{{ 1 + }}", "incomplete"),
+    ])
+  func refused(_ source: String, _ reason: String) throws {
+    let error = #expect(throws: RecordError.self) {
+      try ChatTemplate(ByteString(source)).segments([Message(role: "user", content: "a")])
+    }
+    #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
   }
 }
