@@ -17,7 +17,8 @@ struct Alinfik: ParsableCommand {
       """,
     version: alinfikVersion,
     subcommands: [
-      LabelCommand.self, CurvatureCommand.self, TrainCommand.self, ScoreCommand.self, CompareCommand.self,
+      LabelCommand.self, CurvatureCommand.self, RelabelCommand.self, MergeCommand.self, TrainCommand.self,
+      ScoreCommand.self, CompareCommand.self,
       AuditCommand.self,
       ExplainCommand.self,
     ])

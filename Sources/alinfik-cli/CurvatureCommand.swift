@@ -36,6 +36,12 @@ struct CurvatureCommand: ParsableCommand {
   @Option(help: "A side of the projection (default \(LabelDefaults.rank)).")
   var rank: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "With pca: the share of a side's second moment that its components hold, at most --rank of them.",
+      valueName: "share"))
+  var explained: Double?
+
   @Option(help: "For adam: how slowly the second moment forgets (default \(LabelDefaults.beta2)).")
   var beta2: Double?
 
@@ -61,9 +67,10 @@ struct CurvatureCommand: ParsableCommand {
       if projection == ProjectionKind.none {
         throw ValidationError("--kind \(kind.rawValue) is measured on projected gradients")
       }
+      try ProjectionKind.check(explained: explained, with: projection)
       if let rank, rank < 1 { throw ValidationError("--rank \(rank): at least 1") }
-    } else if projection != nil || rank != nil {
-      throw ValidationError("--projection and --rank want --kind logra or relatif")
+    } else if projection != nil || rank != nil || explained != nil {
+      throw ValidationError("--projection, --rank and --explained want --kind logra or relatif")
     }
     if kind != .adam, beta2 != nil || optimizerState != nil {
       throw ValidationError("--beta2 and --optimizer-state want --kind adam")
@@ -86,10 +93,13 @@ struct CurvatureCommand: ParsableCommand {
       output, source.sample + [source.model] + [optimizerState].compactMap { $0 })
     if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
     let model = try source.loadModel(terminal, precision: precision)
-    let recipe = try CurvatureRecipe(
-      kind: CurvatureKind(for: kind)!, model: model, layers: layers,
-      samples: optimizerState == nil ? try source.load(model, terminal, force: common.force) : nil,
-      projection: kind.needsProjection ? (projection ?? .random).projection(rank: rank) : .none,
+    let watched = try WatchedLayers(of: model.model, matching: layers)
+    let samples = optimizerState == nil ? try source.load(model, terminal, force: common.force) : nil
+    if let samples, samples.records.isEmpty { throw LabelError.noSample }
+    let recipe = CurvatureRecipe(
+      kind: CurvatureKind(for: kind)!, model: model, watched: watched, samples: samples,
+      projection: kind.needsProjection
+        ? (projection ?? .random).projection(rank: rank, explained: explained) : .none,
       beta2: beta2 ?? LabelDefaults.beta2, seed: common.seed)
     terminal.say("plan: \(recipe.planDescription)")
     if common.dryRun { return }

@@ -16,15 +16,13 @@ package struct CurvatureRecipe: Sendable {
   package let beta2: Double
   package let seed: UInt64
 
-  /// Throws `LabelError` where no sample is there or no layer matches.
   package init(
-    kind: CurvatureKind, model: LoadedModel, layers: String, samples: PreparedRows?, projection: Projection,
-    beta2: Double, seed: UInt64
-  ) throws {
-    if let samples, samples.records.isEmpty { throw LabelError.noSample }
+    kind: CurvatureKind, model: LoadedModel, watched: WatchedLayers, samples: PreparedRows?,
+    projection: Projection, beta2: Double, seed: UInt64
+  ) {
     self.kind = kind
     self.model = model
-    watched = try WatchedLayers(of: model.model, matching: layers)
+    self.watched = watched
     self.samples = samples
     self.projection = projection
     self.beta2 = beta2
@@ -85,11 +83,12 @@ extension LoGraProjection {
     switch recipe.projection {
     case .none: preconditionFailure("a Fisher matrix without a projection")
     case .random(let rank): self.init(watched: recipe.watched, rank: rank, seed: recipe.seed)
-    case .pca(let rank):
+    case .pca(let rank, let explained):
       let samples = recipe.samples?.spread(LabelDefaults.principalSamples) ?? []
       try self.init(
         principalComponentsOf: samples, model: recipe.model.model, watched: recipe.watched, rank: rank,
-        seed: recipe.seed, workers: workers, batchTokens: LabelDefaults.batchTokens(for: recipe.model.model))
+        explained: explained, seed: recipe.seed, workers: workers,
+        batchTokens: LabelDefaults.batchTokens(for: recipe.model.model))
     }
   }
 }
