@@ -53,6 +53,12 @@ package struct RelabelRun: Sendable {
     guard !targets.records.isEmpty else { throw LabelError.emptyTarget }
     watched = try WatchedLayers(of: model.model, matching: file.attributes.extra["layers"] ?? "*")
     projection = try LoGraProjection(of: file, watched: watched)
+    if configuration.kind.needsProjection, configuration.damping == 0,
+      let (layer, sides) = zip(watched.layers, projection.layers).first(where: { $1.range.count > file.count }
+      )
+    {
+      throw LabelError.singular(layer: layer.name, rank: file.count, width: sides.range.count)
+    }
     self.file = file
     self.model = model
     self.targets = targets

@@ -213,4 +213,74 @@ import Testing
     let result = try label(folder.path("x.h5"), ["--explained", "0.5"])
     #expect(result.status == 64 && result.errors.contains("pca"), "\(result.errors)")
   }
+
+  private func curvature(_ output: String, _ more: [String]) throws -> Command.Result {
+    try alinfik(["curvature", "--model", model, "--sample", sample, "--output", output] + more)
+  }
+
+  private func parts(_ name: String, of count: Int) -> [String] {
+    (1...count).map { folder.path("\(name).\($0)-of-\(count).safetensors") }
+  }
+
+  /// Ranks whose layers keep gradients, and whose layers are summed.
+  @Test(
+    arguments: [
+      ["--kind", "logra", "--rank", "3"], ["--kind", "logra", "--projection", "pca", "--rank", "12"],
+      ["--kind", "adam", "--beta2", "0.9"],
+    ], [2, 5]) func mergedCurvatureHasTheBytesOfOneRun(_ options: [String], _ count: Int) throws
+  {
+    let (whole, output) = (folder.path("whole.safetensors"), folder.path("c.safetensors"))
+    try succeed(curvature(whole, options))
+    for shard in 1...count { try succeed(curvature(output, options + ["--shard", "\(shard)/\(count)"])) }
+    try succeed(alinfik(["merge"] + parts("c", of: count).reversed() + ["--output", output]))
+    #expect(
+      FileManager.default.contents(atPath: whole) == FileManager.default.contents(atPath: output))
+  }
+
+  @Test func kroneckerFactorsAreMergedInTwoRounds() throws {
+    let whole = folder.path("whole.safetensors")
+    let (factors, basis) = (folder.path("f.safetensors"), folder.path("basis.safetensors"))
+    let (values, output) = (folder.path("v.safetensors"), folder.path("c.safetensors"))
+    let kind = ["--kind", "ekfac"]
+    try succeed(curvature(whole, kind))
+    for shard in ["1/2", "2/2"] { try succeed(curvature(factors, kind + ["--shard", shard])) }
+    try succeed(alinfik(["merge"] + parts("f", of: 2) + ["--output", basis]))
+    let unfinished = try label(folder.path("l.h5"), kind + ["--curvature", basis])
+    #expect(unfinished.status == 64 && unfinished.errors.contains("ekfac-basis"), "\(unfinished.errors)")
+    for shard in ["1/2", "2/2"] {
+      try succeed(curvature(values, kind + ["--shard", shard, "--basis", basis]))
+    }
+    let without = try alinfik(["merge"] + parts("v", of: 2) + ["--output", output])
+    #expect(without.status == 64 && without.errors.contains("--basis"), "\(without.errors)")
+    let mixed = try alinfik(
+      ["merge", parts("f", of: 2)[0], parts("v", of: 2)[1], "--output", output, "--basis", basis])
+    #expect(mixed.status == 64, "\(mixed.errors)")
+    try succeed(alinfik(["merge"] + parts("v", of: 2) + ["--basis", basis, "--output", output]))
+    #expect(
+      FileManager.default.contents(atPath: whole) == FileManager.default.contents(atPath: output))
+  }
+
+  @Test func unfitCurvatureShardsAreRefused() throws {
+    let (output, merged) = (folder.path("c.safetensors"), folder.path("merged.safetensors"))
+    let options = ["--kind", "logra", "--rank", "3"]
+    for shard in ["1/2", "2/2"] { try succeed(curvature(output, options + ["--shard", shard])) }
+    let files = parts("c", of: 2)
+    func refuse(_ words: [String], _ files: [String], location: SourceLocation = #_sourceLocation) throws {
+      let result = try alinfik(["merge"] + files + ["--output", merged])
+      #expect(result.status == 64, "\(result.errors)", sourceLocation: location)
+      for word in words {
+        #expect(result.errors.contains(word), "\(result.errors)", sourceLocation: location)
+      }
+      #expect(!FileManager.default.fileExists(atPath: merged), sourceLocation: location)
+    }
+    try refuse(["2/2", "missing"], [files[0]])
+    try refuse(["1/2", "c.1-of-2"], [files[0], files[0]])
+    let other = folder.path("o.safetensors")
+    try succeed(curvature(other, ["--kind", "logra", "--rank", "4", "--shard", "2/2"]))
+    try refuse(["another rank"], [files[0], parts("o", of: 2)[1]])
+    let many = try curvature(output, options + ["--shard", "1/17"])
+    #expect(many.status == 64 && many.errors.contains("16"), "\(many.errors)")
+    let used = try label(folder.path("l.h5"), options + ["--curvature", files[0]])
+    #expect(used.status == 65 && used.errors.contains("shard"), "\(used.errors)")
+  }
 }
