@@ -25,6 +25,8 @@ package struct ComparisonConfiguration: Sendable {
   package var rank = 16
   package var dampingFactor = LabelDefaults.dampingFactor
   package var checkpoints: [Checkpoint] = []
+  /// Of `ComparisonRun.furtherKinds`.
+  package var kinds: [LabelKind] = []
   /// Rows that the model is really stepped on; 0 leaves the oracle out.
   package var oracleRows = 32
   /// Target examples whose loss the oracle watches; all of them would take far longer and say the same.
@@ -80,7 +82,7 @@ package struct ComparisonRun {
   let configuration: ComparisonConfiguration
   let progress: @Sendable (ComparisonProgress) throws -> Void
   private let sampleCount: Int
-  private var methodCount: Int { valuator == nil ? 7 : 8 }
+  private var methodCount: Int { (valuator == nil ? 7 : 8) + configuration.kinds.count }
 
   /// What `progress` throws ends the run.
   ///
@@ -164,6 +166,7 @@ package struct ComparisonRun {
     try add { try linfik(oracle) }
     try add { try logra() }
     try add { try tracin() }
+    for kind in configuration.kinds { try add { try labels(of: kind) } }
     var forecast: Forecast?
     if valuator != nil {
       let scored = try alinfik(labelSecondsPerRow: methods[0].cost?.secondsPerRow)

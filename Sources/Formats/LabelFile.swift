@@ -102,16 +102,19 @@ package struct LabelTexts: Sendable, Equatable {
   package var records: [ByteString]?
   /// The targets' ids, in the order of the labels per target; nil in files that have none.
   package var targetIDs: [ByteString]?
+  /// The watched layers' names, in the order of the labels per layer; nil in files that have none.
+  package var layerNames: [ByteString]?
 
   package init(
     ids: [ByteString], sources: [ByteString], texts: [ByteString], records: [ByteString]? = nil,
-    targetIDs: [ByteString]? = nil
+    targetIDs: [ByteString]? = nil, layerNames: [ByteString]? = nil
   ) {
     self.ids = ids
     self.sources = sources
     self.texts = texts
     self.records = records
     self.targetIDs = targetIDs
+    self.layerNames = layerNames
   }
 
   /// Throws where a label file could not hold them: HDF5 strings end at a NUL. Worth asking before labelling begins.
@@ -135,6 +138,19 @@ package struct LabelTexts: Sendable, Equatable {
   }
 }
 
+/// The matrices that projected gradients were made with, where they cannot be made again from a seed.
+package struct StoredProjection: Sendable, Equatable {
+  /// For each layer the rows of its input's matrix, then of its output's.
+  package var ranks: [Int32]
+  /// The matrices, row-major, in the same order.
+  package var numbers: [Float]
+
+  package init(ranks: [Int32], numbers: [Float]) {
+    self.ranks = ranks
+    self.numbers = numbers
+  }
+}
+
 /// A label file (`labels.h5`): the labels of samples, read whole but for the wide datasets, which are read by rows.
 package struct LabelFile: Sendable {
   package let path: String
@@ -154,7 +170,11 @@ package struct LabelFile: Sendable {
   package var texts: [ByteString] { columns.texts }
   package var records: [ByteString]? { columns.records }
 
-  private static let perTarget = "labels_per_target"
+  static let perTarget = "labels_per_target"
+  static let perLayer = "labels_per_layer"
+  private static let layerNames = "layers"
+  private static let projectionNumbers = "projection"
+  private static let projectionRanks = "projection_ranks"
   private static let targetIDs = "target_ids"
   private static let projected = "projected_gradients"
   /// Beside int8 gradients: a scale for each block of `GradientStorage.block` numbers.
@@ -181,15 +201,18 @@ package struct LabelFile: Sendable {
     let flags: [UInt8] = try Self.vector("truncated", rows, .u8, file)
     truncated = flags.map { $0 != 0 }
     let targets = try Self.width(Self.perTarget, rows, file)
+    let layers = try Self.width(Self.perLayer, rows, file)
     columns = LabelTexts(
       ids: try Self.strings("ids", rows, file), sources: try Self.strings("sources", rows, file),
       texts: try Self.strings("texts", rows, file),
       records: file.hasDataset("records") ? try Self.strings("records", rows, file) : nil,
       targetIDs: file.hasDataset(Self.targetIDs)
-        ? try Self.strings(Self.targetIDs, targets, file, "/\(Self.perTarget) has columns:") : nil)
+        ? try Self.strings(Self.targetIDs, targets, file, "/\(Self.perTarget) has columns:") : nil,
+      layerNames: file.hasDataset(Self.layerNames)
+        ? try Self.strings(Self.layerNames, layers, file, "/\(Self.perLayer) has columns:") : nil)
     let storage: GradientStorage = file.hasDataset(Self.scales) ? .int8 : .f16
     shape = LabelShape(
-      rows: rows, targets: targets,
+      rows: rows, targets: targets, layers: layers,
       projected: try Self.width(Self.projected, rows, file, isInteger: storage == .int8), storage: storage)
     try check(file)
   }
@@ -242,38 +265,63 @@ package struct LabelFile: Sendable {
 
   /// Labels for each target, row after row, of some rows. Only where `shape.targets` is not 0.
   package func labelsPerTarget(rows: Range<Int>) throws(FormatError) -> [Float] {
-    precondition(shape.targets > 0 && rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows)")
+    try wideNumbers(Self.perTarget, columns: shape.targets, rows: rows)
+  }
+
+  /// What each layer adds to the label, row after row, of some rows. Only where `shape.layers` is not 0.
+  package func labelsPerLayer(rows: Range<Int>) throws(FormatError) -> [Float] {
+    try wideNumbers(Self.perLayer, columns: shape.layers, rows: rows)
+  }
+
+  private func wideNumbers(_ name: String, columns: Int, rows: Range<Int>) throws(FormatError) -> [Float] {
+    precondition(columns > 0 && rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows)")
     let values: [Float] = try HDF5.locked { () throws(FormatError) in
-      try HDF5File(opening: path).readNumbers(Self.perTarget, rows: rows, columns: shape.targets, .f32)
+      try HDF5File(opening: path).readNumbers(name, rows: rows, columns: columns, .f32)
     }
     guard values.allSatisfy(\.isFinite) else {
-      throw .malformed(place: path, reason: "/\(Self.perTarget) holds a number that is not finite")
+      throw .malformed(place: path, reason: "/\(name) holds a number that is not finite")
     }
     return values
   }
 
   /// Projected gradients, row after row, of some rows. Only where `shape.projected` is not 0.
   package func projectedGradients(rows: Range<Int>) throws(FormatError) -> [Float] {
-    precondition(shape.projected > 0 && rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows)")
-    return try HDF5.locked { () throws(FormatError) in
+    try HDF5.locked { () throws(FormatError) in
+      try storedGradients(rows: rows, in: HDF5File(opening: path))
+    }.flatMap(\.values)
+  }
+
+  /// The projection's own matrices, nil in a file that does not keep them.
+  package func storedProjection() throws(FormatError) -> StoredProjection? {
+    try HDF5.locked { () throws(FormatError) in
       let file = try HDF5File(opening: path)
-      guard shape.storage == .int8 else {
-        let numbers: [UInt16] = try file.readNumbers(
-          Self.projected, rows: rows, columns: shape.projected, .f16)
-        return StoredGradient.f16(numbers).values
-      }
-      let width = GradientStorage.scaleCount(shape.projected)
-      guard try Self.width(Self.scales, count, file) == width else {
-        throw file.malformed("/\(Self.scales) has not \(width) columns")
-      }
-      let numbers: [Int8] = try file.readNumbers(Self.projected, rows: rows, columns: shape.projected, .i8)
-      let scales: [Float] = try file.readNumbers(Self.scales, rows: rows, columns: width, .f32)
-      return rows.indices.map { $0 - rows.lowerBound }.flatMap { row in
-        StoredGradient.int8(
-          scales: Array(scales[row * width..<(row + 1) * width]),
-          numbers: Array(numbers[row * shape.projected..<(row + 1) * shape.projected])
-        ).values
-      }
+      guard file.hasDataset(Self.projectionNumbers) else { return nil }
+      let count = try file.shape(Self.projectionNumbers, rank: 1)[0]
+      let sides = try file.shape(Self.projectionRanks, rank: 1, isInteger: true)[0]
+      return StoredProjection(
+        ranks: try file.readNumbers(Self.projectionRanks, rows: 0..<sides, .i32),
+        numbers: try file.readNumbers(Self.projectionNumbers, rows: 0..<count, .f32))
+    }
+  }
+
+  /// The same as they are kept, from this file, opened; only inside `HDF5.locked`.
+  func storedGradients(rows: Range<Int>, in file: HDF5File) throws(FormatError) -> [StoredGradient] {
+    precondition(shape.projected > 0 && rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows)")
+    let width = shape.projected
+    guard shape.storage == .int8 else {
+      let numbers: [UInt16] = try file.readNumbers(Self.projected, rows: rows, columns: width, .f16)
+      return (0..<rows.count).map { .f16(Array(numbers[$0 * width..<($0 + 1) * width])) }
+    }
+    let blocks = GradientStorage.scaleCount(width)
+    guard try Self.width(Self.scales, count, file) == blocks else {
+      throw file.malformed("/\(Self.scales) has not \(blocks) columns")
+    }
+    let numbers: [Int8] = try file.readNumbers(Self.projected, rows: rows, columns: width, .i8)
+    let scales: [Float] = try file.readNumbers(Self.scales, rows: rows, columns: blocks, .f32)
+    return (0..<rows.count).map {
+      .int8(
+        scales: Array(scales[$0 * blocks..<($0 + 1) * blocks]),
+        numbers: Array(numbers[$0 * width..<($0 + 1) * width]))
     }
   }
 
@@ -282,9 +330,26 @@ package struct LabelFile: Sendable {
   /// Builds the label file from a complete journal, beside its final name, and renames it. The journal stays.
   package static func write(
     to path: String, attributes: LabelAttributes, columns: LabelTexts, journal: LabelJournal,
-    force: Bool = false
+    projection: StoredProjection? = nil, force: Bool = false
   ) throws(FormatError) {
-    precondition(journal.isComplete && columns.ids.count == journal.shape.rows, "the journal is not complete")
+    precondition(journal.isComplete, "the journal is not complete")
+    try write(
+      to: path, attributes: attributes, columns: columns, shape: journal.shape, projection: projection,
+      force: force
+    ) { index throws(FormatError) in
+      guard let row = try journal.row(at: index) else { preconditionFailure("row \(index) is missing") }
+      return row
+    }
+  }
+
+  /// Builds the label file beside its final name and renames it. `row` is asked for every row in order, inside
+  /// `HDF5.locked`.
+  package static func write(
+    to path: String, attributes: LabelAttributes, columns: LabelTexts, shape: LabelShape,
+    projection: StoredProjection?, force: Bool,
+    row: (_ index: Int) throws(FormatError) -> LabelRow
+  ) throws(FormatError) {
+    precondition(columns.ids.count == shape.rows, "\(columns.ids.count) ids for \(shape.rows) rows")
     try columns.check()
     try OutputFile.refuseExisting(path, force: force)
     let temporary = path + ".tmp"
@@ -292,7 +357,11 @@ package struct LabelFile: Sendable {
       try HDF5.locked { () throws(FormatError) in
         let file = try HDF5File(creating: temporary)
         try attributes.write(to: file)
-        try writeColumns(columns, journal, to: file)
+        try writeColumns(columns, shape, row, to: file)
+        if let projection {
+          try file.writeVector(projectionRanks, projection.ranks, .i32)
+          try file.writeVector(projectionNumbers, projection.numbers, .f32)
+        }
         try file.close()
       }
       try sync(temporary)
@@ -304,19 +373,21 @@ package struct LabelFile: Sendable {
   }
 
   private static func writeColumns(
-    _ columns: LabelTexts, _ journal: LabelJournal, to file: HDF5File
+    _ columns: LabelTexts, _ shape: LabelShape, _ row: (Int) throws(FormatError) -> LabelRow,
+    to file: HDF5File
   ) throws(FormatError) {
-    let shape = journal.shape
     var rows = NarrowColumns(capacity: shape.rows)
-    var targets = RowBlocks<Float>(
-      file, perTarget, .f32, rows: shape.rows, columns: shape.targets)
+    var targets = RowBlocks<Float>(file, perTarget, .f32, rows: shape.rows, columns: shape.targets)
+    var layers = RowBlocks<Float>(file, perLayer, .f32, rows: shape.rows, columns: shape.layers)
     var gradients = GradientBlocks(file, shape)
     try targets.create()
+    try layers.create()
     try gradients.create()
     for index in 0..<shape.rows {
-      guard let row = try journal.row(at: index) else { preconditionFailure("row \(index) is missing") }
+      let row = try row(index)
       rows.append(row)
       try targets.append(row.labelsPerTarget)
+      try layers.append(row.labelsPerLayer)
       if let gradient = row.projectedGradient { try gradients.append(gradient) }
     }
     try file.writeVector("labels", rows.labels, .f32)
@@ -329,6 +400,7 @@ package struct LabelFile: Sendable {
     try file.writeStrings("texts", columns.texts)
     if let records = columns.records { try file.writeStrings("records", records) }
     if let ids = columns.targetIDs { try file.writeStrings(targetIDs, ids) }
+    if let names = columns.layerNames { try file.writeStrings(layerNames, names) }
   }
 
   private static func sync(_ path: String) throws(FormatError) {

@@ -12,12 +12,14 @@ package struct LabelRow: Sendable, Equatable {
   package var truncated: Bool
   /// One label for each target, or empty.
   package var labelsPerTarget: [Float]
+  /// What each watched layer adds to the label, or empty.
+  package var labelsPerLayer: [Float]
   /// The projected gradient, or nil where it is not kept.
   package var projectedGradient: StoredGradient?
 
   package init(
     index: Int, label: Float, loss: Float, gradientNorm: Float = .nan, tokenCount: Int, truncated: Bool,
-    labelsPerTarget: [Float] = [], projectedGradient: StoredGradient? = nil
+    labelsPerTarget: [Float] = [], labelsPerLayer: [Float] = [], projectedGradient: StoredGradient? = nil
   ) {
     self.index = index
     self.label = label
@@ -26,6 +28,7 @@ package struct LabelRow: Sendable, Equatable {
     self.tokenCount = tokenCount
     self.truncated = truncated
     self.labelsPerTarget = labelsPerTarget
+    self.labelsPerLayer = labelsPerLayer
     self.projectedGradient = projectedGradient
   }
 }
@@ -35,28 +38,33 @@ package struct LabelShape: Sendable, Equatable {
   package var rows: Int
   /// Labels per target, or 0 where they are not kept.
   package var targets: Int
+  /// Layers whose parts of the label are kept, or 0.
+  package var layers: Int
   /// Numbers of a projected gradient, or 0 where they are not kept.
   package var projected: Int
   /// How they are kept.
   package var storage: GradientStorage
 
-  package init(rows: Int, targets: Int = 0, projected: Int = 0, storage: GradientStorage = .f16) {
+  package init(
+    rows: Int, targets: Int = 0, layers: Int = 0, projected: Int = 0, storage: GradientStorage = .f16
+  ) {
     self.rows = rows
     self.targets = targets
+    self.layers = layers
     self.projected = projected
     self.storage = storage
   }
 
   /// The bytes of a row in the journal; the label file needs no more.
   package var bytesPerRow: Int {
-    LabelJournal.fixedBytes + 4 * targets + storage.byteCount(projected) + RowFile.checksumBytes
+    LabelJournal.fixedBytes + 4 * (targets + layers) + storage.byteCount(projected) + RowFile.checksumBytes
   }
 }
 
 /// The append-only file that keeps finished rows while labelling runs (`labels.h5.partial`).
 ///
 /// A row, little-endian: index u64, label, loss, gradient norm f32, token count i32, truncated u32, labels per target f32,
-/// projected gradient (f16, or scales f32 and numbers int8). They stand in the order of their completion (`RowFile`).
+/// labels per layer f32, projected gradient (f16, or scales f32 and numbers int8). They stand in the order of their completion (`RowFile`).
 ///
 /// Rows may be appended by several threads in any order.
 package final class LabelJournal: Sendable {
@@ -102,8 +110,10 @@ package final class LabelJournal: Sendable {
   /// The configuration with the shape, which decides the layout, beside it.
   private static func described(_ configuration: JSONValue, _ shape: LabelShape) -> JSONValue {
     guard let members = configuration.members else { preconditionFailure("a configuration is an object") }
+    // Of a journal without labels per layer nothing is said: so it was before there were any.
+    let layers = shape.layers > 0 ? [(key: ByteString("per_layer"), value: JSONValue(shape.layers))] : []
     return .object(
-      members + [
+      members + layers + [
         (key: "rows", value: JSONValue(shape.rows)), (key: "targets", value: JSONValue(shape.targets)),
         (key: "projected", value: JSONValue(shape.projected)),
         (key: "gradient_storage", value: JSONValue(shape.storage.rawValue)),
@@ -125,6 +135,7 @@ package final class LabelJournal: Sendable {
   package func append(_ row: LabelRow) throws(FormatError) {
     precondition(
       row.index >= 0 && row.index < shape.rows && row.labelsPerTarget.count == shape.targets
+        && row.labelsPerLayer.count == shape.layers
         && row.projectedGradient?.count ?? 0 == shape.projected
         && row.projectedGradient?.storage ?? shape.storage == shape.storage,
       "row \(row.index) does not fit \(shape)")
@@ -148,6 +159,7 @@ package final class LabelJournal: Sendable {
     try check(row.label.isFinite, "the label")
     try check(row.loss.isFinite, "the loss")
     try check(row.labelsPerTarget.allSatisfy(\.isFinite), "a label for a target")
+    try check(row.labelsPerLayer.allSatisfy(\.isFinite), "a layer's part of the label")
     try check(
       row.projectedGradient?.isFinite ?? true, "a projected gradient in \(shape.storage.rawValue)")
   }
@@ -178,6 +190,7 @@ package final class LabelJournal: Sendable {
     bytes.append(integer: UInt32(clamping: row.tokenCount))
     bytes.append(integer: UInt32(row.truncated ? 1 : 0))
     row.labelsPerTarget.withUnsafeBytes { bytes.append(contentsOf: $0) }
+    row.labelsPerLayer.withUnsafeBytes { bytes.append(contentsOf: $0) }
     row.projectedGradient?.append(to: &bytes)
     return bytes
   }
@@ -186,11 +199,13 @@ package final class LabelJournal: Sendable {
   private static func decode(_ bytes: [UInt8], _ shape: LabelShape) -> LabelRow? {
     guard let index = Int(exactly: bytes.integer(UInt64.self, at: 0)) else { return nil }
     func float(_ offset: Int) -> Float { Float(bitPattern: bytes.integer(UInt32.self, at: offset)) }
-    let projectedStart = fixedBytes + 4 * shape.targets
+    let layersStart = fixedBytes + 4 * shape.targets
+    let projectedStart = layersStart + 4 * shape.layers
     return LabelRow(
       index: index, label: float(8), loss: float(12), gradientNorm: float(16),
       tokenCount: Int(bytes.integer(UInt32.self, at: 20)), truncated: bytes.integer(UInt32.self, at: 24) != 0,
       labelsPerTarget: (0..<shape.targets).map { float(fixedBytes + 4 * $0) },
+      labelsPerLayer: (0..<shape.layers).map { float(layersStart + 4 * $0) },
       projectedGradient: shape.projected == 0
         ? nil
         : StoredGradient(bytes[projectedStart...], count: shape.projected, storage: shape.storage))

@@ -28,8 +28,8 @@ package struct CheckpointInfluence: InfluenceMeasure {
 
   /// One forward and backward pass over the targets for each checkpoint.
   package init(
-    _ checkpoints: [Checkpoint], targets: [TokenizedSample], watched: WatchedLayers, workers: Int,
-    batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
+    _ checkpoints: [Checkpoint], targets: [TokenizedSample], watched: WatchedLayers, perLayer: Bool = false,
+    workers: Int, batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
     precondition(!checkpoints.isEmpty, "CheckpointInfluence: no checkpoint")
     parts = try checkpoints.enumerated().map { index, checkpoint in
@@ -39,7 +39,8 @@ package struct CheckpointInfluence: InfluenceMeasure {
       return (
         checkpoint.learningRate,
         ExactInfluence(
-          model: checkpoint.model, watched: watched, target: target, kind: .tracin, gradientNorm: false)
+          model: checkpoint.model, watched: watched, target: target, kind: .tracin, gradientNorm: false,
+          perLayer: perLayer)
       )
     }
   }
@@ -48,7 +49,11 @@ package struct CheckpointInfluence: InfluenceMeasure {
     let rows = parts.map { $0.measure.measure(batch, workspace: workspace) }
     return (0..<batch.count).map { sample in
       let label = zip(parts, rows).reduce(0) { $0 + $1.0.learningRate * $1.1[sample].label }
-      return InfluenceRow(label: label, loss: rows[rows.count - 1][sample].loss, gradientNorm: .nan)
+      var row = InfluenceRow(label: label, loss: rows[rows.count - 1][sample].loss, gradientNorm: .nan)
+      row.perLayer = rows[0][sample].perLayer.indices.map { layer in
+        Float(zip(parts, rows).reduce(0) { $0 + $1.0.learningRate * Double($1.1[sample].perLayer[layer]) })
+      }
+      return row
     }
   }
 }

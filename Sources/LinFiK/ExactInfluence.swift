@@ -10,10 +10,12 @@ package struct ExactInfluence: InfluenceMeasure {
   let others: [MeanGradient]
   let kind: LabelKind
   let measuresNorm: Bool
+  let perLayer: Bool
 
   package init(
     model: any CausalLanguageModel, watched: WatchedLayers, target: MeanGradient,
-    others: [MeanGradient] = [], kind: LabelKind, gradientNorm: Bool
+    others: [MeanGradient] = [], kind: LabelKind, gradientNorm: Bool,
+    perLayer: Bool = false
   ) {
     self.model = model
     self.watched = watched
@@ -21,6 +23,7 @@ package struct ExactInfluence: InfluenceMeasure {
     self.others = others
     self.kind = kind
     measuresNorm = gradientNorm || kind.needsNorm
+    self.perLayer = perLayer
   }
 
   package func measure(_ batch: TokenBatch, workspace: Workspace) -> [InfluenceRow] {
@@ -36,7 +39,11 @@ package struct ExactInfluence: InfluenceMeasure {
       }
       return InfluenceRow(
         label: labels[0], loss: loss, gradientNorm: measuresNorm ? norms.reduce(0, +).squareRoot() : .nan,
-        perTarget: labels.dropFirst().map { Float($0) })
+        perTarget: labels.dropFirst().map { Float($0) },
+        perLayer: perLayer
+          ? kind.parts(
+            dots: observer.dots[sample][0], squaredNorms: norms, targetSquaredNorms: target.squaredNorms
+          ).map { Float($0) } : [])
     }
   }
 }

@@ -9,6 +9,8 @@ package struct InfluenceRow: Sendable {
   package var gradientNorm: Double
   /// The label against each target alone, where asked for.
   package var perTarget: [Float] = []
+  /// What each watched layer adds to the label, where asked for.
+  package var perLayer: [Float] = []
   /// `P g(z)`, layer after layer, where asked for.
   package var projectedGradient: [Float] = []
 }

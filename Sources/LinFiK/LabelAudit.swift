@@ -99,6 +99,9 @@ package struct LabelAudit: Sendable {
         "its '\(kind.rawValue)' labels were made with more than the model and the target (curvature or checkpoints); "
           + "only dot, cosine and layer-cosine can be made again from a few rows")
     }
+    if let origin = attributes.extra["relabelled_from"] {
+      throw LabelError.audit(file.path, "its labels were made from \(origin), not from gradients as they are")
+    }
     var configuration = LabelConfiguration()
     configuration.kind = kind
     configuration.layers = attributes.extra["layers"] ?? "*"

@@ -55,4 +55,21 @@ package enum LabelKind: String, Sendable, CaseIterable {
       }
     }
   }
+
+  /// What each layer adds to the label; they sum to it but for rounding.
+  func parts(
+    dots: [Double], squaredNorms: [Double], targetSquaredNorms: [Double], selfInfluence: Double = 0
+  ) -> [Double] {
+    func over(_ norm: Double) -> [Double] { dots.map { norm > 0 ? $0 / norm : 0 } }
+    switch self {
+    case .dot, .logra, .ekfac, .adam, .tracin: return dots
+    case .relatif: return over(selfInfluence.squareRoot())
+    case .cosine: return over((squaredNorms.reduce(0, +) * targetSquaredNorms.reduce(0, +)).squareRoot())
+    case .layerCosine:
+      return dots.indices.map { layer in
+        let norms = (squaredNorms[layer] * targetSquaredNorms[layer]).squareRoot()
+        return norms > 0 ? dots[layer] / norms : 0
+      }
+    }
+  }
 }

@@ -24,27 +24,30 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
   /// batches, which takes as long as they do; otherwise from a moment of products alone.
   package init(_ run: LabelRun, workers: Int, measuresTime: Bool = false) throws {
     let work = Work(run)
-    tokens = run.samples.tokenCount + run.targets.tokenCount
+    tokens = run.labelled.tokenCount + run.targets.tokenCount
     operations = work.total
     normOperations = work.norms
     let model = run.model.model
-    let longest = (run.samples.sequences + run.targets.sequences).map(\.tokens.count).max() ?? 0
+    let longest = (run.labelled.sequences + run.targets.sequences).map(\.tokens.count).max() ?? 0
     let batchTokens = max(LabelDefaults.batchTokens(for: model), longest)
     let widest = run.watched.layers.map { max($0.inputWidth, $0.outputWidth) }.max() ?? 0
     let width = run.configuration.projection.rank.map(run.watched.projectedWidth) ?? 0
     // A projected batch's gradients, and the rows made of them; its longest rows are fewer than its shortest.
-    let rowsPerBatch = 1 + batchTokens * run.samples.count / max(1, run.samples.tokenCount)
+    let rowsPerBatch = 1 + batchTokens * run.labelled.count / max(1, run.labelled.tokenCount)
     workerBytes = Double(
       model.activationBytes(tokens: batchTokens) + 4 * (batchTokens * widest + 2 * rowsPerBatch * width)
         + 3 << 20)
     // Each target's projected gradient is there twice while they are gathered.
     let held =
       width == 0
-      ? run.watched.parameterCount : 2 * run.targets.count * width + Self.projectionNumbers(run)
+      ? max(1, run.checkpoints.count) * run.watched.parameterCount
+      : 2 * run.targets.count * width + Self.projectionNumbers(run)
     // Before the rate is measured, for that takes memory of its own.
-    memoryBytes = Double(residentMemory()) + 4 * Double(held) + Double(workers) * workerBytes
+    memoryBytes =
+      Double(residentMemory()) + 4 * Double(held) + (run.curvatureRecipe?.memoryBytes ?? 0)
+      + Double(workers) * workerBytes
     // The journal, and beside it at the end the label file with the texts.
-    let texts = run.samples.records.reduce(0) { $0 + $1.text.bytes.count + $1.id.bytes.count }
+    let texts = run.labelled.records.reduce(0) { $0 + $1.text.bytes.count + $1.id.bytes.count }
     diskBytes = Double(2 * run.shape.rows * run.shape.bytesPerRow + texts)
     let fits = memoryBytes <= availableMemory() ?? .infinity
     seconds =
@@ -60,7 +63,7 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
       String(
         format:
           "the run needs about %.0f MB of memory and %.0f MB are free; fewer --threads save %.0f MB each, a "
-          + "smaller --max-tokens shortens the longest row, and --projection random keeps no whole gradient",
+          + "smaller --max-tokens shortens the longest row, and --projection random (or fewer --layers) keeps no whole gradient",
         memoryBytes / 1e6, available / 1e6, workerBytes / 1e6))
   }
 
@@ -110,16 +113,18 @@ private struct Work {
   let norms: Double
   let targets: Double
   let components: Double
+  let curvature: Double
 
-  var total: Double { samples + targets + components }
+  var total: Double { samples + targets + components + curvature }
 
   init(_ run: LabelRun) {
     norms =
       run.configuration.measuresNorm && run.configuration.projection == .none
-      ? Operations(of: run.samples.sequences, model: run.model.model, watched: run.watched).gradientNorms : 0
-    samples = Self.labels(run, run.samples.sequences) + norms
+      ? Operations(of: run.labelled.sequences, model: run.model.model, watched: run.watched).gradientNorms : 0
+    curvature = run.curvatureRecipe?.operations ?? 0
+    samples = Self.labels(run, run.labelled.sequences) + norms
     targets = Self.labels(run, run.targets.sequences)
-    if case .pca(let rank) = run.configuration.projection {
+    if case .pca(let rank, _) = run.configuration.projection {
       components = Operations(of: run.principalRows, model: run.model.model, watched: run.watched)
         .principalComponents(rank: rank)
     } else {
@@ -129,7 +134,9 @@ private struct Work {
 
   private static func labels(_ run: LabelRun, _ rows: [TokenizedSample]) -> Double {
     let operations = Operations(of: rows, model: run.model.model, watched: run.watched)
-    return run.configuration.projection.rank.map(operations.projectedLabels) ?? operations.exactLabels
+    let models = Double(max(1, run.checkpoints.count))
+    return run.configuration.projection.rank.map(operations.projectedLabels)
+      ?? models * operations.exactLabels
   }
 
   /// What each pass takes at the rate of the run's own first batches.
@@ -138,7 +145,7 @@ private struct Work {
     let (targetSeconds, sampleSeconds) = try probe.passSeconds(workers: workers)
     let work = Work(probe)
     return targets * targetSeconds / work.targets
-      + (samples + components) * sampleSeconds / work.samples
+      + (samples + components + curvature) * sampleSeconds / work.samples
   }
 }
 

@@ -24,17 +24,20 @@ extension LabelRun {
   ) throws -> Prepared {
     if let curvature { return Prepared(projection: curvature.projection, curvature: curvature) }
     let projection = try projection(workers: workers, progress: progress)
-    guard let kind = CurvatureKind(for: configuration.kind) else {
-      return Prepared(projection: projection, curvature: nil)
-    }
-    let recipe = try CurvatureRecipe(
-      kind: kind, model: model, layers: configuration.layers, samples: samples,
-      projection: configuration.projection, beta2: configuration.beta2, seed: configuration.seed)
+    guard let recipe = curvatureRecipe else { return Prepared(projection: projection, curvature: nil) }
     let made = try recipe.curvature(projection, workers: workers) { done, total in
       try progress(.curvature(done: done, of: total))
     }
     try made.check(configuration)
     return Prepared(projection: projection, curvature: made)
+  }
+
+  /// How the run makes its curvature; nil where it needs none or has one.
+  var curvatureRecipe: CurvatureRecipe? {
+    guard curvature == nil, let kind = CurvatureKind(for: configuration.kind) else { return nil }
+    return CurvatureRecipe(
+      kind: kind, model: model, watched: watched, samples: samples, projection: configuration.projection,
+      beta2: configuration.beta2, seed: configuration.seed)
   }
 
   /// Where it is made from gradients, by one pass over `principalRows`.
@@ -44,10 +47,10 @@ extension LabelRun {
     switch configuration.projection {
     case .none: return nil
     case .random(let rank): return LoGraProjection(watched: watched, rank: rank, seed: configuration.seed)
-    case .pca(let rank):
+    case .pca(let rank, let explained):
       let rows = principalRows
       return try LoGraProjection(
-        principalComponentsOf: rows, model: model.model, watched: watched, rank: rank,
+        principalComponentsOf: rows, model: model.model, watched: watched, rank: rank, explained: explained,
         seed: configuration.seed, workers: workers, batchTokens: batchTokens,
         progress: { try progress(.components(done: $0, of: rows.count)) })
     }
@@ -74,8 +77,8 @@ extension LabelRun {
     let targetProgress = { @Sendable done in try progress(.targets(done: done, of: count)) }
     if configuration.kind == .tracin {
       return try CheckpointInfluence(
-        checkpoints, targets: targets.sequences, watched: watched, workers: workers, batchTokens: batchTokens,
-        progress: targetProgress)
+        checkpoints, targets: targets.sequences, watched: watched, perLayer: configuration.perLayer,
+        workers: workers, batchTokens: batchTokens, progress: targetProgress)
     }
     guard let projection = prepared.projection else {
       let target = try MeanGradient(
@@ -84,13 +87,13 @@ extension LabelRun {
       return ExactInfluence(
         model: model.model, watched: watched,
         target: try prepared.curvature?.preconditioned(target, configuration) ?? target,
-        kind: configuration.kind, gradientNorm: configuration.gradientNorm)
+        kind: configuration.kind, gradientNorm: configuration.gradientNorm, perLayer: configuration.perLayer)
     }
     return try ProjectedInfluence(
       of: targets.sequences, model: model.model, watched: watched, projection: projection,
       kind: configuration.kind, fisher: try prepared.curvature?.dampedFisher(configuration),
       gradientNorm: configuration.gradientNorm, perTarget: configuration.perTarget,
-      keepsGradients: configuration.storesGradients, workers: workers,
+      perLayer: configuration.perLayer, keepsGradients: configuration.storesGradients, workers: workers,
       batchTokens: batchTokens,
       progress: targetProgress)
   }
@@ -128,12 +131,24 @@ extension Curvature {
 // MARK: - What stands in the files
 
 extension LabelRun {
-  /// Rows and widths of the datasets.
+  /// Rows and widths of the datasets; gradients at their widest, where components are yet to be chosen.
   package var shape: LabelShape {
-    let width = configuration.projection.rank.map(watched.projectedWidth)
-    return LabelShape(
-      rows: samples.count, targets: configuration.perTarget ? targets.count : 0,
-      projected: configuration.storesGradients ? width ?? 0 : 0, storage: configuration.gradientStorage)
+    shape(width: configuration.projection.rank.map(watched.projectedWidth) ?? 0)
+  }
+
+  func shape(_ prepared: Prepared) -> LabelShape { shape(width: prepared.projection?.width ?? 0) }
+
+  private func shape(width: Int) -> LabelShape {
+    LabelShape(
+      rows: labelled.count, targets: configuration.perTarget ? targets.count : 0,
+      layers: configuration.perLayer ? watched.layers.count : 0,
+      projected: configuration.storesGradients ? width : 0, storage: configuration.gradientStorage)
+  }
+
+  /// Whether the label file keeps the projection beside the gradients: it follows from nothing that the file says.
+  var isProjectionKept: Bool {
+    guard case .pca = configuration.projection else { return false }
+    return configuration.storesGradients
   }
 
   /// Everything that decides the rows; a journal made with anything else is refused.
@@ -167,6 +182,8 @@ extension LabelRun {
   private func kindAttributes(_ prepared: Prepared) -> [String: String] {
     var attributes: [String: String] = [:]
     if let sha256 = prepared.curvatureSHA256 { attributes["curvature_sha256"] = sha256 }
+    if let explained = configuration.projection.explained { attributes["explained"] = "\(explained)" }
+    if let shard = configuration.shard { attributes["shard"] = "\(shard)" }
     if configuration.kind == .adam { attributes["epsilon"] = "\(configuration.epsilon)" }
     if !checkpoints.isEmpty {
       attributes["checkpoints"] = checkpoints.map { "\($0.sha256):\($0.learningRate)" }.joined(separator: " ")

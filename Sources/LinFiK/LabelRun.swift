@@ -16,11 +16,14 @@ package struct LabelConfiguration: Sendable {
   package var beta2 = LabelDefaults.beta2
   package var gradientNorm = false
   package var perTarget = false
+  package var perLayer = false
   package var storesGradients = false
   package var gradientStorage = GradientStorage.f16
   package var seed: UInt64 = 0
   package var maximumTokens: Int?
   package var targetDescription = ""
+  /// Which part of the samples is labelled; nil: all.
+  package var shard: Shard?
   /// The command line, file names without folders.
   package var command = ""
 
@@ -49,6 +52,9 @@ package struct LabelConfiguration: Sendable {
           + "every target are too large to keep")
     }
     if let rank = projection.rank, rank < 1 { throw LabelError.options("--rank \(rank): at least 1") }
+    if let explained = projection.explained, !(explained > 0 && explained <= 1) {
+      throw LabelError.options("--explained \(explained): a share above 0, at most 1")
+    }
   }
 }
 
@@ -87,7 +93,10 @@ package struct LabelRun: Sendable {
   package let model: LoadedModel
   package let watched: WatchedLayers
   package let targets: PreparedRows
+  /// All samples, of which projection and curvature are made.
   package let samples: PreparedRows
+  /// Those of the shard.
+  package let labelled: PreparedRows
   package let configuration: LabelConfiguration
   /// For kinds with curvature, what was made before; without it the run makes it from its samples.
   package let curvature: Curvature?
@@ -107,6 +116,11 @@ package struct LabelRun: Sendable {
     self.model = model
     self.targets = targets
     self.samples = samples
+    labelled =
+      configuration.shard.map { samples.selecting(Array($0.range(of: samples.count))) } ?? samples
+    if let shard = configuration.shard, labelled.records.isEmpty {
+      throw LabelError.options("--shard \(shard): \(samples.count) samples are too few for so many shards")
+    }
     self.configuration = configuration
     self.curvature = curvature
     self.checkpoints = checkpoints
@@ -130,20 +144,21 @@ package struct LabelRun: Sendable {
   ) throws -> LabelSummary {
     try OutputFile.refuseExisting(path, force: force)
     let columns = LabelTexts(
-      ids: samples.records.map(\.id), sources: samples.records.map { $0.source ?? "" },
-      texts: samples.records.map(\.text),
-      records: samples.records.map { ByteString($0.contentJSON.serialized()) },
-      targetIDs: configuration.perTarget ? targets.records.map(\.id) : nil)
+      ids: labelled.records.map(\.id), sources: labelled.records.map { $0.source ?? "" },
+      texts: labelled.records.map(\.text),
+      records: labelled.records.map { ByteString($0.contentJSON.serialized()) },
+      targetIDs: configuration.perTarget ? targets.records.map(\.id) : nil,
+      layerNames: configuration.perLayer ? watched.layers.map { ByteString($0.name) } : nil)
     try columns.check()
     if !resumes && !force { try LabelJournal.refuseUnfinished(path + ".partial") }
     let stoppable = { @Sendable (step: LabelProgress) in
-      if isCancelled() { throw LabelError.interrupted(done: nil, total: samples.count) }
+      if isCancelled() { throw LabelError.interrupted(done: nil, total: labelled.count) }
       progress(step)
     }
     let begin = ContinuousClock.now
     let prepared = try prepared(workers: workers, progress: stoppable)
     let journal = try LabelJournal(
-      path: path + ".partial", configuration: journalConfiguration(prepared), shape: shape,
+      path: path + ".partial", configuration: journalConfiguration(prepared), shape: shape(prepared),
       resume: resumes, force: force)
     let resumed = journal.count
     if !journal.isComplete {
@@ -153,10 +168,11 @@ package struct LabelRun: Sendable {
     let seconds = begin.duration(to: .now) / .seconds(1)
     progress(.writing)
     try LabelFile.write(
-      to: path, attributes: attributes(prepared), columns: columns, journal: journal, force: force)
+      to: path, attributes: attributes(prepared), columns: columns, journal: journal,
+      projection: isProjectionKept ? prepared.projection?.stored : nil, force: force)
     journal.remove()
     return LabelSummary(
-      samples: samples.count, resumed: resumed, tokens: samples.tokenCount, seconds: seconds)
+      samples: labelled.count, resumed: resumed, tokens: labelled.tokenCount, seconds: seconds)
   }
 
   var batchTokens: Int { LabelDefaults.batchTokens(for: model.model) }
@@ -171,12 +187,12 @@ package struct LabelRun: Sendable {
     _ journal: LabelJournal, _ measure: any InfluenceMeasure, workers: Int,
     progress: @escaping @Sendable (LabelProgress) -> Void, isCancelled: @escaping @Sendable () -> Bool
   ) throws {
-    let plan = BatchPlan(samples.sequences, batchTokens: batchTokens)
+    let plan = BatchPlan(labelled.sequences, batchTokens: batchTokens)
     let open = plan.batches.indices.filter { !plan.batches[$0].allSatisfy(journal.contains) }
-    let total = samples.count
+    let total = labelled.count
     let resumed = journal.count
     let left = open.map { plan.batches[$0] }.joined().filter { !journal.contains($0) }
-    let tokensLeft = left.reduce(0) { $0 + samples.sequences[$1].tokens.count }
+    let tokensLeft = left.reduce(0) { $0 + labelled.sequences[$1].tokens.count }
     let tokensDone = Atomic<Int>(0)
     let begin = ContinuousClock.now
     do {
@@ -185,7 +201,7 @@ package struct LabelRun: Sendable {
         let rows = measure.measure(batch, workspace: workspace)
         for (position, row) in zip(plan.batches[index], rows) where !journal.contains(position) {
           try journal.append(try journalRow(position, row))
-          tokensDone.add(samples.sequences[position].tokens.count, ordering: .relaxed)
+          tokensDone.add(labelled.sequences[position].tokens.count, ordering: .relaxed)
         }
         let seconds = begin.duration(to: .now) / .seconds(1)
         let (done, tokens) = (journal.count, tokensDone.load(ordering: .relaxed))
@@ -208,14 +224,15 @@ package struct LabelRun: Sendable {
     // A norm that was not measured is NaN; one that was is divided by, and must be finite too.
     guard row.label.isFinite, row.loss.isFinite, row.gradientNorm.isFinite || !configuration.measuresNorm
     else {
-      let record = samples.records[position]
+      let record = labelled.records[position]
       throw LabelError.notFinite(
         "\(record.file):\(record.line): the label, loss or gradient norm of '\(record.id)'")
     }
     return LabelRow(
       index: position, label: Float(row.label), loss: Float(row.loss), gradientNorm: Float(row.gradientNorm),
-      tokenCount: samples.sequences[position].tokens.count, truncated: samples.sequences[position].truncated,
-      labelsPerTarget: row.perTarget,
+      tokenCount: labelled.sequences[position].tokens.count,
+      truncated: labelled.sequences[position].truncated,
+      labelsPerTarget: row.perTarget, labelsPerLayer: row.perLayer,
       projectedGradient: row.projectedGradient.isEmpty
         ? nil : StoredGradient(row.projectedGradient, storage: configuration.gradientStorage))
   }
@@ -231,23 +248,24 @@ extension LabelRun {
       return rows.selecting(plan.batches.prefix(2 * workers).flatMap { $0 })
     }
     var small = configuration
+    small.shard = nil
     // Any projection of the rank takes as long, and what curvature does to the target takes no time a sample.
     if let rank = configuration.projection.rank { small.projection = .random(rank: rank) }
     small.kind =
       configuration.kind == .tracin || CurvatureKind(for: configuration.kind) != nil ? .dot : small.kind
     return try LabelRun(
-      model: model, targets: first(targets), samples: first(samples), configuration: small)
+      model: model, targets: first(targets), samples: first(labelled), configuration: small)
   }
 
   /// The labels alone, with the same bits as in a file; nothing is written.
-  func labels(
-    workers: Int, progress: @escaping @Sendable (LabelProgress) -> Void,
+  package func labels(
+    workers: Int, progress: @escaping @Sendable (LabelProgress) throws -> Void,
     isCancelled: @escaping @Sendable () -> Bool
   ) throws -> [Float] {
     let total = samples.count
     let stoppable = { @Sendable (step: LabelProgress) in
       if isCancelled() { throw LabelError.auditInterrupted }
-      progress(step)
+      try progress(step)
     }
     let measure = try influenceMeasure(
       try prepared(workers: workers, progress: stoppable), workers: workers, progress: stoppable)

@@ -7,8 +7,9 @@ package enum Projection: Sendable, Equatable {
   case none
   /// Random orthonormal rows: unbiased for every pair of gradients.
   case random(rank: Int)
-  /// Principal components of the layer's inputs and output gradients: labels come out too small, ranks truer.
-  case pca(rank: Int)
+  /// Principal components of the layer's inputs and output gradients: labels come out too small, ranks truer. With
+  /// `explained` a side has the fewest that hold this share of its second moment, at most `rank`.
+  case pca(rank: Int, explained: Double? = nil)
 
   /// As it stands in files.
   package var name: String {
@@ -23,8 +24,14 @@ package enum Projection: Sendable, Equatable {
   package var rank: Int? {
     switch self {
     case .none: nil
-    case .random(let rank), .pca(let rank): rank
+    case .random(let rank), .pca(let rank, _): rank
     }
+  }
+
+  /// The share of a side's second moment that decides its rank, nil where the rank is given.
+  package var explained: Double? {
+    if case .pca(_, let explained) = self { return explained }
+    return nil
   }
 }
 

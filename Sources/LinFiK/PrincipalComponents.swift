@@ -5,12 +5,13 @@ import TensorKernels
 extension LoGraProjection {
   /// The leading eigenvectors of each layer's `sum_t x_t x_t^T` and `sum_t d_t d_t^T` over `rows`, orthonormal and
   /// not scaled (LoGra's PCA initialisation): what a gradient has outside them is lost, and what the rows have in
-  /// common is inside.
+  /// common is inside. With `explained` a side has the fewest that hold this share of its second moment's trace, at most
+  /// `rank`.
   ///
   /// One forward and backward pass over `rows`. The same bits whatever the number of workers.
   package init(
     principalComponentsOf rows: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers,
-    rank: Int, seed: UInt64, workers: Int, batchTokens: Int,
+    rank: Int, explained: Double? = nil, seed: UInt64, workers: Int, batchTokens: Int,
     progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
     precondition(rank > 0, "LoGraProjection: rank \(rank)")
@@ -20,7 +21,7 @@ extension LoGraProjection {
     let outputs = watched.layers.map {
       SecondMomentSketch(width: $0.outputWidth, rank: rank, seed: seed, name: "\($0.name) output")
     }
-    let (inputSums, outputSums) = (OrderedSum(sums: inputs.map(\.sum)), OrderedSum(sums: outputs.map(\.sum)))
+    let (inputSums, outputSums) = (OrderedSum(sums: inputs), OrderedSum(sums: outputs))
     let losses = try BatchPlan(rows, batchTokens: batchTokens)
       .map(workers: workers, progress: progress) { index, batch, workspace in
         let observer = SecondMoments(
@@ -33,7 +34,7 @@ extension LoGraProjection {
       throw LabelError.notFinite("the gradients that the projection is made from")
     }
     let components = try parallelMap(count: sketches.count, workers: workers) { _, index in
-      try sketches[index].components(rank)
+      try sketches[index].components(rank, explained: explained)
     }
     self.init(sides: Array(zip(components.prefix(inputs.count), components.suffix(outputs.count))))
   }
@@ -41,12 +42,14 @@ extension LoGraProjection {
 
 /// A second moment `A = sum_t x_t x_t^T` (n x n) as seen by s random vectors: `Y = A O`, O: n x s. n s numbers hold its
 /// leading eigenvectors, where all of A would be larger than the model's weights.
-private struct SecondMomentSketch: @unchecked Sendable {
+private final class SecondMomentSketch: @unchecked Sendable {
   let name: String
   /// O, n x s
   let tests: MatrixView
   /// Y, n x s; written through `OrderedSum` alone.
   let sum: Matrix
+  /// The trace of A, `sum_t |x_t|^2`; written as Y is.
+  private var trace = 0.0
 
   /// Twice the rank: the eigenvectors that are kept stand clear of the sketch's edge.
   init(width: Int, rank: Int, seed: UInt64, name: String) {
@@ -61,14 +64,28 @@ private struct SecondMomentSketch: @unchecked Sendable {
     sum = Matrix(rows: width, columns: size)
   }
 
-  /// The `rank` leading eigenvectors, a row each; rows that would be nothing but f32's rounding are zero.
-  func components(_ rank: Int) throws -> MatrixView {
-    if sum.rows <= rank { return identity(sum.rows) }
-    guard let found = leadingEigenvectors(sketch: sum.view, tests: tests, rank: rank) else {
+  /// `Y += X^T (X O)`
+  func add(_ x: MatrixView, seen: MatrixView) {
+    gemm(x, .yes, seen, into: sum, beta: 1)
+    trace += dot(x, x)
+  }
+
+  /// The `rank` leading eigenvectors, or fewer where they explain enough, a row each; rows that would be nothing but f32's
+  /// rounding are zero.
+  func components(_ rank: Int, explained: Double?) throws -> MatrixView {
+    if sum.rows <= rank, explained == nil { return identity(sum.rows) }
+    let rank = min(rank, sum.rows)
+    guard let found = leadingEigenpairs(sketch: sum.view, tests: tests, rank: rank) else {
       throw LabelError.options(
         "no principal components can be found of the \(name) at rank \(rank); use --projection random")
     }
-    return found
+    guard let explained else { return found.vectors }
+    var held = 0.0
+    let enough = found.values.firstIndex { value in
+      held += value
+      return held >= explained * trace
+    }
+    return found.vectors.rows(0..<(enough ?? rank - 1) + 1)
   }
 }
 
@@ -78,8 +95,8 @@ private struct SecondMoments: GradientObserver {
   let batchIndex: Int
   let inputTests: [MatrixView]
   let outputTests: [MatrixView]
-  let inputSums: OrderedSum<Matrix>
-  let outputSums: OrderedSum<Matrix>
+  let inputSums: OrderedSum<SecondMomentSketch>
+  let outputSums: OrderedSum<SecondMomentSketch>
 
   func observe(layer: Int, input: MatrixView, outputGradient: MatrixView, batch: TokenBatch) {
     guard let place = watched.place(ofLayer: layer) else { return }
@@ -87,9 +104,11 @@ private struct SecondMoments: GradientObserver {
     add(outputGradient, seenBy: outputTests[place], to: outputSums, place: place)
   }
 
-  private func add(_ x: MatrixView, seenBy tests: MatrixView, to sums: OrderedSum<Matrix>, place: Int) {
+  private func add(
+    _ x: MatrixView, seenBy tests: MatrixView, to sums: OrderedSum<SecondMomentSketch>, place: Int
+  ) {
     let seen = Matrix(rows: x.rows, columns: tests.columns)
     gemm(x, .no, tests, into: seen)
-    sums.add(place: place, turn: batchIndex) { gemm(x, .yes, seen.view, into: $0, beta: 1) }
+    sums.add(place: place, turn: batchIndex) { $0.add(x, seen: seen.view) }
   }
 }

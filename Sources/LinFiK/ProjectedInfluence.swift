@@ -27,6 +27,7 @@ package struct ProjectedInfluence: InfluenceMeasure {
   let kind: LabelKind
   let measuresNorm: Bool
   let perTarget: Bool
+  let perLayer: Bool
   let keepsGradients: Bool
   private let scoring: ProjectedScoring
 
@@ -36,7 +37,7 @@ package struct ProjectedInfluence: InfluenceMeasure {
   package init(
     of targets: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers,
     projection: LoGraProjection, kind: LabelKind, fisher: DampedFisher? = nil, gradientNorm: Bool,
-    perTarget: Bool, keepsGradients: Bool,
+    perTarget: Bool, perLayer: Bool = false, keepsGradients: Bool,
     workers: Int, batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
     self.model = model
@@ -44,6 +45,7 @@ package struct ProjectedInfluence: InfluenceMeasure {
     self.projection = projection
     self.kind = kind
     self.perTarget = perTarget
+    self.perLayer = perLayer
     self.keepsGradients = keepsGradients
     measuresNorm = gradientNorm || kind.needsNorm
     let plan = BatchPlan(targets, batchTokens: batchTokens)
@@ -71,12 +73,13 @@ package struct ProjectedInfluence: InfluenceMeasure {
       projection: projection, watched: watched, samples: batch.count, precision: model.precision)
     let losses = model.losses(of: batch, workspace: workspace, observer: observer)
     let gradients = observer.gradients.view
-    return zip(losses, scoring.rows(gradients, measuresNorm: measuresNorm)).enumerated().map {
-      sample, found in
-      var row = found.1
-      row.loss = found.0
-      if keepsGradients { row.projectedGradient = gradients.rows(sample..<sample + 1).values }
-      return row
-    }
+    return zip(losses, scoring.rows(gradients, measuresNorm: measuresNorm, perLayer: perLayer)).enumerated()
+      .map {
+        sample, found in
+        var row = found.1
+        row.loss = found.0
+        if keepsGradients { row.projectedGradient = gradients.rows(sample..<sample + 1).values }
+        return row
+      }
   }
 }

@@ -47,7 +47,7 @@ struct ProjectedScoring: Sendable {
   }
 
   /// A row each of `gradients` (n x width), without losses. A row's bits do not depend on the others.
-  func rows(_ gradients: MatrixView, measuresNorm: Bool) -> [InfluenceRow] {
+  func rows(_ gradients: MatrixView, measuresNorm: Bool, perLayer: Bool = false) -> [InfluenceRow] {
     let selfInfluence =
       kind == .relatif
       ? fisher!.fisher.selfInfluence(of: gradients, projection, damping: fisher!.damping) : []
@@ -62,7 +62,13 @@ struct ProjectedScoring: Sendable {
       }
       return InfluenceRow(
         label: label(mean), loss: .nan, gradientNorm: measuresNorm ? norms.reduce(0, +).squareRoot() : .nan,
-        perTarget: targets.map { Float(label($0)) })
+        perTarget: targets.map { Float(label($0)) },
+        perLayer: perLayer
+          ? kind.parts(
+            dots: Self.layerDots(mean.gradient, gradient, projection), squaredNorms: norms,
+            targetSquaredNorms: mean.squaredNorms,
+            selfInfluence: selfInfluence.isEmpty ? 0 : selfInfluence[index]
+          ).map { Float($0) } : [])
     }
   }
 

@@ -4,6 +4,13 @@
 ///
 /// Rows that would be nothing but f32's rounding are zero. Nil where the iteration does not converge.
 package func leadingEigenvectors(sketch y: MatrixView, tests o: MatrixView, rank: Int) -> MatrixView? {
+  leadingEigenpairs(sketch: y, tests: o, rank: rank)?.vectors
+}
+
+/// The same with their eigenvalues, descending; those of zero rows are zero.
+package func leadingEigenpairs(
+  sketch y: MatrixView, tests o: MatrixView, rank: Int
+) -> (vectors: MatrixView, values: [Double])? {
   let (width, size) = (y.rows, y.columns)
   let core = innerProducts(o, y)
   var b = [Double](repeating: 0, count: size * size)
@@ -12,13 +19,15 @@ package func leadingEigenvectors(sketch y: MatrixView, tests o: MatrixView, rank
   }
   let trace = (0..<size).reduce(0) { $0 + b[$1 * size + $1] }
   let result = Matrix(rows: rank, columns: width)
-  guard trace > 0 else { return result.view }
+  var found = [Double](repeating: 0, count: rank)
+  guard trace > 0 else { return (result.view, found) }
   // Rounding in Y makes the small eigenvalues of O^T Y noise of either sign.
   for i in 0..<size { b[i * size + i] += 1e-6 * trace }
   guard let (values, vectors) = generalizedEigenpairs(innerProducts(y, y), b, order: size) else { return nil }
   for row in 0..<rank {
     let index = size - 1 - row
     guard values[index] > 1e-8 * values[size - 1] else { break }
+    found[row] = values[index]
     let scale = 1 / values[index].squareRoot()
     for i in 0..<width {
       var value = 0.0
@@ -26,7 +35,7 @@ package func leadingEigenvectors(sketch y: MatrixView, tests o: MatrixView, rank
       result[row, i] = Float(value * scale)
     }
   }
-  return result.view
+  return (result.view, found)
 }
 
 /// The directions (rank x p) in which rows of features vary most about `means`: the leading eigenvectors of their covariance.

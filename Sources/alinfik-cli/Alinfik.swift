@@ -17,8 +17,8 @@ struct Alinfik: ParsableCommand {
       """,
     version: alinfikVersion,
     subcommands: [
-      LabelCommand.self, CurvatureCommand.self, TrainCommand.self, ScoreCommand.self, CompareCommand.self,
-      ExplainCommand.self, AuditCommand.self, FinetuneCommand.self,
+      LabelCommand.self, CurvatureCommand.self, RelabelCommand.self, MergeCommand.self, TrainCommand.self,
+      ScoreCommand.self, ExplainCommand.self, CompareCommand.self, AuditCommand.self, FinetuneCommand.self,
     ])
 
   static func main() {

@@ -17,6 +17,8 @@ struct CompareCommand: ParsableCommand {
                         --labels labels.h5 --valuator valuator --output report
         alinfik compare --model MODEL --target target.jsonl --sample sample.jsonl --output report \\
                         --checkpoint step-1000:2e-5 --checkpoint step-2000:1e-5
+        alinfik compare --model MODEL --target target.jsonl --sample sample.jsonl --output report \\
+                        --kind ekfac --kind relatif
 
       Rows that the valuator has seen are left out. Writes report.html and report.json.
       """)
@@ -36,6 +38,12 @@ struct CompareCommand: ParsableCommand {
     help: ArgumentHelp(
       "A checkpoint for TracIn and its learning rate; give at least two.", valueName: "path:rate"))
   var checkpoint: [CheckpointArgument] = []
+
+  @Option(
+    help:
+      "A further kind of label to hold against the others: \(ComparisonRun.furtherKinds.map(\.rawValue).joined(separator: ", ")); may be given several times."
+  )
+  var kind: [LabelKind] = []
 
   @Option(
     help: ArgumentHelp(
@@ -64,6 +72,10 @@ struct CompareCommand: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    if let other = kind.first(where: { !ComparisonRun.furtherKinds.contains($0) }) {
+      throw ValidationError("--kind \(other.rawValue): it is in the report anyway")
+    }
+    if Set(kind).count < kind.count { throw ValidationError("--kind: one is given twice") }
     guard rank >= 1, damping > 0, oracleRows >= 0, ceilingRows >= 0, oracleTargets >= 1 else {
       throw ValidationError(
         "--rank and --oracle-targets want at least 1, --damping more than 0, --oracle-rows and --ceiling-rows at least 0"
@@ -108,6 +120,7 @@ struct CompareCommand: ParsableCommand {
     configuration.layers = layers
     configuration.rank = rank
     configuration.dampingFactor = damping
+    configuration.kinds = kind
     configuration.checkpoints = checkpoint.map { .init(path: $0.path, learningRate: $0.learningRate) }
     configuration.oracleRows = oracleRows
     configuration.oracleTargets = oracleTargets

@@ -13,6 +13,7 @@ struct CurvatureCommand: ParsableCommand {
         alinfik label --kind ekfac --curvature curvature.safetensors --model model.gguf --sample s.jsonl \\
                       --target t.jsonl --output labels.h5
         alinfik curvature --kind logra --projection pca --rank 32 --model MODEL --sample s.jsonl --output c.safetensors
+        alinfik curvature --kind logra --shard 1/4 --model MODEL --sample s.jsonl --output c.safetensors
         alinfik curvature --kind adam --optimizer-state adam.safetensors --step 1000 --model MODEL --output c.safetensors
 
       A curvature is refused where model, layers, precision or samples (or --max-tokens) are others. Damping is no part of it.
@@ -36,6 +37,12 @@ struct CurvatureCommand: ParsableCommand {
   @Option(help: "A side of the projection (default \(LabelDefaults.rank)).")
   var rank: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "With pca: the share of a side's second moment that its components hold, at most --rank of them.",
+      valueName: "share"))
+  var explained: Double?
+
   @Option(help: "For adam: how slowly the second moment forgets (default \(LabelDefaults.beta2)).")
   var beta2: Double?
 
@@ -47,6 +54,18 @@ struct CurvatureCommand: ParsableCommand {
 
   @Option(help: "For --optimizer-state: the steps it has taken, by which it is corrected for its beginning.")
   var step: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Add up one of n parts of the samples (at most \(SummationBlocks.count)), for `alinfik merge`; auto: as MPI's or Slurm's variables say.",
+      valueName: "i/n"))
+  var shard: ShardArgument?
+
+  @Option(
+    help: ArgumentHelp(
+      "For ekfac with --shard: the basis that the first round's shards were merged to; makes the second round.",
+      valueName: "file"))
+  var basis: String?
 
   @Option(help: "What the factors of the model's products are rounded to: f32 or bf16; sums are f32.")
   var precision: Precision = .f32
@@ -61,15 +80,25 @@ struct CurvatureCommand: ParsableCommand {
       if projection == ProjectionKind.none {
         throw ValidationError("--kind \(kind.rawValue) is measured on projected gradients")
       }
+      try ProjectionKind.check(explained: explained, with: projection)
       if let rank, rank < 1 { throw ValidationError("--rank \(rank): at least 1") }
-    } else if projection != nil || rank != nil {
-      throw ValidationError("--projection and --rank want --kind logra or relatif")
+    } else if projection != nil || rank != nil || explained != nil {
+      throw ValidationError("--projection, --rank and --explained want --kind logra or relatif")
     }
     if kind != .adam, beta2 != nil || optimizerState != nil {
       throw ValidationError("--beta2 and --optimizer-state want --kind adam")
     }
     if let beta2, beta2 < 0 || beta2 >= 1 {
       throw ValidationError("--beta2 \(beta2): a number from 0 to below 1 is wanted")
+    }
+    if shard != nil, optimizerState != nil {
+      throw ValidationError("--shard: an optimizer's state is read by one run")
+    }
+    if let shard = shard?.shard, shard.count > SummationBlocks.count {
+      throw ValidationError("--shard \(shard): at most \(SummationBlocks.count) parts")
+    }
+    if basis != nil, shard == nil || kind != .ekfac {
+      throw ValidationError("--basis wants --kind ekfac and --shard")
     }
     if (optimizerState == nil) != (step == nil) {
       throw ValidationError("--optimizer-state FILE and --step N want each other")
@@ -80,20 +109,35 @@ struct CurvatureCommand: ParsableCommand {
     }
   }
 
+  /// The file that is written: of a shard one of its own.
+  private var file: String { shard?.shard.path(output) ?? output }
+
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
     try OutputFile.refuseInputs(
-      output, source.sample + [source.model] + [optimizerState].compactMap { $0 })
-    if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
+      file, source.sample + [source.model] + [optimizerState, basis].compactMap { $0 })
+    if !common.dryRun { try OutputFile.refuseExisting(file, force: common.force) }
     let model = try source.loadModel(terminal, precision: precision)
-    let recipe = try CurvatureRecipe(
-      kind: CurvatureKind(for: kind)!, model: model, layers: layers,
-      samples: optimizerState == nil ? try source.load(model, terminal, force: common.force) : nil,
-      projection: kind.needsProjection ? (projection ?? .random).projection(rank: rank) : .none,
+    let watched = try WatchedLayers(of: model.model, matching: layers)
+    let samples = optimizerState == nil ? try source.load(model, terminal, force: common.force) : nil
+    if let samples, samples.records.isEmpty { throw LabelError.noSample }
+    let recipe = CurvatureRecipe(
+      kind: CurvatureKind(for: kind)!, model: model, watched: watched, samples: samples,
+      projection: kind.needsProjection
+        ? (projection ?? .random).projection(rank: rank, explained: explained) : .none,
       beta2: beta2 ?? LabelDefaults.beta2, seed: common.seed)
     terminal.say("plan: \(recipe.planDescription)")
     if common.dryRun { return }
     try recipe.refuseTooLittleMemory()
+    if let shard = shard?.shard {
+      var wanted = recipe.origin
+      wanted.kind = .ekfacBasis
+      let made = try recipe.shard(
+        shard, basis: try basis.map { try Curvature(path: $0, wanted: wanted) }, workers: common.threads,
+        progress: steps(terminal))
+      try made.write(to: file, force: common.force)
+      return terminal.say("\(file): shard \(shard)")
+    }
     let curvature =
       try optimizerState.map { try recipe.curvature(optimizerState: $0, step: step!) }
       ?? made(recipe, terminal)
@@ -104,8 +148,12 @@ struct CurvatureCommand: ParsableCommand {
   }
 
   private func made(_ recipe: CurvatureRecipe, _ terminal: Terminal) throws -> Curvature {
+    try recipe.curvature(workers: common.threads, progress: steps(terminal))
+  }
+
+  private func steps(_ terminal: Terminal) -> @Sendable (_ done: Int, _ of: Int) throws -> Void {
     let milestones = ProgressMilestones()
-    return try recipe.curvature(workers: common.threads) { done, total in
+    return { done, total in
       if let signal = Interruption.signal { throw Interrupted(signal: signal) }
       terminal.progress("curvature: \(done)/\(total)")
       if milestones.passes(done: done, of: total) { terminal.say("curvature: \(done)/\(total)") }

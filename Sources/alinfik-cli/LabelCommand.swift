@@ -49,6 +49,12 @@ struct LabelCommand: ParsableCommand {
   @Option(help: "A side of the projection (default \(LabelDefaults.rank)).")
   var rank: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "With pca: the share of a side's second moment that its components hold, at most --rank of them.",
+      valueName: "share"))
+  var explained: Double?
+
   @OptionGroup var second: SecondOrderOptions
 
   @Option(
@@ -72,11 +78,20 @@ struct LabelCommand: ParsableCommand {
   @Flag(help: "Keep the label against each target alone (wants a projection).")
   var perTarget = false
 
+  @Flag(help: "Keep what each layer adds to the label.")
+  var perLayer = false
+
   @Flag(help: "Keep each sample's projected gradient (wants a projection).")
   var storeGradients = false
 
   @Option(help: "How gradients are kept: f16, or int8 with a scale for 64 numbers, half the size.")
   var storeAs: GradientStorage = .f16
+
+  @Option(
+    help: ArgumentHelp(
+      "Label one of n parts of the samples, into OUTPUT with the part in its name; auto: as MPI's or Slurm's variables say.",
+      valueName: "i/n"))
+  var shard: ShardArgument?
 
   @Flag(help: "Go on from OUTPUT.partial if it is there.")
   var resume = false
@@ -88,6 +103,7 @@ struct LabelCommand: ParsableCommand {
     if projectionKind == .none, rank != nil {
       throw ValidationError("--rank wants --projection random or pca")
     }
+    try ProjectionKind.check(explained: explained, with: projectionKind)
     try second.validate(for: kind)
     if curvature != nil, CurvatureKind(for: kind) == nil {
       throw ValidationError("--curvature: labels of --kind \(kind.rawValue) have none")
@@ -99,13 +115,16 @@ struct LabelCommand: ParsableCommand {
 
   private var projectionKind: ProjectionKind { projection ?? (kind.needsProjection ? .random : .none) }
 
+  /// The file that is written: of a shard one of its own.
+  private var file: String { shard?.shard.path(output) ?? output }
+
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
     // A curvature file brings its own projection, and is asked about it later.
     try labelConfiguration.validate()
     try OutputFile.refuseInputs(
-      output, input.target + input.source.sample + [input.source.model] + [curvature].compactMap { $0 })
-    if !common.dryRun { try OutputFile.refuseExisting(output, force: common.force) }
+      file, input.target + input.source.sample + [input.source.model] + [curvature].compactMap { $0 })
+    if !common.dryRun { try OutputFile.refuseExisting(file, force: common.force) }
     let (model, targets, samples) = try input.load(
       terminal, precision: precision, force: common.force || resume)
     terminal.say("products: \(model.model.precision.path)")
@@ -124,12 +143,12 @@ struct LabelCommand: ParsableCommand {
     try plan.refuseTooLittleMemory()
     let progress = LabelProgressLine(terminal: terminal)
     let summary = try labels.run(
-      output: output, resumes: resume, force: common.force, workers: common.threads,
+      output: file, resumes: resume, force: common.force, workers: common.threads,
       progress: { progress.show($0) }, isCancelled: { Interruption.signal != nil })
     terminal.say(
-      "\(output): \(summary.samples) labels (\(labels.configuration.kind.rawValue)), \(summary.resumed) of them from the journal, "
+      "\(file): \(summary.samples) labels (\(labels.configuration.kind.rawValue)), \(summary.resumed) of them from the journal, "
         + String(format: "%.1f s", summary.seconds))
-    if common.json { print(summary.json(output: output)) }
+    if common.json { print(summary.json(output: file)) }
   }
 
   /// The curvature file, refused where it was made of something else.
@@ -149,12 +168,14 @@ struct LabelCommand: ParsableCommand {
     configuration.kind = kind
     configuration.layers = layers
     configuration.projection =
-      projectionKind.projection(rank: rank)
+      projectionKind.projection(rank: rank, explained: explained)
     configuration.damping = second.damping ?? LabelDefaults.dampingFactor
     configuration.epsilon = second.epsilon ?? LabelDefaults.epsilon
     configuration.beta2 = second.beta2 ?? LabelDefaults.beta2
     configuration.gradientNorm = gradientNorm
     configuration.perTarget = perTarget
+    configuration.perLayer = perLayer
+    configuration.shard = shard?.shard
     configuration.storesGradients = storeGradients
     configuration.gradientStorage = storeAs
     configuration.seed = common.seed

@@ -30,11 +30,20 @@ struct SecondOrderOptions: ParsableArguments {
 enum ProjectionKind: String, ExpressibleByArgument, CaseIterable {
   case none, random, pca
 
-  func projection(rank: Int?) -> Projection {
+  /// Throws where the share is none, or no components are looked for.
+  static func check(explained: Double?, with projection: ProjectionKind?) throws {
+    guard let explained else { return }
+    guard projection == .pca else { throw ValidationError("--explained wants --projection pca") }
+    guard explained > 0, explained <= 1 else {
+      throw ValidationError("--explained \(explained): a share above 0, at most 1")
+    }
+  }
+
+  func projection(rank: Int?, explained: Double?) -> Projection {
     switch self {
     case .none: .none
     case .random: .random(rank: rank ?? LabelDefaults.rank)
-    case .pca: .pca(rank: rank ?? LabelDefaults.rank)
+    case .pca: .pca(rank: rank ?? LabelDefaults.rank, explained: explained)
     }
   }
 }

@@ -47,7 +47,9 @@ import Testing
     _ = try succeed(
       "compare", "--model", model, "--target", target, "--sample", sample, "--labels", labels, "--valuator",
       valuator,
-      "--output", report, "--rank", "4", "--oracle-rows", "8", "--ceiling-rows", "30")
+      "--output", report, "--rank", "4", "--oracle-rows", "8", "--ceiling-rows", "30", "--kind", "ekfac",
+      "--kind",
+      "relatif")
     try expectSound(report: report)
     let again = try Command.run(
       "compare", "--model", model, "--target", target, "--sample", sample, "--output", report)
@@ -288,7 +290,10 @@ import Testing
   private func expectSound(report: String) throws {
     let json = try JSONValue.read(path: report + "/report.json")
     let methods = json["methods"]?.array?.compactMap { $0["name"]?.string } ?? []
-    for name in ["LinFiK", "LoGra influence", "TracIn", "ALinFiK", "BM25", "Length", "Model loss", "Random"] {
+    for name in [
+      "LinFiK", "LoGra influence", "TracIn", "EK-FAC", "RelatIF", "ALinFiK", "BM25", "Length", "Model loss",
+      "Random",
+    ] {
       #expect(methods.contains(name), "\(methods)")
     }
     #expect(json["rows"]?.array?.count == 40, "only rows that the valuator has not seen are compared")

@@ -129,4 +129,41 @@ import Testing
     #expect(stream.hexDigest() == expected)
     #expect(throws: FormatError.missing(path: "/nonexistent")) { try FileHash.sha256(path: "/nonexistent") }
   }
+
+  @Test(arguments: [false, true]) func aFolderNamedLikeOursIsLeftAlone(outputExists: Bool) throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(atPath: folder.file("dir.tmp"), withIntermediateDirectories: true)
+    _ = try folder.write("precious", to: "dir.tmp/thesis.txt")
+    if outputExists {
+      try FileManager.default.createDirectory(atPath: folder.file("dir"), withIntermediateDirectories: true)
+      _ = try folder.write("{}", to: "dir/alinfik.json")
+    }
+    #expect(throws: FormatError.self) {
+      try OutputDirectory(path: folder.file("dir"), entries: ["alinfik.json"])
+    }
+    #expect(try folder.read("dir.tmp/thesis.txt") == Array("precious".utf8))
+  }
+
+  @Test func twoWritersOfAFolderAreToldApart() throws {
+    let folder = try TemporaryFolder()
+    let first = try OutputDirectory(path: folder.file("dir"), entries: ["alinfik.json"])
+    _ = try folder.write("1", to: "dir.tmp/alinfik.json")
+    #expect {
+      try OutputDirectory(path: folder.file("dir"), entries: ["alinfik.json"])
+    } throws: { "\($0)".contains("another process") }
+    try first.commit()
+    #expect(try folder.read("dir/alinfik.json") == Array("1".utf8))
+    #expect(!folder.exists("dir.tmp") && !folder.exists("dir/.unfinished"))
+  }
+
+  @Test func whatARunThatIsNoMoreLeftIsReplaced() throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(atPath: folder.file("dir.tmp"), withIntermediateDirectories: true)
+    _ = try folder.write("", to: "dir.tmp/.unfinished")
+    _ = try folder.write("old", to: "dir.tmp/alinfik.json")
+    let output = try OutputDirectory(path: folder.file("dir"), entries: ["alinfik.json"])
+    #expect(!folder.exists("dir.tmp/alinfik.json"))
+    output.discard()
+    #expect(!folder.exists("dir.tmp"))
+  }
 }

@@ -69,6 +69,8 @@ package struct Curvature: Sendable {
 /// The kinds of curvature, each serving one or two kinds of label.
 package enum CurvatureKind: String, Sendable, CaseIterable {
   case fisher, ekfac, adam
+  /// EK-FAC's eigenvectors, its eigenvalues not corrected yet: what its second round of shards works in.
+  case ekfacBasis = "ekfac-basis"
 
   /// What a label of this kind wants; nil where it wants none.
   package init?(for kind: LabelKind) {

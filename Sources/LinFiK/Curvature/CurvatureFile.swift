@@ -19,7 +19,7 @@ extension Curvature {
   /// `ModelError` where it is damaged.
   package init(path: String, wanted: CurvatureOrigin) throws {
     let file = try SafetensorsFile(path: path)
-    origin = try CurvatureOrigin(metadata: file.metadata, path: path)
+    origin = try CurvatureOrigin(metadata: file.metadata, format: CurvatureOrigin.format, path: path)
     try origin.check(is: wanted, path: path)
     content = try CurvatureTensors(weights: SafetensorsWeights(path: path)).content(of: origin)
   }
@@ -27,10 +27,10 @@ extension Curvature {
 
 extension CurvatureOrigin {
   /// From a file's strings; throws where it is no curvature.
-  fileprivate init(metadata: [String: String], path: String) throws {
+  init(metadata: [String: String], format: String, path: String) throws {
     func malformed(_ reason: String) -> FormatError { .malformed(place: path, reason: reason) }
-    guard metadata["format"] == Self.format else {
-      throw malformed("it is no curvature file of `alinfik curvature`")
+    guard metadata["format"] == format else {
+      throw malformed("it is no curvature file of `alinfik curvature`, or a shard of one")
     }
     guard metadata["schema_version"] == Self.schemaVersion else {
       throw malformed("it was written by another version of this program")
@@ -76,7 +76,7 @@ private struct CurvatureTensors {
           values: try matrix("\(layer.name).eigenvalues", rows: 1, columns: rank))
       }
       return .fisher(ProjectedFisher(layers: layers), projection)
-    case .ekfac:
+    case .ekfac, .ekfacBasis:
       return .kronecker(
         KroneckerEigenbasis(
           layers: try origin.layers.map { layer in
@@ -87,7 +87,8 @@ private struct CurvatureTensors {
               outputVectors: try matrix(
                 "\(layer.name).output_eigenvectors", rows: layer.outputWidth, columns: layer.outputWidth),
               values: try matrix(
-                "\(layer.name).eigenvalues", rows: layer.outputWidth, columns: layer.inputWidth))
+                "\(layer.name).eigenvalues", rows: origin.kind == .ekfac ? layer.outputWidth : 0,
+                columns: layer.inputWidth))
           }))
     case .adam:
       return .secondMoment(

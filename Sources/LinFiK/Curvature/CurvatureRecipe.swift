@@ -16,15 +16,13 @@ package struct CurvatureRecipe: Sendable {
   package let beta2: Double
   package let seed: UInt64
 
-  /// Throws `LabelError` where no sample is there or no layer matches.
   package init(
-    kind: CurvatureKind, model: LoadedModel, layers: String, samples: PreparedRows?, projection: Projection,
-    beta2: Double, seed: UInt64
-  ) throws {
-    if let samples, samples.records.isEmpty { throw LabelError.noSample }
+    kind: CurvatureKind, model: LoadedModel, watched: WatchedLayers, samples: PreparedRows?,
+    projection: Projection, beta2: Double, seed: UInt64
+  ) {
     self.kind = kind
     self.model = model
-    watched = try WatchedLayers(of: model.model, matching: layers)
+    self.watched = watched
     self.samples = samples
     self.projection = projection
     self.beta2 = beta2
@@ -58,6 +56,7 @@ package struct CurvatureRecipe: Sendable {
     let step = { @Sendable [count = passes * rows.count] done in try progress(done, count) }
     let content: Curvature.Content
     switch kind {
+    case .ekfacBasis: preconditionFailure("a basis is made of shards")
     case .fisher:
       let projection = try made ?? LoGraProjection(self, workers: workers)
       content = .fisher(
@@ -81,15 +80,16 @@ package struct CurvatureRecipe: Sendable {
 
 extension LoGraProjection {
   /// The projection of a recipe; principal components by a pass over some of its samples.
-  fileprivate init(_ recipe: CurvatureRecipe, workers: Int) throws {
+  init(_ recipe: CurvatureRecipe, workers: Int) throws {
     switch recipe.projection {
     case .none: preconditionFailure("a Fisher matrix without a projection")
     case .random(let rank): self.init(watched: recipe.watched, rank: rank, seed: recipe.seed)
-    case .pca(let rank):
+    case .pca(let rank, let explained):
       let samples = recipe.samples?.spread(LabelDefaults.principalSamples) ?? []
       try self.init(
         principalComponentsOf: samples, model: recipe.model.model, watched: recipe.watched, rank: rank,
-        seed: recipe.seed, workers: workers, batchTokens: LabelDefaults.batchTokens(for: recipe.model.model))
+        explained: explained, seed: recipe.seed, workers: workers,
+        batchTokens: LabelDefaults.batchTokens(for: recipe.model.model))
     }
   }
 }
@@ -112,8 +112,8 @@ extension CurvatureRecipe {
       let rank = projection.rank ?? 0
       let widths = watched.layers.map { min(rank, $0.inputWidth) * min(rank, $0.outputWidth) }
       let vectors = widths.reduce(0) { $0 + 4 * $1 * min($1, rows.count) }
-      return Double(ProjectedFisherSums.bytes(rows: rows.count, widths: widths) + vectors)
-    case .ekfac:
+      return Double(FisherSummand.bytes(rows: rows.count, widths: widths) + vectors)
+    case .ekfac, .ekfacBasis:
       let squares = watched.layers.reduce(0.0) { sum, layer in
         sum + Double(layer.inputWidth * layer.inputWidth + layer.outputWidth * layer.outputWidth)
       }
@@ -129,7 +129,7 @@ extension CurvatureRecipe {
     let pass = Operations(of: rows, model: model.model, watched: watched)
     switch kind {
     case .fisher: return pass.projectedLabels(rank: projection.rank ?? 0)
-    case .ekfac: return pass.kroneckerFactors + pass.squaredGradients + pass.kroneckerTurns
+    case .ekfac, .ekfacBasis: return pass.kroneckerFactors + pass.squaredGradients + pass.kroneckerTurns
     case .adam: return pass.squaredGradients
     }
   }

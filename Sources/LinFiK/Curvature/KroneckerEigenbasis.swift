@@ -15,7 +15,7 @@ package struct KroneckerEigenbasis: Sendable {
     package let inputVectors: MatrixView
     /// Q_S, outputWidth x outputWidth: an eigenvector of S a row.
     package let outputVectors: MatrixView
-    /// L, outputWidth x inputWidth, >= 0.
+    /// L, outputWidth x inputWidth, >= 0; without rows where they are not corrected yet.
     package let values: MatrixView
 
     var meanEigenvalue: Double {
@@ -73,57 +73,63 @@ extension KroneckerEigenbasis {
     of rows: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers, workers: Int,
     batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
-    let blocks = SummationBlocks(rows: rows, batchTokens: batchTokens)
-    let factors = KroneckerFactors(watched)
-    try factors.add(blocks, model: model, watched: watched, workers: workers, progress: progress)
-    let bases = try factors.eigenvectors(watched: watched, workers: workers)
-    let squares = SquaredGradients(watched: watched, weight: { _ in 1 / Double(rows.count) }, bases: bases)
-    try squares.add(blocks, model: model, workers: workers, progress: { try progress(rows.count + $0) })
-    let values = squares.matrices()
-    layers = watched.layers.indices.map {
+    let basis = try Self(
+      factors: try SummationBlocks(rows: rows, batchTokens: batchTokens).total(
+        of: FactorSummand(watched: watched), model: model, workers: workers, progress: progress),
+      names: watched.layers.map(\.name), workers: workers)
+    try self.init(
+      correcting: basis, of: rows, model: model, watched: watched, workers: workers, batchTokens: batchTokens,
+      progress: { try progress(rows.count + $0) })
+  }
+
+  /// The second pass alone, in a basis that is there already.
+  package init(
+    correcting basis: KroneckerEigenbasis, of rows: [TokenizedSample], model: any CausalLanguageModel,
+    watched: WatchedLayers, workers: Int, batchTokens: Int,
+    progress: @escaping @Sendable (_ done: Int) throws -> Void
+  ) throws {
+    let squares = try SummationBlocks(rows: rows, batchTokens: batchTokens).total(
+      of: SquareSummand(watched: watched, rows: rows.count, basis: basis), model: model, workers: workers,
+      progress: progress)
+    self.init(correcting: basis, squares: squares)
+  }
+
+  /// From each layer's sums of squares in a basis.
+  init(correcting basis: KroneckerEigenbasis, squares: [DoubleSum]) {
+    layers = zip(basis.layers, squares).map { layer, sum in
       Layer(
-        name: watched.layers[$0].name, inputVectors: bases[$0].input, outputVectors: bases[$0].output,
-        values: values[$0])
+        name: layer.name, inputVectors: layer.inputVectors, outputVectors: layer.outputVectors,
+        values: sum.rounded)
+    }
+  }
+
+  /// Q_A and Q_S from the factors' sums, A at even places and S at odd; not corrected yet.
+  init(factors: [DoubleSum], names: [String], workers: Int) throws {
+    let found = try parallelMap(count: factors.count, workers: workers) { _, index in
+      let sum = factors[index]
+      guard let pairs = symmetricEigenpairs(sum.matrix, order: sum.rows) else {
+        throw LabelError.notFinite("the Kronecker factors of '\(names[index / 2])'")
+      }
+      return Matrix(rows: sum.rows, columns: sum.rows, values: pairs.vectors.map { Float($0) }).view
+    }
+    layers = names.enumerated().map { place, name in
+      Layer(
+        name: name, inputVectors: found[2 * place], outputVectors: found[2 * place + 1],
+        values: Matrix(rows: 0, columns: found[2 * place].columns).view)
     }
   }
 }
 
-/// `A = sum_t x_t x_t^T` and `S = sum_t d_t d_t^T` of every watched layer, in f64: A at even places, S at odd.
-final class KroneckerFactors: @unchecked Sendable {
-  private var sums: [DoubleSum]
+/// `A = sum_t x_t x_t^T` and `S = sum_t d_t d_t^T` of every watched layer: A at even places, S at odd.
+struct FactorSummand: BlockSummand {
+  let watched: WatchedLayers
 
-  init(_ watched: WatchedLayers) { sums = Self.zeros(watched) }
-
-  private static func zeros(_ watched: WatchedLayers) -> [DoubleSum] {
+  func zeros() -> [DoubleSum] {
     watched.layers.flatMap { [DoubleSum(symmetric: $0.inputWidth), DoubleSum(symmetric: $0.outputWidth)] }
   }
 
-  func add(
-    _ blocks: SummationBlocks, model: any CausalLanguageModel, watched: WatchedLayers, workers: Int,
-    progress: @escaping @Sendable (_ done: Int) throws -> Void
-  ) throws {
-    try blocks.forEach(
-      0..<SummationBlocks.count, model: model, workers: workers, progress: progress,
-      makeSums: { Self.zeros(watched) },
-      observer: { sums, batch, _ in FactorObserver(watched: watched, sums: sums, batchIndex: batch) },
-      finish: { _, block in
-        for (total, sum) in zip(sums, block) { total.add(sum) }
-      })
-  }
-
-  /// Q_A and Q_S of each layer; the sums are gone afterwards.
-  func eigenvectors(
-    watched: WatchedLayers, workers: Int
-  ) throws -> [(input: MatrixView, output: MatrixView)] {
-    let found = try parallelMap(count: sums.count, workers: workers) { _, index in
-      let sum = self.sums[index]
-      guard let pairs = symmetricEigenpairs(sum.matrix, order: sum.rows) else {
-        throw LabelError.notFinite("the Kronecker factors of '\(watched.layers[index / 2].name)'")
-      }
-      return Matrix(rows: sum.rows, columns: sum.rows, values: pairs.vectors.map { Float($0) }).view
-    }
-    sums = []
-    return stride(from: 0, to: found.count, by: 2).map { (found[$0], found[$0 + 1]) }
+  func observer(_ sums: OrderedSum<DoubleSum>, batch: Int, rows: [Int]) -> any GradientObserver {
+    FactorObserver(watched: watched, sums: sums, batchIndex: batch)
   }
 }
 

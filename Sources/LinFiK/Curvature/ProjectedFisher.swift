@@ -112,11 +112,14 @@ extension ProjectedFisher {
     projection: LoGraProjection, workers: Int, batchTokens: Int,
     progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
-    let sums = ProjectedFisherSums(rows: rows.count, projection: projection)
-    try sums.add(
-      blocks: 0..<SummationBlocks.count, of: SummationBlocks(rows: rows, batchTokens: batchTokens),
-      model: model, watched: watched, workers: workers, progress: progress)
-    try self.init(sums, watched: watched, workers: workers)
+    let summand = FisherSummand(
+      rows: rows.count, own: 0..<rows.count, projection: projection, watched: watched,
+      precision: model.precision)
+    let products = try SummationBlocks(rows: rows, batchTokens: batchTokens)
+      .total(of: summand, model: model, workers: workers, progress: progress)
+    try self.init(
+      rows: rows.count, gradients: summand.gradients.map { $0?.view }, products: products,
+      names: watched.layers.map(\.name), workers: workers)
   }
 
   /// Of gradients that are there already, n x the projection's width.
@@ -129,35 +132,50 @@ extension ProjectedFisher {
     }
   }
 
-  /// Eigenpairs of whole sums.
-  init(_ sums: ProjectedFisherSums, watched: WatchedLayers, workers: Int) throws {
-    layers = try parallelMap(count: watched.layers.count, workers: workers) { _, place in
-      try sums.layer(place, name: watched.layers[place].name)
+  /// Of sums over all rows: by layer the gradients, or where there are none `A^T A`.
+  init(rows: Int, gradients: [MatrixView?], products: [DoubleSum], names: [String], workers: Int) throws {
+    layers = try parallelMap(count: names.count, workers: workers) { _, place in
+      try gradients[place].map { try Layer(name: names[place], gradients: $0) }
+        ?? Layer(name: names[place], products: products[place].matrix, rows: rows)
     }
   }
 }
 
 /// What is kept of the samples' projected gradients until F is known: of a layer with more numbers than there are rows the
 /// gradients themselves (A, n x k: `A^T A` would be larger), of any other `A^T A`, in f64.
-final class ProjectedFisherSums: @unchecked Sendable {
+struct FisherSummand: BlockSummand, @unchecked Sendable {
   private let rows: Int
+  private let own: Range<Int>
   private let projection: LoGraProjection
-  /// By layer, nil where the products are summed. A row is written by the one worker that has its batch.
-  private let gradients: [Matrix?]
-  /// By layer, without numbers where gradients are kept.
-  private let products: [DoubleSum]
+  private let watched: WatchedLayers
+  private let precision: Precision
+  /// By layer, `own` rows; nil where the products are summed. A row is written by the one worker that has its batch.
+  let gradients: [Matrix?]
 
-  init(rows: Int, projection: LoGraProjection) {
+  /// - Parameters:
+  ///   - rows: of all shards.
+  ///   - own: those that are passed over here.
+  init(
+    rows: Int, own: Range<Int>, projection: LoGraProjection, watched: WatchedLayers, precision: Precision
+  ) {
     self.rows = rows
+    self.own = own
     self.projection = projection
+    self.watched = watched
+    self.precision = precision
     gradients = projection.layers.map {
-      $0.range.count > rows ? Matrix(rows: rows, columns: $0.range.count) : nil
+      Self.keepsGradients(width: $0.range.count, rows: rows)
+        ? Matrix(rows: own.count, columns: $0.range.count) : nil
     }
-    products = Self.zeros(projection, rows)
   }
 
-  private static func zeros(_ projection: LoGraProjection, _ rows: Int) -> [DoubleSum] {
-    projection.layers.map { DoubleSum(symmetric: $0.range.count > rows ? 0 : $0.range.count) }
+  static func keepsGradients(width: Int, rows: Int) -> Bool { width > rows }
+
+  func zeros() -> [DoubleSum] {
+    projection.layers.map { layer in
+      let width = layer.range.count
+      return DoubleSum(symmetric: Self.keepsGradients(width: width, rows: rows) ? 0 : width)
+    }
   }
 
   /// Numbers held, in bytes: what a plan must reckon with, a block's own sums included.
@@ -165,27 +183,12 @@ final class ProjectedFisherSums: @unchecked Sendable {
     widths.reduce(0) { $0 + ($1 > rows ? 4 * $1 * rows : 8 * $1 * ($1 + 1)) }
   }
 
-  func add(
-    blocks: Range<Int>, of summation: SummationBlocks, model: any CausalLanguageModel, watched: WatchedLayers,
-    workers: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void
-  ) throws {
-    try summation.forEach(
-      blocks, model: model, workers: workers, progress: progress,
-      makeSums: { Self.zeros(projection, rows) },
-      observer: { sums, batch, rows in
-        FisherObserver(
-          projection: self.projection, watched: watched, precision: model.precision,
-          gradients: self.gradients,
-          products: sums, batchIndex: batch, rows: rows)
-      },
-      finish: { _, sums in
-        for (total, sum) in zip(products, sums) { total.add(sum) }
-      })
-  }
-
-  func layer(_ place: Int, name: String) throws -> ProjectedFisher.Layer {
-    try gradients[place].map { try ProjectedFisher.Layer(name: name, gradients: $0.view) }
-      ?? ProjectedFisher.Layer(name: name, products: products[place].matrix, rows: rows)
+  func observer(_ sums: OrderedSum<DoubleSum>, batch: Int, rows: [Int]) -> any GradientObserver {
+    FisherObserver(
+      projection: projection, watched: watched,
+      projected: ProjectedGradients(
+        projection: projection, watched: watched, samples: rows.count, precision: precision),
+      gradients: gradients, products: sums, batchIndex: batch, rows: rows.map { $0 - own.lowerBound })
   }
 }
 
@@ -240,21 +243,8 @@ private struct FisherObserver: GradientObserver, @unchecked Sendable {
   let gradients: [Matrix?]
   let products: OrderedSum<DoubleSum>
   let batchIndex: Int
+  /// Where each sample's gradient is kept.
   let rows: [Int]
-
-  init(
-    projection: LoGraProjection, watched: WatchedLayers, precision: Precision, gradients: [Matrix?],
-    products: OrderedSum<DoubleSum>, batchIndex: Int, rows: [Int]
-  ) {
-    self.projection = projection
-    self.watched = watched
-    projected = ProjectedGradients(
-      projection: projection, watched: watched, samples: rows.count, precision: precision)
-    self.gradients = gradients
-    self.products = products
-    self.batchIndex = batchIndex
-    self.rows = rows
-  }
 
   func observe(layer: Int, input: MatrixView, outputGradient: MatrixView, batch: TokenBatch) {
     guard let place = watched.place(ofLayer: layer) else { return }

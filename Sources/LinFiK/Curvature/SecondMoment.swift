@@ -50,12 +50,15 @@ extension SecondMoment {
     of rows: [TokenizedSample], beta2: Double, model: any CausalLanguageModel, watched: WatchedLayers,
     workers: Int, batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
-    let weights = Self.weights(rows: rows.count, beta2: beta2)
-    let squares = SquaredGradients(watched: watched, weight: { weights[$0] }, bases: nil)
-    try squares.add(
-      SummationBlocks(rows: rows, batchTokens: batchTokens), model: model, workers: workers,
-      progress: progress)
-    self.init(names: watched.layers.map(\.name), layers: squares.matrices())
+    let sums = try SummationBlocks(rows: rows, batchTokens: batchTokens).total(
+      of: SquareSummand(watched: watched, weights: Self.weights(rows: rows.count, beta2: beta2)),
+      model: model, workers: workers, progress: progress)
+    try self.init(sums, names: watched.layers.map(\.name))
+  }
+
+  /// From whole sums.
+  init(_ sums: [DoubleSum], names: [String]) throws {
+    self.init(names: names, layers: sums.map(\.rounded))
     guard layers.allSatisfy(allFinite) else {
       throw LabelError.notFinite("the second moment of the samples' gradients")
     }

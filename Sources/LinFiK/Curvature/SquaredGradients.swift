@@ -2,50 +2,42 @@ import LanguageModels
 import Records
 import TensorKernels
 
-/// `sum_z w_z g(z)^2`, element by element, of every watched layer's whole per-sample gradients (outputWidth x inputWidth),
-/// in f64; with bases of `(Q_S g(z) Q_A^T)^2`.
-struct SquaredGradients {
-  let watched: WatchedLayers
-  /// w_z of a row by its place in the input.
-  let weight: @Sendable (_ row: Int) -> Double
-  /// Q_A and Q_S of each layer, or nil.
-  let bases: [(input: MatrixView, output: MatrixView)]?
-  private let sums: [DoubleSum]
+/// `sum_z w_z g(z)^2`, element by element, of every watched layer's whole per-sample gradients (outputWidth x inputWidth); in a
+/// basis of `(Q_S g(z) Q_A^T)^2`.
+struct SquareSummand: BlockSummand {
+  private let watched: WatchedLayers
+  /// w_z
+  private let weights: [Double]
+  private let basis: KroneckerEigenbasis?
 
-  init(
-    watched: WatchedLayers, weight: @escaping @Sendable (_ row: Int) -> Double,
-    bases: [(input: MatrixView, output: MatrixView)]?
-  ) {
+  /// The rows' mean in a basis.
+  init(watched: WatchedLayers, rows: Int, basis: KroneckerEigenbasis) {
     self.watched = watched
-    self.weight = weight
-    self.bases = bases
-    sums = Self.zeros(watched)
+    weights = [Double](repeating: 1 / Double(rows), count: rows)
+    self.basis = basis
   }
 
-  private static func zeros(_ watched: WatchedLayers) -> [DoubleSum] {
+  /// A weighted sum as the gradients are.
+  init(watched: WatchedLayers, weights: [Double]) {
+    self.watched = watched
+    self.weights = weights
+    basis = nil
+  }
+
+  func zeros() -> [DoubleSum] {
     watched.layers.map { DoubleSum(rows: $0.outputWidth, columns: $0.inputWidth) }
   }
 
-  func add(
-    _ blocks: SummationBlocks, model: any CausalLanguageModel, workers: Int,
-    progress: @escaping @Sendable (_ done: Int) throws -> Void
-  ) throws {
-    let (watched, weight, bases) = (watched, weight, bases)
-    try blocks.forEach(
-      0..<SummationBlocks.count, model: model, workers: workers, progress: progress,
-      makeSums: { Self.zeros(watched) },
-      observer: { sums, batch, rows in
-        SquareObserver(
-          watched: watched, sums: sums, batchIndex: batch, weights: rows.map(weight), bases: bases)
-      },
-      finish: { _, block in
-        for (total, sum) in zip(sums, block) { total.add(sum) }
-      })
+  func observer(_ sums: OrderedSum<DoubleSum>, batch: Int, rows: [Int]) -> any GradientObserver {
+    SquareObserver(
+      watched: watched, sums: sums, batchIndex: batch, weights: rows.map { weights[$0] }, basis: basis)
   }
+}
 
-  /// The sums, rounded to f32.
-  func matrices() -> [MatrixView] {
-    sums.map { Matrix(rows: $0.rows, columns: $0.columns, values: $0.values.map { Float($0) }).view }
+extension DoubleSum {
+  /// A copy in f32; not of a symmetric sum.
+  var rounded: MatrixView {
+    Matrix(rows: rows, columns: columns, values: values.map { Float($0) }).view
   }
 }
 
@@ -55,12 +47,12 @@ private struct SquareObserver: GradientObserver {
   let sums: OrderedSum<DoubleSum>
   let batchIndex: Int
   let weights: [Double]
-  let bases: [(input: MatrixView, output: MatrixView)]?
+  let basis: KroneckerEigenbasis?
 
   func observe(layer: Int, input: MatrixView, outputGradient: MatrixView, batch: TokenBatch) {
     guard let place = watched.place(ofLayer: layer) else { return }
-    let x = bases.map { turned(input, $0[place].input) } ?? input
-    let d = bases.map { turned(outputGradient, $0[place].output) } ?? outputGradient
+    let x = basis.map { turned(input, $0.layers[place].inputVectors) } ?? input
+    let d = basis.map { turned(outputGradient, $0.layers[place].outputVectors) } ?? outputGradient
     let gradient = Matrix(rows: d.columns, columns: x.columns)
     sums.add(place: place, turn: batchIndex) { sum in
       for sample in 0..<batch.count {

@@ -1,0 +1,94 @@
+import Formats
+import Foundation
+import Testing
+
+/// `alinfik finetune`, whole runs on a tiny model, and what its output is good for.
+@Suite struct FinetuneCommandTests {
+  private let folder: TemporaryFolder
+  private let model: String
+  private let data: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    model = try folder.tinyModel()
+    let rows = [
+      "a cat by the moon.", "the sun is far.", "a dog, a cat, a bird.", "rain and wind.", "no one.",
+    ]
+    data = try folder.file("data.jsonl", rows.map { #"{"text": "\#($0)"}"# + "\n" }.joined())
+  }
+
+  private func finetune(_ arguments: String...) throws -> JSONValue {
+    let run = try Command.run(arguments: ["finetune", "--data", data, "--json"] + arguments)
+    #expect(run.status == 0, "\(run.errors)")
+    return try JSONValue.parse(Array(run.output.utf8))
+  }
+
+  /// The mean loss that `label` finds for the rows.
+  private func loss(of path: String) throws -> Double {
+    let labels = folder.path("labels-\(UUID().uuidString).h5")
+    let run = try Command.run(
+      "label", "--model", path, "--target", data, "--sample", data, "--output", labels)
+    #expect(run.status == 0, "\(run.errors)")
+    let losses = try LabelFile(path: labels).losses
+    return losses.reduce(0) { $0 + Double($1) } / Double(losses.count)
+  }
+
+  @Test func allWeightsOrAnAdapterLearn() throws {
+    let before = try loss(of: model)
+    for (name, options) in [("whole", []), ("adapter", ["--lora-rank", "2"])] {
+      let output = folder.path(name)
+      let run = try Command.run(
+        arguments: [
+          "finetune", "--data", data, "--validation", data, "--model", model, "--output", output, "--epochs",
+          "6",
+          "--batch-rows", "2", "--learning-rate", "1e-2", "--json",
+        ] + options)
+      #expect(run.status == 0, "\(run.errors)")
+      let summary = try JSONValue.parse(Array(run.output.utf8))
+      #expect(summary["steps"]?.int == 18)
+      let heldOut = try #require(summary["validation"]?.array).compactMap { $0["loss"]?.double }
+      #expect(heldOut.count == 7 && abs(heldOut[0] - before) < 1e-4)
+      // What is read again is what was trained.
+      let after = try loss(of: output)
+      #expect(after < before - 0.2 && abs(after - (heldOut.last ?? 0)) < 1e-4, "\(name): \(before), \(after)")
+      #expect(!FileManager.default.fileExists(atPath: output + ".checkpoint.partial"))
+    }
+    let adapter = try Command.run(
+      "label", "--model", folder.path("adapter"), "--layers", "adapter", "--target", data, "--sample", data,
+      "--output", folder.path("adapter.h5"))
+    #expect(adapter.status == 0, "\(adapter.errors)")
+  }
+
+  @Test func aModelBeginsFromItsConfigurationAlone() throws {
+    let output = folder.path("new")
+    let summary = try finetune(
+      "--init", model + "/config.json", "--tokenizer", model, "--output", output, "--steps", "3", "--epochs",
+      "9")
+    // Untrained: every token is about as likely as any other.
+    let size = try #require(try JSONValue.read(path: model + "/config.json")["vocab_size"]?.double)
+    #expect(abs(try #require(summary["first_loss"]?.double) - log(size)) < 0.2)
+    #expect(try loss(of: output).isFinite)
+    let record = try JSONValue.read(path: output + "/finetune.json")
+    #expect(record["losses"]?.array?.count == 3 && record["configuration"]?["seed"]?.string == "0")
+  }
+
+  @Test func impossibleOptionsAreUsage() throws {
+    let output = folder.path("none")
+    for options in [
+      ["--model", model, "--batch-rows", "0"], ["--model", model, "--learning-rate", "-1"],
+      ["--model", model, "--lora-rank", "1000"], ["--init", model + "/config.json"], [],
+      ["--model", model, "--layers", "*q_proj*"],
+      ["--model", model, "--lora-rank", "1", "--layers", "nothing"],
+    ] {
+      let run = try Command.run(arguments: ["finetune", "--data", data, "--output", output] + options)
+      #expect(run.status == 64, "\(options): \(run.status) \(run.errors)")
+    }
+    let missing = try Command.run(
+      "finetune", "--data", data, "--model", folder.path("nowhere"), "--output", output)
+    #expect(missing.status == 66, "\(missing.errors)")
+    let plan = try Command.run("finetune", "--data", data, "--model", model, "--output", output, "--dry-run")
+    #expect(
+      plan.status == 0 && plan.output.contains("1 steps") && plan.output.contains("MB"), "\(plan.output)")
+    #expect(!FileManager.default.fileExists(atPath: output))
+  }
+}
