@@ -15,7 +15,7 @@ package struct FineTuningPlan: CustomStringConvertible {
 
   package init(_ run: FineTuningRun, model: any CausalLanguageModel, workers: Int) {
     steps = run.stepCount
-    let perEpoch = run.configuration.stepCount(rows: run.rows.count) / max(1, run.configuration.epochs)
+    let perEpoch = (run.rows.count + run.configuration.batchRows - 1) / run.configuration.batchRows
     let rowTokens = run.rows.reduce(0) { $0 + $1.tokens.count }
     tokens = Int(Double(rowTokens) * Double(steps) / Double(max(1, perEpoch)))
     let weights = model.linearLayers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }

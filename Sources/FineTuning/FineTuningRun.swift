@@ -75,7 +75,7 @@ package struct FineTuningRun {
     let (first, perEpoch) = (
       outcome.losses.count, (rows.count + configuration.batchRows - 1) / configuration.batchRows
     )
-    if first == 0 { try validate() }
+    if first == 0, outcome.validation.isEmpty { try validate() }
     for step in first..<max(first, stepCount) {
       if isCancelled() {
         try save()
@@ -94,7 +94,11 @@ package struct FineTuningRun {
       progress(.step(step + 1, of: stepCount, loss: loss, gradientNorm: norm, secondsLeft: left))
       let isEpochsEnd = (step + 1) % perEpoch == 0
       if isEpochsEnd || step + 1 == stepCount { try validate() }
-      if isEpochsEnd || configuration.checkpointEvery.map({ (step + 1) % $0 == 0 }) == true { try save() }
+      if isEpochsEnd || step + 1 == stepCount
+        || configuration.checkpointEvery.map({ (step + 1) % $0 == 0 }) == true
+      {
+        try save()
+      }
     }
     outcome.seconds = secondsSince(started)
     return outcome
@@ -150,8 +154,11 @@ package struct FineTuningRun {
   /// Everything that decides the bits of a run.
   package var description: JSONValue {
     let c = configuration
+    var names = HashStream()
+    for parameter in training.parameters { names.update(Array("\(parameter.name)\u{0}".utf8)) }
     let settings: [(key: ByteString, value: JSONValue)] = [
-      ("trained", JSONValue(training.summary)), ("rows", JSONValue(rows.count)),
+      ("alinfik_version", JSONValue(alinfikVersion)), ("trained", JSONValue(training.summary)),
+      ("parameters_sha256", JSONValue(names.hexDigest())), ("rows", JSONValue(rows.count)),
       ("steps", JSONValue(stepCount)), ("batch_rows", JSONValue(c.batchRows)),
       ("learning_rate", JSONValue(c.learningRate)), ("schedule", JSONValue(c.schedule.rawValue)),
       ("warm_up", JSONValue(c.warmUp)), ("weight_decay", JSONValue(c.weightDecay)),
@@ -160,7 +167,7 @@ package struct FineTuningRun {
       ("epsilon", JSONValue(c.epsilon)), ("keeps_order", JSONValue(c.keepsOrder)),
       ("seed", JSONValue(String(c.seed))),
     ]
-    return .object((origin.members ?? []) + settings)
+    return .object((origin.members ?? []) + (training.settings.members ?? []) + settings)
   }
 }
 

@@ -10,6 +10,8 @@ package protocol ModelInTraining {
   var trainsAll: Bool { get }
   /// What is trained, in a few words.
   var summary: String { get }
+  /// What decides a training beside its parameters' names and first values.
+  var settings: JSONValue { get }
   /// The model as its parameters are now.
   func model() throws -> any CausalLanguageModel
   /// Writes it as transformers or PEFT reads it into a folder that is there.
@@ -35,6 +37,8 @@ package struct WholeModel: ModelInTraining {
   package var summary: String {
     "all \(parameters.reduce(0) { $0 + $1.matrix.rows * $1.matrix.columns }) weights"
   }
+
+  package var settings: JSONValue { [:] }
 
   package func model() throws -> any CausalLanguageModel {
     try Llama(configuration: configuration, weights: weights)
@@ -92,12 +96,16 @@ package struct AdapterInTraining: ModelInTraining {
       }
       let b = Matrix(rows: layer.outputWidth, columns: rank)
       b.fill(0)
-      return [Parameter(name: names.a, matrix: a), Parameter(name: names.b, matrix: b)]
+      return [
+        Parameter(name: names.a, matrix: a, isVector: false),
+        Parameter(name: names.b, matrix: b, isVector: false),
+      ]
     }
   }
 
   package var trainsAll: Bool { false }
   package var summary: String { "a LoRA adapter of rank \(rank) for \(layers.count) layers" }
+  package var settings: JSONValue { ["lora_rank": JSONValue(rank), "lora_alpha": JSONValue(alpha)] }
 
   package func model() throws -> any CausalLanguageModel {
     let matrices = layers.indices.map { index in

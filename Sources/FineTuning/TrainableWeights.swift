@@ -8,7 +8,9 @@ package struct Parameter {
   /// As the file holds it; a vector is one row.
   package let matrix: Matrix
 
-  package var isVector: Bool { matrix.rows == 1 }
+  /// A norm or a bias.
+  package let isVector: Bool
+
   package var shape: [Int] { isVector ? [matrix.columns] : [matrix.rows, matrix.columns] }
 }
 
@@ -36,7 +38,7 @@ package final class TrainableWeights: WeightSource {
     let copy = Matrix(rows: rows, columns: columns)
     copy.copy(try source.matrix(name, rows: rows, columns: columns))
     places[name] = parameters.count
-    parameters.append(Parameter(name: name, matrix: copy))
+    parameters.append(Parameter(name: name, matrix: copy, isVector: rows == 1))
     return copy.view
   }
 

@@ -23,10 +23,7 @@ package struct GGUFModel {
   /// The configuration of a model of Llama's kind. Throws `ModelError` for what is missing or not supported.
   package func llamaConfiguration() throws -> LlamaConfiguration {
     guard let family = family else { throw ModelLoader.unsupported(architecture, in: file) }
-    var c = try LlamaConfiguration(json: try config(family), family: family, path: file.path)
-    // Gemma's norms are stored with their one added.
-    c.normOffset = 0
-    return c
+    return try LlamaConfiguration(json: try config(family), family: family, path: file.path)
   }
 
   private var family: LlamaFamily? {
@@ -149,6 +146,12 @@ package struct GGUFWeights: WeightSource {
 
   package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
     let matrix = try file.matrix(storedName(name), rows: rows, columns: columns)
+    // Gemma's norms are stored with their one added.
+    if configuration.normOffset != 0, name.hasSuffix("norm.weight") {
+      return Matrix(
+        rows: rows, columns: columns, values: matrix.values.map { $0 - configuration.normOffset }
+      ).view
+    }
     guard isPaired else { return matrix }
     if name.contains(".q_proj.") { return unpaired(matrix, heads: configuration.heads) }
     if name.contains(".k_proj.") { return unpaired(matrix, heads: configuration.keyValueHeads) }

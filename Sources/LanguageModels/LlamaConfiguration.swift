@@ -33,7 +33,7 @@ package struct LlamaConfiguration: Sendable, Equatable {
   var attentionSoftCap: Float?
   var logitSoftCap: Float?
   /// Added to the norms' weights as the file holds them.
-  var normOffset: Float
+  let normOffset: Float
   /// Keys of config.json beyond Llama's own, as they were read.
   private var furtherKeys: [(key: ByteString, value: JSONValue)]
 

@@ -56,6 +56,11 @@ package struct LoRAAdapter {
         "'base_model_name_or_path' is '\(name)', which is no file or directory here; write the path of the model there"
       )
     }
+    guard !FileManager.default.fileExists(atPath: found + "/adapter_config.json") else {
+      throw ModelError.configuration(
+        path,
+        "'base_model_name_or_path' is '\(name)', which is an adapter itself; merge that one into its model")
+    }
     return found
   }
 

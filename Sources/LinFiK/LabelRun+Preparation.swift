@@ -147,8 +147,10 @@ extension LabelRun {
 
   /// Whether the label file keeps the projection beside the gradients: it follows from nothing that the file says.
   var isProjectionKept: Bool {
-    guard case .pca = configuration.projection else { return false }
-    return configuration.storesGradients
+    guard configuration.storesGradients else { return false }
+    if case .pca = configuration.projection { return true }
+    // A curvature file's projection came of a seed of its own.
+    return curvature != nil
   }
 
   /// Everything that decides the rows; a journal made with anything else is refused.

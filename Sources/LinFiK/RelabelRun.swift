@@ -59,6 +59,11 @@ package struct RelabelRun: Sendable {
     {
       throw LabelError.singular(layer: layer.name, rank: file.count, width: sides.range.count)
     }
+    if let shard = file.attributes.extra["shard"], configuration.kind.needsProjection {
+      throw LabelError.options(
+        "\(file.path) is shard \(shard): \(configuration.kind.rawValue) wants the gradients of all samples; merge the shards first"
+      )
+    }
     self.file = file
     self.model = model
     self.targets = targets

@@ -57,6 +57,7 @@ package struct ChatTemplate: Sendable {
       try JinjaParser.parse(source),
       globals: [
         "bos_token": token(beginning), "eos_token": token(end), "add_generation_prompt": .bool(false),
+        "tools": .none, "documents": .none,
       ])
   }
 

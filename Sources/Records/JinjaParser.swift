@@ -31,6 +31,12 @@ indirect enum JinjaExpression: Sendable {
 /// Reads a template's text with Hugging Face's settings: `trim_blocks` and `lstrip_blocks`.
 struct JinjaParser {
   private var pieces: ArraySlice<JinjaPiece>
+  private var depth = 0
+
+  /// Statements inside each other: far beyond any template's, and far from the end of the stack.
+  private static let deepest = 64
+
+  private init(pieces: ArraySlice<JinjaPiece>) { self.pieces = pieces }
 
   static func parse(_ source: ByteString) throws(RecordError) -> [JinjaNode] {
     var parser = JinjaParser(pieces: try JinjaPiece.split(source.bytes)[...])
@@ -44,6 +50,9 @@ struct JinjaParser {
 
   /// Everything up to a statement that begins with one of `ends`, which stays.
   private mutating func nodes(until ends: Set<String>) throws(RecordError) -> [JinjaNode] {
+    depth += 1
+    defer { depth -= 1 }
+    guard depth <= Self.deepest else { throw Self.failure("its statements are too deep") }
     var nodes: [JinjaNode] = []
     while let piece = pieces.first {
       switch piece {
@@ -203,8 +212,12 @@ struct JinjaExpressionReader {
 
   private var tokens: ArraySlice<Token>
 
+  /// Of one expression, whose tree is as deep as that at most.
+  private static let mostTokens = 400
+
   init(_ body: [UInt8]) throws(RecordError) {
     tokens = try Self.tokens(body)[...]
+    guard tokens.count <= Self.mostTokens else { throw Self.failure("an expression is too long") }
   }
 
   private static func failure(_ reason: String) -> RecordError {

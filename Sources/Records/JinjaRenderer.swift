@@ -64,6 +64,10 @@ struct JinjaRenderer {
   private(set) var output: [UInt16] = []
   private var scopes: [[String: JinjaValue]]
   private var namespaces: [[String: JinjaValue]] = []
+  private var steps = 0
+
+  /// Far beyond what a conversation takes: a template that needs more is broken, or meant to do harm.
+  private static let most = (steps: 4_000_000, units: 256 << 20, items: 1_000_000)
 
   init(globals: [String: JinjaValue]) { scopes = [globals] }
 
@@ -75,6 +79,7 @@ struct JinjaRenderer {
 
   mutating func render(_ nodes: [JinjaNode]) throws(RecordError) {
     for node in nodes {
+      guard output.count <= Self.most.units else { throw failure("its output is too long") }
       switch node {
       case .text(let text): output += text.map { UInt16($0) }
       case .output(let expression): output += try text(of: try value(expression)).units
@@ -162,6 +167,8 @@ struct JinjaRenderer {
   // MARK: Expressions
 
   private mutating func value(_ expression: JinjaExpression) throws(RecordError) -> JinjaValue {
+    steps += 1
+    guard steps <= Self.most.steps else { throw failure("it takes too many steps") }
     switch expression {
     case .constant(let value): return value
     case .name(let name): return variable(name)
@@ -187,7 +194,7 @@ struct JinjaRenderer {
       guard case .number(let number) = try value(inner) else {
         throw failure("minus before what is no number")
       }
-      return .number(-number)
+      return .number(0 &- number)
     case .binary(let operation, let left, let right): return try binary(operation, left, right)
     case .choice(let yes, let condition, let no):
       if try value(condition).isTrue { return try value(yes) }
@@ -218,12 +225,19 @@ struct JinjaRenderer {
     case ("in", .text(let needle), .text(let text)):
       return .bool(needle.units.isEmpty || find(needle.bytes, in: text.bytes, from: 0) != nil)
     case ("in", _, .undefined), ("in", _, .none): return .bool(false)
-    case ("~", _, _): return .text(JinjaText(units: try text(of: a).units + text(of: b).units))
-    case ("+", .text(let x), .text(let y)): return .text(JinjaText(units: x.units + y.units))
-    case ("+", .list(let x), .list(let y)): return .list(x + y)
+    case ("~", _, _): return .text(try joined(try text(of: a), try text(of: b)))
+    case ("+", .text(let x), .text(let y)): return .text(try joined(x, y))
+    case ("+", .list(let x), .list(let y)):
+      guard x.count + y.count <= Self.most.items else { throw failure("a list is too long") }
+      return .list(x + y)
     case (_, .number(let x), .number(let y)): return try arithmetic(operation, x, y)
     default: throw failure("'\(operation)' between values that it does not know")
     }
+  }
+
+  private func joined(_ a: JinjaText, _ b: JinjaText) throws(RecordError) -> JinjaText {
+    guard a.units.count + b.units.count <= Self.most.units else { throw failure("a text is too long") }
+    return JinjaText(units: a.units + b.units)
   }
 
   private func arithmetic(_ operation: String, _ x: Int, _ y: Int) throws(RecordError) -> JinjaValue {
@@ -235,8 +249,8 @@ struct JinjaRenderer {
     case ">": return .bool(x > y)
     case "<=": return .bool(x <= y)
     case ">=": return .bool(x >= y)
-    case "%" where y > 0: return .number(((x % y) + y) % y)
-    case "//" where y > 0: return .number(Int((Double(x) / Double(y)).rounded(.down)))
+    case "%" where y > 0: return .number(x % y < 0 ? x % y + y : x % y)
+    case "//" where y > 0: return .number(x % y < 0 ? x / y - 1 : x / y)
     default: throw failure("'\(operation)' of \(x) and \(y)")
     }
   }
@@ -312,11 +326,9 @@ struct JinjaRenderer {
       return .namespace(namespaces.count - 1)
     case .name("range"):
       let bounds = try values(arguments)
-      if bounds.count == 1, case .number(let end) = bounds[0] {
-        return .list((0..<max(0, end)).map { .number($0) })
-      }
+      if bounds.count == 1, case .number(let end) = bounds[0] { return try range(0, end) }
       if bounds.count == 2, case .number(let first) = bounds[0], case .number(let end) = bounds[1] {
-        return .list((first..<max(first, end)).map { .number($0) })
+        return try range(first, end)
       }
       throw failure("range of what it does not know")
     case .attribute(let base, let method):
@@ -324,6 +336,13 @@ struct JinjaRenderer {
     case .name(let name): throw failure("the function '\(name)' is not supported")
     default: throw failure("a call of what is no function")
     }
+  }
+
+  private func range(_ first: Int, _ end: Int) throws(RecordError) -> JinjaValue {
+    guard end <= first || end.subtractingReportingOverflow(first).partialValue <= Self.most.items,
+      first > Int.min / 2
+    else { throw failure("a range is too long") }
+    return .list((first..<max(first, end)).map { .number($0) })
   }
 
   private func method(
@@ -347,7 +366,7 @@ struct JinjaRenderer {
     case "rstrip": return .text(Self.stripped(text, argument, left: false))
     case "startswith": return .bool(text.bytes.starts(with: argument ?? []))
     case "endswith": return .bool(text.bytes.reversed().starts(with: (argument ?? []).reversed()))
-    case "upper", "lower", "title", "capitalize": return try filter(base, name, [])
+    case "upper", "lower", "capitalize": return try filter(base, name, [])
     case "split":
       guard let argument, !argument.isEmpty, arguments.count == 1 else {
         throw failure("split without a text to split at")
@@ -357,9 +376,13 @@ struct JinjaRenderer {
       guard arguments.count == 2, let argument else {
         throw failure("replace with \(arguments.count) arguments")
       }
+      guard !argument.isEmpty else { throw failure("replace of an empty text") }
       let parts = split(text, argument)
       let other = try self.text(of: arguments[1]).units
-      return .text(JinjaText(units: parts.dropFirst().reduce(parts[0].units) { $0 + other + $1.units }))
+      guard text.units.count + parts.count * other.count <= Self.most.units else {
+        throw failure("a text is too long")
+      }
+      return .text(JinjaText(units: Array(parts.map(\.units).joined(separator: other))))
     default: throw failure("the method '\(name)' is not supported")
     }
   }
@@ -367,7 +390,8 @@ struct JinjaRenderer {
   private func split(_ text: JinjaText, _ separator: [UInt8]) -> [JinjaText] {
     var parts: [JinjaText] = []
     var start = 0
-    while let place = find(separator, in: text.bytes, from: start) {
+    let bytes = text.bytes
+    while let place = find(separator, in: bytes, from: start) {
       parts.append(JinjaText(units: text.units[start..<place]))
       start = place + separator.count
     }
@@ -406,7 +430,7 @@ struct JinjaRenderer {
     case ("default", _), ("d", _): return base
     case ("upper", .text(let text)): return .text(Self.mapped(text, from: 0x61, to: 0x41))
     case ("lower", .text(let text)): return .text(Self.mapped(text, from: 0x41, to: 0x61))
-    case ("capitalize", .text(let text)), ("title", .text(let text)):
+    case ("capitalize", .text(let text)):
       let lower = Self.mapped(text, from: 0x41, to: 0x61).units
       return .text(
         JinjaText(

@@ -30,6 +30,7 @@ extension Tokenizer {
   /// What a GGUF file says of its tokenizer beside the tokens: where a text ends, and the chat template.
   private var known: [(key: ByteString, value: JSONValue?)] {
     [
+      (key: "bos_token", value: bosToken.flatMap { token($0) }.map { .string($0) }),
       (key: "eos_token", value: eosToken.flatMap { token($0) }.map { .string($0) }),
       (key: "chat_template", value: chatTemplate.map { .string($0) }),
     ]

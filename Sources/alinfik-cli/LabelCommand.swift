@@ -108,6 +108,9 @@ struct LabelCommand: ParsableCommand {
     if curvature != nil, CurvatureKind(for: kind) == nil {
       throw ValidationError("--curvature: labels of --kind \(kind.rawValue) have none")
     }
+    if curvature != nil, second.beta2 != nil || explained != nil {
+      throw ValidationError("--beta2 and --explained are the curvature's: give them to `alinfik curvature`")
+    }
     if checkpoint.isEmpty == (kind == .tracin) {
       throw ValidationError("--kind tracin and --checkpoint PATH:RATE want each other")
     }

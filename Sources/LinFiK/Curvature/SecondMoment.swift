@@ -80,8 +80,9 @@ extension SecondMoment {
     let layers = try watched.layers.map { layer in
       let name = "\(layer.name).exp_avg_sq"
       let values = try file.floats(named: name, shape: [layer.outputWidth, layer.inputWidth])
-      guard values.allSatisfy({ $0 >= 0 }) else {
-        throw FormatError.malformed(place: path, reason: "the tensor '\(name)' holds a negative number")
+      guard values.allSatisfy({ $0 >= 0 && $0.isFinite }) else {
+        throw FormatError.malformed(
+          place: path, reason: "the tensor '\(name)' holds a number that is negative or not finite")
       }
       return Matrix(
         rows: layer.outputWidth, columns: layer.inputWidth, values: values.map { $0 / correction }

@@ -3,9 +3,11 @@ package struct Shard: Sendable, Equatable, CustomStringConvertible {
   package let index: Int
   package let count: Int
 
+  private static let most = 1_000_000
+
   /// Nil where it is no such part.
   package init?(index: Int, count: Int) {
-    guard count >= 1, 1...count ~= index else { return nil }
+    guard (1...Self.most).contains(count), 1...count ~= index else { return nil }
     (self.index, self.count) = (index, count)
   }
 
