@@ -26,6 +26,7 @@ package final class TrainableWeights: WeightSource {
 
   package var path: String { source.path }
   package var names: [String] { source.names }
+  package func storedName(_ name: String) -> String { source.storedName(name) }
 
   package func matrix(_ name: String, rows: Int, columns: Int) throws -> MatrixView {
     if let place = places[name] {

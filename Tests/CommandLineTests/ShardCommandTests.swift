@@ -175,6 +175,11 @@ import Testing
     try refuse(64, ["--damping"], stored, ["--kind", "logra", "--damping", "-1"])
     try refuse(64, ["singular"], stored, ["--kind", "logra", "--damping", "0"])
     try refuse(66, ["nowhere"], folder.path("nowhere.h5"))
+    // Of a shard's rows alone F would be another one.
+    let part = folder.path("part.h5")
+    try succeed(
+      label(part, ["--projection", "random", "--rank", "4", "--store-gradients", "--shard", "1/2"]))
+    try refuse(64, ["merge"], folder.path("part.1-of-2.h5"), ["--kind", "logra"])
     let other = try folder.tinyModel("other")
     try #"{"eos_token": "</s>"}"#.write(
       toFile: other + "/tokenizer_config.json", atomically: true, encoding: .utf8)

@@ -131,6 +131,13 @@ private func numbers(_ training: any ModelInTraining) -> [[Float]] {
     #expect(try finish(trained.run(second, shuffled), workers: 1, checkpoint: path) == losses)
     #expect(numbers(second) == numbers(whole))
     // Another run's checkpoint is refused by what differs.
+    if ofAnAdapter {
+      let base = try ModelLoader.load(path: trained.golden.modelPath)
+      let louder = try AdapterInTraining(base: base, path: "", layers: [0, 3], rank: 2, alpha: 8, seed: 1)
+      #expect {
+        try finish(trained.run(louder, shuffled), checkpoint: path)
+      } throws: { "\($0)".contains("lora_alpha") }
+    }
     #expect {
       try finish(trained.run(try training()) { $0.learningRate = 1 }, checkpoint: path)
     } throws: { "\($0)".contains("learning_rate") || "\($0)".contains("keeps_order") }

@@ -51,6 +51,18 @@ import FineTuning
     #expect(norm.matrix.view.values.allSatisfy { $0 == 0 }, "Gemma's norms multiply by 1 + w")
   }
 
+  /// GGUF files of Gemma hold `1 + w` where directories hold w.
+  @Test(arguments: ["gemma2", "qwen2"]) func whatCameFromGGUFIsADirectory(_ name: String) throws {
+    let source = TestData.fixture("gguf/\(name).gguf")
+    let training = try WholeModel(LlamaSource(path: source))
+    let folder = try TemporaryFolder()
+    try training.save(to: folder.path)
+    let batch = TokenBatch([([1, 5, 9, 7], [false, true, true, true])])
+    let losses = try ModelLoader.load(path: source).losses(of: batch, workspace: Workspace())
+    let again = try ModelLoader.load(path: folder.path).losses(of: batch, workspace: Workspace())
+    #expect(abs(losses[0] - again[0]) < 1e-5, "\(losses) \(again)")
+  }
+
   @Test func familiesThatCannotBeTrainedWholeAreNamed() throws {
     for name in ["gpt2/gelu-new", "decoders/pythia"] {
       let path = try GoldenModel(name).modelPath

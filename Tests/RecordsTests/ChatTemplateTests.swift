@@ -101,11 +101,28 @@ struct ChatTemplateTests {
       ("{% for message in messages %}", "'endfor' is missing"), ("{% for", "a tag does not end"),
       ("{{ 'a }}", "a tag does not end"), ("{{ messages[0]. }}", "a name is missing"), ("", "empty"),
       ("{{ nobody.role }}", "'.role' of what is not defined"), ("{{ 1 + }}", "incomplete"),
+      // What would take all time or memory, or the stack.
+      ("{{ range(1000000000000) | length }}", "range is too long"),
+      ("{% set x = 'a' %}" + String(repeating: "{% set x = x ~ x %}", count: 40) + "{{ x }}", "too long"),
+      (
+        "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}",
+        "too many steps"
+      ),
+      ("{{ " + String(repeating: "(", count: 100_000) + " }}", "too long"),
+      (String(repeating: "{% if true %}", count: 100_000), "too deep"),
+      ("{{ 'a'.replace('', 'b') }}", "empty text"),
     ])
   func refused(_ source: String, _ reason: String) throws {
     let error = #expect(throws: RecordError.self) {
       try ChatTemplate(ByteString(source)).segments([Message(role: "user", content: "a")])
     }
     #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
+  }
+
+  @Test func numbersOfAnySizeAreComputed() throws {
+    let source =
+      "{{ -(0-9223372036854775807-1) }} {{ 9223372036854775807 // 1 }} {{ (0-7) // 2 }} {{ (0-7) % 3 }}"
+    let segments = try ChatTemplate(ByteString(source)).segments([Message(role: "user", content: "a")])
+    #expect(segments.map(\.text) == ["-9223372036854775808 9223372036854775807 -4 2"])
   }
 }
