@@ -86,6 +86,11 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: "Keep the first N tokens of a row (default: a row longer than the context is an error).")
   var maxTokens: Int?
 
+  @Option(help: "What to do with a bad line, or a row without a scored token: fail or skip.")
+  var onError: OnError = .fail
+
+  enum OnError: String, ExpressibleByArgument, CaseIterable { case fail, skip }
+
   @Option(help: "Steps between two checkpoints (default: one after each epoch).")
   var checkpointEvery: Int?
 
@@ -176,12 +181,18 @@ struct FinetuneCommand: ParsableCommand {
   private func rows(
     _ paths: [String], _ encoder: SampleEncoder, _ name: String, _ terminal: Terminal
   ) throws -> PreparedRows {
-    let rows = try PreparedRows(paths: paths, options: fields.recordOptions, encoder: encoder) {
+    var options = fields.recordOptions
+    options.onError = onError == .skip ? .skip : .fail
+    let rows = try PreparedRows(paths: paths, options: options, encoder: encoder) {
       shape, place in
       terminal.say("\(name): records of \(shape.rawValue) (\(place))")
     }
     let cut = rows.truncatedCount > 0 ? ", \(rows.truncatedCount) cut to \(maxTokens ?? 0)" : ""
     terminal.say("\(name): \(rows.count) rows, \(rows.tokenCount) tokens\(cut)")
+    if rows.summary.badLines > 0 {
+      rows.summary.messages.forEach(terminal.warn)
+      terminal.warn("\(name): \(rows.summary.badLines) bad lines left out")
+    }
     return rows
   }
 

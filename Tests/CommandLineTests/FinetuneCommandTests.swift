@@ -72,6 +72,15 @@ import Testing
     #expect(record["losses"]?.array?.count == 3 && record["configuration"]?["seed"]?.string == "0")
   }
 
+  @Test func badLinesAreNamedOrSkipped() throws {
+    let bad = try folder.file("bad.jsonl", #"{"text": "a cat."}"# + "\n" + "nonsense\n")
+    let arguments = ["finetune", "--model", model, "--data", bad, "--output", folder.path("out")]
+    let failed = try Command.run(arguments: arguments)
+    #expect(failed.status == 65 && failed.errors.contains("bad.jsonl:2"), "\(failed.errors)")
+    let skipped = try Command.run(arguments: arguments + ["--on-error", "skip"])
+    #expect(skipped.status == 0 && skipped.errors.contains("1 bad lines"), "\(skipped.errors)")
+  }
+
   @Test func impossibleOptionsAreUsage() throws {
     let output = folder.path("none")
     for options in [
