@@ -183,17 +183,7 @@ struct FinetuneCommand: ParsableCommand {
   ) throws -> PreparedRows {
     var options = fields.recordOptions
     options.onError = onError == .skip ? .skip : .fail
-    let rows = try PreparedRows(paths: paths, options: options, encoder: encoder) {
-      shape, place in
-      terminal.say("\(name): records of \(shape.rawValue) (\(place))")
-    }
-    let cut = rows.truncatedCount > 0 ? ", \(rows.truncatedCount) cut to \(maxTokens ?? 0)" : ""
-    terminal.say("\(name): \(rows.count) rows, \(rows.tokenCount) tokens\(cut)")
-    if rows.summary.badLines > 0 {
-      rows.summary.messages.forEach(terminal.warn)
-      terminal.warn("\(name): \(rows.summary.badLines) bad lines left out")
-    }
-    return rows
+    return try preparedRows(paths, options, encoder, maxTokens: maxTokens, as: name, terminal)
   }
 
   /// Hashes of what is trained and on what.

@@ -60,17 +60,27 @@ struct SampleOptions: ParsableArguments {
   fileprivate func rows(
     _ paths: [String], _ options: RecordOptions, _ loaded: LoadedModel, _ name: String, _ terminal: Terminal
   ) throws -> PreparedRows {
-    let rows = try PreparedRows(
-      paths: paths, options: options, encoder: loaded.sampleEncoder(maximumTokens: maxTokens)
-    ) { shape, place in terminal.say("\(name): records of \(shape.rawValue) (\(place))") }
-    let cut = rows.truncatedCount > 0 ? ", \(rows.truncatedCount) cut to \(maxTokens ?? 0)" : ""
-    terminal.say("\(name): \(rows.count) rows, \(rows.tokenCount) tokens\(cut)")
-    if rows.summary.badLines > 0 {
-      rows.summary.messages.forEach(terminal.warn)
-      terminal.warn("\(name): \(rows.summary.badLines) bad lines left out")
-    }
-    return rows
+    try preparedRows(
+      paths, options, loaded.sampleEncoder(maximumTokens: maxTokens), maxTokens: maxTokens, as: name, terminal
+    )
   }
+}
+
+/// Reads rows for a model, saying once what was found and what was left out.
+func preparedRows(
+  _ paths: [String], _ options: RecordOptions, _ encoder: SampleEncoder, maxTokens: Int?, as name: String,
+  _ terminal: Terminal
+) throws -> PreparedRows {
+  let rows = try PreparedRows(paths: paths, options: options, encoder: encoder) { shape, place in
+    terminal.say("\(name): records of \(shape.rawValue) (\(place))")
+  }
+  let cut = rows.truncatedCount > 0 ? ", \(rows.truncatedCount) cut to \(maxTokens ?? 0)" : ""
+  terminal.say("\(name): \(rows.count) rows, \(rows.tokenCount) tokens\(cut)")
+  if rows.summary.badLines > 0 {
+    rows.summary.messages.forEach(terminal.warn)
+    terminal.warn("\(name): \(rows.summary.badLines) bad lines left out")
+  }
+  return rows
 }
 
 /// The model, the target and the samples: what `label` and `compare` read.

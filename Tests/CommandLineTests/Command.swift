@@ -93,6 +93,12 @@ final class TemporaryFolder {
     return path(name)
   }
 
+  /// Two target texts.
+  func tinyTarget() throws -> String {
+    try file(
+      "target.jsonl", #"{"text": "the cat sat on the mat."}"# + "\n" + #"{"text": "a dog ran."}"# + "\n")
+  }
+
   /// A model directory: the random fixture with a tokenizer of single letters.
   func tinyModel(_ name: String = "model") throws -> String {
     let folder = url.appendingPathComponent(name)
@@ -116,4 +122,15 @@ final class TemporaryFolder {
       .write(to: folder.appendingPathComponent("tokenizer_config.json"), atomically: false, encoding: .utf8)
     return folder.path
   }
+}
+
+/// Short texts that all differ, a record a line, of so many sources in turn where some are asked for.
+func tinyRows(_ count: Int, sources: Int? = nil) -> String {
+  let words = ["cat", "dog", "mat", "sun", "moon", "tree", "house", "river"]
+  return (0..<count).map { i in
+    let source = sources.map { #""source": "s\#(i % $0)", "# } ?? ""
+    return
+      #"{"id": "row-\#(i)", \#(source)"text": "\#(words[i % 8]) and \#(words[i / 8 % 8]) by the \#(words[i % 5])\#(i)."}"#
+      + "\n"
+  }.joined()
 }

@@ -13,21 +13,12 @@ import Testing
   init() throws {
     folder = try TemporaryFolder()
     model = try folder.tinyModel()
-    target = try folder.file(
-      "target.jsonl", #"{"text": "the cat sat on the mat."}"# + "\n" + #"{"text": "a dog ran."}"# + "\n")
-    sample = try folder.file("sample.jsonl", Self.rows(120))
-  }
-
-  private static func rows(_ count: Int) -> String {
-    let words = ["cat", "dog", "mat", "sun", "moon", "tree", "house", "river"]
-    return (0..<count).map { i in
-      #"{"id": "row-\#(i)", "source": "s\#(i % 3)", "text": "\#(words[i % 8]) and \#(words[i / 8 % 8]) by the \#(words[i % 5])\#(i)."}"#
-        + "\n"
-    }.joined()
+    target = try folder.tinyTarget()
+    sample = try folder.file("sample.jsonl", tinyRows(120, sources: 3))
   }
 
   /// Enough rows for a signal to arrive before the last.
-  private func manyRows() throws -> String { try folder.file("many.jsonl", Self.rows(6000)) }
+  private func manyRows() throws -> String { try folder.file("many.jsonl", tinyRows(6000, sources: 3)) }
 
   private func label(
     _ output: String, _ more: String..., sample: String? = nil, interrupt: (file: String, bytes: Int)? = nil
@@ -207,7 +198,7 @@ import Testing
   }
 
   @Test func dryRunWritesOnlyTheQuarantine() throws {
-    let sample = try folder.file("bad.jsonl", Self.rows(200) + "nonsense\n")
+    let sample = try folder.file("bad.jsonl", tinyRows(200, sources: 3) + "nonsense\n")
     let quarantine = folder.path("quarantine.jsonl")
     let result = try label(
       folder.path("labels.h5"), "--dry-run", "--json", "--on-error", "quarantine", "--quarantine", quarantine,

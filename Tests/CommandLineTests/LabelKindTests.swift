@@ -13,17 +13,8 @@ import Testing
   init() throws {
     folder = try TemporaryFolder()
     model = try folder.tinyModel()
-    target = try folder.file(
-      "target.jsonl", #"{"text": "the cat sat on the mat."}"# + "\n" + #"{"text": "a dog ran."}"# + "\n")
-    sample = try folder.file("sample.jsonl", Self.rows(60))
-  }
-
-  private static func rows(_ count: Int) -> String {
-    let words = ["cat", "dog", "mat", "sun", "moon", "tree", "house", "river"]
-    return (0..<count).map { i in
-      #"{"id": "row-\#(i)", "text": "\#(words[i % 8]) and \#(words[i / 8 % 8]) by the \#(words[i % 5])\#(i)."}"#
-        + "\n"
-    }.joined()
+    target = try folder.tinyTarget()
+    sample = try folder.file("sample.jsonl", tinyRows(60))
   }
 
   private func run(_ command: String, _ output: String, _ more: [String], target: Bool = true) throws
@@ -206,7 +197,7 @@ import Testing
   @Test(arguments: ["relatif", "ekfac", "adam"]) func resumedRunEqualsAnUninterruptedOne(_ kind: String)
     throws
   {
-    let sample = try folder.file("many.jsonl", Self.rows(3000))
+    let sample = try folder.file("many.jsonl", tinyRows(3000))
     let (whole, resumed) = (folder.path("whole.h5"), folder.path("resumed.h5"))
     func run(_ output: String, _ more: [String] = [], _ interrupt: (file: String, bytes: Int)? = nil) throws
       -> Command.Result

@@ -13,14 +13,8 @@ import Testing
   init() throws {
     folder = try TemporaryFolder()
     model = try folder.tinyModel()
-    target = try folder.file(
-      "target.jsonl", #"{"text": "the cat sat on the mat."}"# + "\n" + #"{"text": "a dog ran."}"# + "\n")
-    let words = ["cat", "dog", "mat", "sun", "moon", "tree", "house", "river"]
-    let rows = (0..<75).map { i in
-      #"{"id": "row-\#(i)", "text": "\#(words[i % 8]) and \#(words[i / 8 % 8]) by the \#(words[i % 5])\#(i)."}"#
-        + "\n"
-    }
-    sample = try folder.file("sample.jsonl", rows.joined())
+    target = try folder.tinyTarget()
+    sample = try folder.file("sample.jsonl", tinyRows(75))
   }
 
   private func alinfik(_ arguments: [String], environment: [String: String] = [:]) throws -> Command.Result {
