@@ -44,6 +44,12 @@ extension ComparisonRun {
     }
   }
 
+  func tfidf() -> ComparedMethod {
+    baseline("TF-IDF", "mean over q of the cosine between TF-IDF vectors of z and q", .text) {
+      TFIDF.values(rows: samples.records.map(\.text.string), targets: targets.records.map(\.text.string))
+    }
+  }
+
   func length() -> ComparedMethod {
     baseline("Length", "bytes of text", .text) { samples.records.map { Double($0.text.count) } }
   }

@@ -9,22 +9,14 @@ import TensorKernels
 
 /// Everything `compare` is told beside its rows.
 package struct ComparisonConfiguration: Sendable {
-  /// A model of TracIn's sum, and the learning rate it was reached with.
-  package struct Checkpoint: Sendable {
-    package var path: String
-    package var learningRate: Double
-
-    package init(path: String, learningRate: Double) {
-      self.path = path
-      self.learningRate = learningRate
-    }
-  }
-
   package var layers = "*"
   /// A side of LoGra's projection.
   package var rank = 16
   package var dampingFactor = LabelDefaults.dampingFactor
+  /// For TracIn, and TRAK's mean.
   package var checkpoints: [Checkpoint] = []
+  /// Of in-run Shapley's training; nil leaves it out.
+  package var inRunRate: Double?
   /// Of `ComparisonRun.furtherKinds`.
   package var kinds: [LabelKind] = []
   /// Rows that the model is really stepped on; 0 leaves the oracle out.
@@ -82,7 +74,9 @@ package struct ComparisonRun {
   let configuration: ComparisonConfiguration
   let progress: @Sendable (ComparisonProgress) throws -> Void
   private let sampleCount: Int
-  private var methodCount: Int { (valuator == nil ? 7 : 8) + configuration.kinds.count }
+  private var methodCount: Int {
+    11 + (valuator == nil ? 0 : 1) + (configuration.inRunRate == nil ? 0 : 1) + configuration.kinds.count
+  }
 
   /// What `progress` throws ends the run.
   ///
@@ -164,8 +158,11 @@ package struct ComparisonRun {
       try progress(.method(made.name, done: methods.count, of: methodCount))
     }
     try add { try linfik(oracle) }
-    try add { try logra() }
+    let projected = try projectedRows(model.model)
+    try add { try logra(projected) }
+    try add { try trak(projected) }
     try add { try tracin() }
+    if let rate = configuration.inRunRate { try add { try inRunShapley(learningRate: rate) } }
     for kind in configuration.kinds { try add { try labels(of: kind) } }
     var forecast: Forecast?
     if valuator != nil {
@@ -173,7 +170,11 @@ package struct ComparisonRun {
       forecast = scored.forecast
       try add { scored.method }
     }
+    let similarities = try similarities()
+    try add { representationSimilarity(similarities) }
+    try add { knnShapley(similarities) }
     try add { bm25() }
+    try add { tfidf() }
     try add { length() }
     try add { try modelLoss() }
     try add { random() }
@@ -240,7 +241,7 @@ extension ComparisonRun {
     let total =
       halves.exactLabels + (labels == nil ? operations.exactLabels : 0)
       + operations.projectedLabels(rank: configuration.rank)
-      + operations.forward + 2 * Double(oracleRows) * watching.forward
+      + 2 * operations.forward + 2 * Double(oracleRows) * watching.forward
     return String(
       format: "%d rows to compare (%d left out as seen), %d really stepped on, %.1f TFLOP", samples.count,
       sampleCount - samples.count, oracleRows, total / 1e12)

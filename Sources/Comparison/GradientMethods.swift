@@ -96,49 +96,6 @@ extension ComparisonRun {
     return values.count == samples.count ? values : nil
   }
 
-  /// LoGra influence with curvature from the compared rows.
-  func logra() throws -> ComparedMethod {
-    let projection = LoGraProjection(watched: watched, rank: configuration.rank, seed: configuration.seed)
-    let prepared = try measured {
-      try ProjectedInfluence(
-        of: targets.sequences, model: model.model, watched: watched, projection: projection, kind: .dot,
-        gradientNorm: false, perTarget: false, keepsGradients: true, workers: configuration.workers,
-        batchTokens: LabelDefaults.batchTokens(for: model.model),
-        progress: rowProgress("projected targets", of: targets.count))
-    }
-    let influence = try measured {
-      let gradients = Matrix(rows: samples.count, columns: projection.width)
-      let progress = rowProgress("projected gradients", of: samples.count)
-      let rows = try plan.map(workers: configuration.workers, progress: progress) { _, batch, workspace in
-        prepared.value.measure(batch, workspace: workspace)
-      }
-      for (index, row) in rows.enumerated() {
-        gradients.rows(index..<index + 1).copy(
-          Matrix(rows: 1, columns: projection.width, values: row.projectedGradient).view)
-      }
-      let fisher = try ProjectedFisher(
-        gradients: gradients.view, projection: projection, watched: watched, workers: configuration.workers)
-      let solved = fisher.preconditioned(
-        prepared.value.meanTarget, projection, damping: configuration.dampingFactor)
-      return (0..<gradients.rows).map { row in
-        projection.layers.reduce(0) {
-          $0 + dot(solved.columns($1.range), gradients.view.rows(row..<row + 1).columns($1.range))
-        }
-      }
-    }
-    return ComparedMethod(
-      name: "LoGra influence",
-      formula:
-        "projected gradients (rank \(configuration.rank) a side), inverse of the compared rows' Fisher matrix, "
-        + "damping \(configuration.dampingFactor) × mean eigenvalue a layer",
-      role: .influence, needs: .gradients, values: influence.value,
-      cost: Cost(
-        seconds: influence.seconds, rows: samples.count,
-        peakMemoryBytes: [prepared.peakBytes, influence.peakBytes].compactMap { $0 }.max(),
-        diskBytes: 4 * projection.width * samples.count,
-        note: "disk: the projected gradients, if kept"))
-  }
-
   private static let tracinFormula = "sum over checkpoints c of η_c ⟨g_c(q), g_c(z)⟩"
 
   /// TracIn over the given checkpoints; with fewer than two it is LinFiK, and not drawn.
@@ -149,24 +106,38 @@ extension ComparisonRun {
         notDrawn: "with one checkpoint TracIn is LinFiK by definition, up to the learning rate")
     }
     let run = try measured {
-      var sums = [Double](repeating: 0, count: samples.count)
-      for checkpoint in configuration.checkpoints {
-        let model = try ModelLoader.load(path: checkpoint.path)
-        guard model.linearLayers == self.model.model.linearLayers,
-          model.vocabularySize == self.model.model.vocabularySize
-        else {
-          throw ComparisonError.mismatch(
-            path: checkpoint.path, what: "this checkpoint has other layers than --model")
-        }
-        let target = try meanGradient(targets.sequences, model: model)
-        for (index, value) in try exactLabels(samples.sequences, target, model: model).enumerated() {
-          sums[index] += checkpoint.learningRate * value
-        }
+      let progress = rowProgress("TracIn, targets", of: targets.count * configuration.checkpoints.count)
+      let influence = try CheckpointInfluence(
+        configuration.checkpoints, targets: targets.sequences, watched: watched,
+        workers: configuration.workers, batchTokens: LabelDefaults.batchTokens(for: model.model),
+        progress: progress)
+      return try plan.map(
+        workers: configuration.workers, progress: rowProgress("TracIn", of: samples.count)
+      ) { _, batch, workspace in
+        influence.measure(batch, workspace: workspace).map(\.label)
       }
-      return sums
     }
     return ComparedMethod(
       name: "TracIn", formula: Self.tracinFormula, role: .influence, needs: .gradients, values: run.value,
+      cost: Cost(seconds: run.seconds, rows: samples.count, peakMemoryBytes: run.peakBytes))
+  }
+
+  /// First-order in-run Data Shapley: the rows are learnt once, a few at a time, and each gets what its part of its step did.
+  func inRunShapley(learningRate: Double) throws -> ComparedMethod {
+    let training = InRunShapley(
+      model: model.model, watched: watched, learningRate: learningRate, seed: configuration.seed)
+    let run = try measured {
+      try training.values(
+        of: samples.sequences, targets: targets.sequences, workers: configuration.workers,
+        batchTokens: LabelDefaults.batchTokens(for: model.model),
+        progress: rowProgress("in-run Shapley", of: samples.count))
+    }
+    return ComparedMethod(
+      name: "In-run Shapley",
+      formula:
+        "sum over steps t of η ⟨G_t, g_t(z)⟩ / rows of the step, in one pass of gradient descent over the compared rows "
+        + "(η = \(learningRate), \(InRunShapley.batchRows) rows a step)",
+      role: .influence, needs: .gradients, values: run.value,
       cost: Cost(seconds: run.seconds, rows: samples.count, peakMemoryBytes: run.peakBytes))
   }
 }

@@ -13,13 +13,12 @@ struct FineTuningCheckpoint {
   private static let metadataKey = "alinfik"
 
   /// Writes it beside its name and renames.
-  ///
   func save(_ outcome: FineTuningRun.Outcome, _ tensors: [(name: String, matrix: Matrix)]) throws {
     let json: JSONValue = [
       "format": JSONValue(Self.format), "configuration": configuration,
       "losses": .array(outcome.losses.map { JSONValue($0) }),
       "validation_steps": .array(outcome.validation.map { JSONValue($0.step) }),
-      "validation_losses": .array(outcome.validation.map { JSONValue($0.loss) }),
+      "validation_losses": .array(outcome.validation.map { .array($0.rows.map { JSONValue($0) }) }),
     ]
     try SafetensorsWriter.write(
       to: path,
@@ -37,7 +36,8 @@ struct FineTuningCheckpoint {
       json["format"]?.string == Self.format,
       let losses = json["losses"]?.array?.compactMap(\.double),
       let steps = json["validation_steps"]?.array?.compactMap(\.int),
-      let heldOut = json["validation_losses"]?.array?.compactMap(\.double), steps.count == heldOut.count
+      let heldOut = json["validation_losses"]?.array?.map({ $0.array?.compactMap(\.double) ?? [] }),
+      steps.count == heldOut.count
     else { throw FormatError.malformed(place: path, reason: "it is no unfinished fine-tuning; remove it") }
     for (key, now) in configuration.members ?? [] where json["configuration"]?[key] != now {
       let kept = json["configuration"]?[key].map { String(decoding: $0.serialized(), as: UTF8.self) }
@@ -50,6 +50,6 @@ struct FineTuningCheckpoint {
       matrix.pointer.update(from: Array(values), count: values.count)
     }
     return FineTuningRun.Outcome(
-      losses: losses, validation: zip(steps, heldOut).map { (step: $0, loss: $1) })
+      losses: losses, validation: zip(steps, heldOut).map { FineTuningRun.HeldOutLoss(step: $0, rows: $1) })
   }
 }

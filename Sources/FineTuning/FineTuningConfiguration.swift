@@ -25,6 +25,8 @@ package struct FineTuningConfiguration: Sendable, Equatable {
   /// Rows in the order in which they are given, rather than another in each epoch.
   package var keepsOrder = false
   package var seed: UInt64 = 0
+  /// Steps after which the held-out rows' losses are taken, beside the ends of epochs.
+  package var validationSteps: Set<Int> = []
   /// Steps between two checkpoints; they are written after each epoch and at an interruption anyway.
   package var checkpointEvery: Int?
 
@@ -61,6 +63,7 @@ package struct FineTuningConfiguration: Sendable, Equatable {
     try want((0...1).contains(warmUp), "--warm-up \(warmUp): a share, from 0 to 1")
     try want(weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay): 0 or above")
     try want(clipNorm > 0, "--clip-norm \(clipNorm): above 0")
+    for step in validationSteps { try want(step > 0, "--validate-at \(step): above 0") }
     try want(checkpointEvery ?? 1 > 0, "--checkpoint-every \(checkpointEvery ?? 0): above 0")
   }
 }

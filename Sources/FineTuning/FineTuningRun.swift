@@ -10,7 +10,7 @@ package enum FineTuningProgress: Sendable {
   case resumed(step: Int)
   /// After each step, counted from 1: the mean loss of its rows before it.
   case step(Int, of: Int, loss: Double, gradientNorm: Double, secondsLeft: Double)
-  /// The mean loss of the held-out rows, at first and after each epoch.
+  /// The mean loss of the held-out rows, at first, after each epoch and where it was asked for.
   case validated(step: Int, loss: Double)
 }
 
@@ -27,9 +27,17 @@ package struct FineTuningRun {
   package struct Outcome: Sendable {
     /// The mean loss of each step's rows, before it.
     package var losses: [Double] = []
-    /// By step: the held-out rows' mean loss.
-    package var validation: [(step: Int, loss: Double)] = []
+    package var validation: [HeldOutLoss] = []
     package var seconds = 0.0
+  }
+
+  /// What the held-out rows' losses were after a step.
+  package struct HeldOutLoss: Sendable, Equatable {
+    package var step: Int
+    /// A row's mean loss over its scored tokens, in row order.
+    package var rows: [Double]
+
+    package var mean: Double { rows.reduce(0, +) / Double(rows.count) }
   }
 
   package init(
@@ -68,9 +76,9 @@ package struct FineTuningRun {
     func save() throws { try checkpoint?.save(outcome, tensors(update)) }
     func validate() throws {
       guard !validation.isEmpty else { return }
-      let loss = try meanLoss(model, workers)
-      outcome.validation.append((outcome.losses.count, loss))
-      progress(.validated(step: outcome.losses.count, loss: loss))
+      let losses = HeldOutLoss(step: outcome.losses.count, rows: try heldOutLosses(model, workers))
+      outcome.validation.append(losses)
+      progress(.validated(step: losses.step, loss: losses.mean))
     }
     let (first, perEpoch) = (
       outcome.losses.count, (rows.count + configuration.batchRows - 1) / configuration.batchRows
@@ -93,7 +101,9 @@ package struct FineTuningRun {
       let left = secondsSince(started) / Double(step + 1 - first) * Double(stepCount - step - 1)
       progress(.step(step + 1, of: stepCount, loss: loss, gradientNorm: norm, secondsLeft: left))
       let isEpochsEnd = (step + 1) % perEpoch == 0
-      if isEpochsEnd || step + 1 == stepCount { try validate() }
+      if isEpochsEnd || step + 1 == stepCount || configuration.validationSteps.contains(step + 1) {
+        try validate()
+      }
       if isEpochsEnd || step + 1 == stepCount
         || configuration.checkpointEvery.map({ (step + 1) % $0 == 0 }) == true
       {
@@ -133,12 +143,9 @@ package struct FineTuningRun {
     return losses.reduce(0, +) / Double(losses.count)
   }
 
-  private func meanLoss(_ model: any CausalLanguageModel, _ workers: Int) throws -> Double {
-    let plan = BatchPlan(validation, batchTokens: LabelDefaults.batchTokens(for: model))
-    let losses = try plan.map(workers: workers) { _, batch, workspace in
-      model.losses(of: batch, workspace: workspace)
-    }
-    return losses.reduce(0, +) / Double(losses.count)
+  private func heldOutLosses(_ model: any CausalLanguageModel, _ workers: Int) throws -> [Double] {
+    try BatchPlan(validation, batchTokens: LabelDefaults.batchTokens(for: model))
+      .map(workers: workers) { _, batch, workspace in model.losses(of: batch, workspace: workspace) }
   }
 
   /// Everything that a checkpoint keeps.

@@ -42,7 +42,7 @@ package struct TrainedModelDirectory {
           (key: "alinfik_version", value: JSONValue(alinfikVersion)),
           (key: "configuration", value: run.description),
           (key: "losses", value: .array(outcome.losses.map { JSONValue($0) })),
-          (key: "validation", value: validation),
+          (key: "validation", value: validation(withRows: true)),
         ])
       try OutputFile.write(
         record.serialized(pretty: true) + [UInt8(ascii: "\n")], to: folder + "/" + Self.record)
@@ -53,8 +53,15 @@ package struct TrainedModelDirectory {
     }
   }
 
-  private var validation: JSONValue {
-    .array(outcome.validation.map { ["step": JSONValue($0.step), "loss": JSONValue($0.loss)] })
+  private func validation(withRows: Bool) -> JSONValue {
+    .array(
+      outcome.validation.map { losses in
+        var members: [(key: ByteString, value: JSONValue)] = [
+          ("step", JSONValue(losses.step)), ("loss", JSONValue(losses.mean)),
+        ]
+        if withRows { members.append(("rows", .array(losses.rows.map { JSONValue($0) }))) }
+        return .object(members)
+      })
   }
 
   /// For `--json`.
@@ -63,7 +70,7 @@ package struct TrainedModelDirectory {
       "output": JSONValue(output), "steps": JSONValue(outcome.losses.count),
       "first_loss": outcome.losses.first.map { JSONValue($0) } ?? .null,
       "last_loss": outcome.losses.last.map { JSONValue($0) } ?? .null,
-      "validation": validation, "seconds": JSONValue(outcome.seconds),
+      "validation": validation(withRows: false), "seconds": JSONValue(outcome.seconds),
     ]
   }
 }

@@ -71,6 +71,10 @@ package protocol CausalLanguageModel: Sendable {
   /// `losses`, and one backward pass that hands every watched layer's input and output gradient to `observer`.
   func losses(of batch: TokenBatch, workspace: Workspace, observer: some GradientObserver) -> [Double]
 
+  /// The normed last states that predictions are made from: T x d, packed as `batch` is, valid until the workspace's next
+  /// pass.
+  func headStates(of batch: TokenBatch, workspace: Workspace) -> MatrixView
+
   /// The logits after the last token of one sequence.
   func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float]
 

@@ -224,27 +224,28 @@ extension GPT2 {
     }
   }
 
-  /// The states that the head reads: the blocks' output, normed (T x d). Nothing is kept for backward.
-  private func headStates(_ batch: TokenBatch, arena: Arena) -> Matrix {
+  /// Nothing is kept for backward.
+  package func headStates(of batch: TokenBatch, workspace: Workspace) -> MatrixView {
+    let arena = workspace.arena
     arena.reset(capacity: arenaSize(batch, keepsActivations: false))
     let normed = arena.matrix(batch.tokenCount, configuration.hiddenSize)
     let (x, _) = runBlocks(batch, normed: normed, arena: arena, keepsActivations: false)
     finalNorm.forward(x.view, into: normed, statistics: arena.matrix(2, x.rows))
-    return normed
+    return normed.view
   }
 
   package func losses(of batch: TokenBatch, workspace: Workspace) -> [Double] {
-    let states = headStates(batch, arena: workspace.arena)
+    let states = headStates(of: batch, workspace: workspace)
     return headCrossEntropy(
-      hidden: states.view, head: head, predictions: batch.predictions, samples: batch.count,
+      hidden: states, head: head, predictions: batch.predictions, samples: batch.count,
       hiddenGradient: nil, arena: workspace.arena, precision: precision)
   }
 
   package func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float] {
     let batch = TokenBatch([(tokens, tokens.map { _ in false })])
-    let states = headStates(batch, arena: workspace.arena)
+    let states = headStates(of: batch, workspace: workspace)
     let logits = workspace.arena.matrix(1, configuration.vocabularySize)
-    gemm(states.view.rows(states.rows - 1..<states.rows), .no, head, .yes, into: logits, precision: precision)
+    gemm(states.rows(states.rows - 1..<states.rows), .no, head, .yes, into: logits, precision: precision)
     return logits.view.values
   }
 }

@@ -195,26 +195,28 @@ extension Llama {
       x.view, weight: weight.weight, epsilon: configuration.normEpsilon, into: y, inverseRMS: inverseRMS)
   }
 
-  package func losses(of batch: TokenBatch, workspace: Workspace) -> [Double] {
+  /// Nothing is kept for backward.
+  package func headStates(of batch: TokenBatch, workspace: Workspace) -> MatrixView {
     let arena = workspace.arena
     arena.reset(capacity: arenaSize(batch, keepsActivations: false))
     let (x, _) = runBlocks(batch, arena: arena, keepsActivations: false)
     let normed = arena.matrix(x.rows, x.columns)
     norm(x, finalNorm, into: normed, inverseRMS: arena.matrix(1, x.rows))
+    return normed.view
+  }
+
+  package func losses(of batch: TokenBatch, workspace: Workspace) -> [Double] {
+    let states = headStates(of: batch, workspace: workspace)
     return headCrossEntropy(
-      hidden: normed.view, head: head, predictions: batch.predictions, samples: batch.count,
-      hiddenGradient: nil, softCap: configuration.logitSoftCap, arena: arena, precision: precision)
+      hidden: states, head: head, predictions: batch.predictions, samples: batch.count,
+      hiddenGradient: nil, softCap: configuration.logitSoftCap, arena: workspace.arena, precision: precision)
   }
 
   package func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float] {
     let batch = TokenBatch([(tokens, tokens.map { _ in false })])
-    let arena = workspace.arena
-    arena.reset(capacity: arenaSize(batch, keepsActivations: false))
-    let (x, _) = runBlocks(batch, arena: arena, keepsActivations: false)
-    let normed = arena.matrix(x.rows, x.columns)
-    norm(x, finalNorm, into: normed, inverseRMS: arena.matrix(1, x.rows))
-    let logits = arena.matrix(1, configuration.vocabularySize)
-    gemm(normed.view.rows(x.rows - 1..<x.rows), .no, head, .yes, into: logits, precision: precision)
+    let states = headStates(of: batch, workspace: workspace)
+    let logits = workspace.arena.matrix(1, configuration.vocabularySize)
+    gemm(states.rows(states.rows - 1..<states.rows), .no, head, .yes, into: logits, precision: precision)
     if let cap = configuration.logitSoftCap { softCap(logits, cap: cap) }
     return logits.view.values
   }

@@ -213,6 +213,10 @@ package struct AdaptedModel: CausalLanguageModel {
     return merged.losses(of: batch, workspace: workspace, observer: adapted)
   }
 
+  package func headStates(of batch: TokenBatch, workspace: Workspace) -> MatrixView {
+    merged.headStates(of: batch, workspace: workspace)
+  }
+
   package func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float] {
     merged.nextTokenLogits(tokens, workspace: workspace)
   }

@@ -28,19 +28,25 @@ package struct CheckpointInfluence: InfluenceMeasure {
 
   /// One forward and backward pass over the targets for each checkpoint.
   package init(
-    _ checkpoints: [Checkpoint], targets: [TokenizedSample], watched: WatchedLayers, perLayer: Bool = false,
-    workers: Int, batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
+    _ checkpoints: [Checkpoint], targets: [TokenizedSample], watched: WatchedLayers, perTarget: Bool = false,
+    perLayer: Bool = false, workers: Int, batchTokens: Int,
+    progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
     precondition(!checkpoints.isEmpty, "CheckpointInfluence: no checkpoint")
     parts = try checkpoints.enumerated().map { index, checkpoint in
       let target = try MeanGradient(
         of: targets, model: checkpoint.model, watched: watched, workers: workers, batchTokens: batchTokens,
         progress: { try progress(index * targets.count + $0) })
+      let others =
+        try perTarget
+        ? MeanGradient.ofEach(
+          targets, model: checkpoint.model, watched: watched, workers: workers, batchTokens: batchTokens)
+        : []
       return (
         checkpoint.learningRate,
         ExactInfluence(
-          model: checkpoint.model, watched: watched, target: target, kind: .tracin, gradientNorm: false,
-          perLayer: perLayer)
+          model: checkpoint.model, watched: watched, target: target, others: others, kind: .tracin,
+          gradientNorm: false, perLayer: perLayer)
       )
     }
   }
@@ -48,10 +54,16 @@ package struct CheckpointInfluence: InfluenceMeasure {
   package func measure(_ batch: TokenBatch, workspace: Workspace) -> [InfluenceRow] {
     let rows = parts.map { $0.measure.measure(batch, workspace: workspace) }
     return (0..<batch.count).map { sample in
-      let label = zip(parts, rows).reduce(0) { $0 + $1.0.learningRate * $1.1[sample].label }
-      var row = InfluenceRow(label: label, loss: rows[rows.count - 1][sample].loss, gradientNorm: .nan)
-      row.perLayer = rows[0][sample].perLayer.indices.map { layer in
-        Float(zip(parts, rows).reduce(0) { $0 + $1.0.learningRate * Double($1.1[sample].perLayer[layer]) })
+      func sum(_ value: (InfluenceRow) -> Double) -> Double {
+        zip(parts, rows).reduce(0) { $0 + $1.0.learningRate * value($1.1[sample]) }
+      }
+      var row = InfluenceRow(
+        label: sum(\.label), loss: rows[rows.count - 1][sample].loss, gradientNorm: .nan)
+      row.perTarget = rows[0][sample].perTarget.indices.map { place in
+        Float(sum { Double($0.perTarget[place]) })
+      }
+      row.perLayer = rows[0][sample].perLayer.indices.map { place in
+        Float(sum { Double($0.perLayer[place]) })
       }
       return row
     }

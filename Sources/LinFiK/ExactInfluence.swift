@@ -2,7 +2,8 @@ import LanguageModels
 import TensorKernels
 
 /// Labels from whole gradients: `<G_l, g_l(z)> = sum_t d_t . (G_l x_t)`, one more product a layer, no projection,
-/// nothing stored. Other targets cost one more product a layer each, and their labels stand in `perTarget`.
+/// nothing stored. Other targets, whose labels stand in `perTarget`, all together cost one more product a layer (each
+/// sample's gradient is formed) and an inner product of a gradient's length each.
 package struct ExactInfluence: InfluenceMeasure {
   let model: any CausalLanguageModel
   let watched: WatchedLayers
@@ -28,9 +29,8 @@ package struct ExactInfluence: InfluenceMeasure {
 
   package func measure(_ batch: TokenBatch, workspace: Workspace) -> [InfluenceRow] {
     let observer = InnerProducts(
-      targets: ([target] + others).map(\.layers), watched: watched, samples: batch.count,
-      measuresNorm: measuresNorm,
-      precision: model.precision)
+      target: target.layers, others: others.map(\.layers), watched: watched, samples: batch.count,
+      measuresNorm: measuresNorm, precision: model.precision)
     let losses = model.losses(of: batch, workspace: workspace, observer: observer)
     return losses.enumerated().map { sample, loss in
       let norms = observer.squaredNorms[sample]
@@ -50,7 +50,8 @@ package struct ExactInfluence: InfluenceMeasure {
 
 /// Each sample's inner products with the targets' gradients and its own squared norm, layer by layer.
 private final class InnerProducts: GradientObserver {
-  private let targets: [[MatrixView]]
+  private let target: [MatrixView]
+  private let others: [[MatrixView]]
   private let watched: WatchedLayers
   private let measuresNorm: Bool
   private let precision: Precision
@@ -60,14 +61,16 @@ private final class InnerProducts: GradientObserver {
   private let arena = Arena(capacity: 0)
 
   init(
-    targets: [[MatrixView]], watched: WatchedLayers, samples: Int, measuresNorm: Bool, precision: Precision
+    target: [MatrixView], others: [[MatrixView]], watched: WatchedLayers, samples: Int, measuresNorm: Bool,
+    precision: Precision
   ) {
     self.precision = precision
-    self.targets = targets
+    self.target = target
+    self.others = others
     self.watched = watched
     self.measuresNorm = measuresNorm
     let layers = [Double](repeating: 0, count: watched.layers.count)
-    dots = Array(repeating: Array(repeating: layers, count: targets.count), count: samples)
+    dots = Array(repeating: Array(repeating: layers, count: 1 + others.count), count: samples)
     squaredNorms = Array(repeating: layers, count: samples)
   }
 
@@ -75,18 +78,25 @@ private final class InnerProducts: GradientObserver {
     guard let place = watched.place(ofLayer: layer) else { return }
     arena.reset(capacity: x.rows * d.columns + 16)
     let pulled = arena.matrix(x.rows, d.columns)
-    for (index, target) in targets.enumerated() {
-      gemm(x, .no, target[place], .yes, into: pulled, precision: precision)
-      for sample in 0..<batch.count {
-        let rows = batch.rows(of: sample)
-        dots[sample][index][place] = dot(d.rows(rows), pulled.view.rows(rows))
+    gemm(x, .no, target[place], .yes, into: pulled, precision: precision)
+    for sample in 0..<batch.count {
+      let rows = batch.rows(of: sample)
+      dots[sample][0][place] = dot(d.rows(rows), pulled.view.rows(rows))
+      if !others.isEmpty {
+        measureOthers(sample, place, input: x.rows(rows), outputGradient: d.rows(rows))
       }
-    }
-    if measuresNorm {
-      for sample in 0..<batch.count {
-        let rows = batch.rows(of: sample)
+      if measuresNorm {
         squaredNorms[sample][place] = squaredGradientNorm(input: x.rows(rows), outputGradient: d.rows(rows))
       }
+    }
+  }
+
+  /// From the sample's whole gradient of the layer.
+  private func measureOthers(_ sample: Int, _ place: Int, input x: MatrixView, outputGradient d: MatrixView) {
+    let gradient = Matrix(rows: d.columns, columns: x.columns)
+    gemm(d, .yes, x, into: gradient)
+    for (index, other) in others.enumerated() {
+      dots[sample][1 + index][place] = dot(gradient.view, other[place])
     }
   }
 }

@@ -41,6 +41,7 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     let held =
       width == 0
       ? max(1, run.checkpoints.count) * run.watched.parameterCount
+        * (run.configuration.perTarget ? 1 + run.targets.count : 1)
       : 2 * run.targets.count * width + Self.projectionNumbers(run)
     // Before the rate is measured, for that takes memory of its own.
     memoryBytes =
@@ -63,7 +64,8 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
       String(
         format:
           "the run needs about %.0f MB of memory and %.0f MB are free; fewer --threads save %.0f MB each, a "
-          + "smaller --max-tokens shortens the longest row, and --projection random (or fewer --layers) keeps no whole gradient",
+          + "smaller --max-tokens shortens the longest row, and --projection random (or fewer --layers) keeps no whole "
+          + "gradient of the target, nor of each with --per-target",
         memoryBytes / 1e6, available / 1e6, workerBytes / 1e6))
   }
 
@@ -134,9 +136,9 @@ private struct Work {
 
   private static func labels(_ run: LabelRun, _ rows: [TokenizedSample]) -> Double {
     let operations = Operations(of: rows, model: run.model.model, watched: run.watched)
-    let models = Double(max(1, run.checkpoints.count))
-    return run.configuration.projection.rank.map(operations.projectedLabels)
-      ?? models * operations.exactLabels
+    if let rank = run.configuration.projection.rank { return operations.projectedLabels(rank: rank) }
+    let others = run.configuration.perTarget ? operations.labelsOfEach(targets: run.targets.count) : 0
+    return Double(max(1, run.checkpoints.count)) * (operations.exactLabels + others)
   }
 
   /// What each pass takes at the rate of the run's own first batches.

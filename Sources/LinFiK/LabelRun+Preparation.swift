@@ -77,17 +77,26 @@ extension LabelRun {
     let targetProgress = { @Sendable done in try progress(.targets(done: done, of: count)) }
     if configuration.kind == .tracin {
       return try CheckpointInfluence(
-        checkpoints, targets: targets.sequences, watched: watched, perLayer: configuration.perLayer,
-        workers: workers, batchTokens: batchTokens, progress: targetProgress)
+        checkpoints, targets: targets.sequences, watched: watched, perTarget: configuration.perTarget,
+        perLayer: configuration.perLayer, workers: workers, batchTokens: batchTokens, progress: targetProgress
+      )
     }
     guard let projection = prepared.projection else {
       let target = try MeanGradient(
         of: targets.sequences, model: model.model, watched: watched, workers: workers,
         batchTokens: batchTokens, progress: targetProgress)
+      let others =
+        try configuration.perTarget
+        ? MeanGradient.ofEach(
+          targets.sequences, model: model.model, watched: watched, workers: workers, batchTokens: batchTokens)
+        : []
+      func preconditioned(_ gradient: MeanGradient) throws -> MeanGradient {
+        try prepared.curvature?.preconditioned(gradient, configuration) ?? gradient
+      }
       return ExactInfluence(
-        model: model.model, watched: watched,
-        target: try prepared.curvature?.preconditioned(target, configuration) ?? target,
-        kind: configuration.kind, gradientNorm: configuration.gradientNorm, perLayer: configuration.perLayer)
+        model: model.model, watched: watched, target: try preconditioned(target),
+        others: try others.map(preconditioned), kind: configuration.kind,
+        gradientNorm: configuration.gradientNorm, perLayer: configuration.perLayer)
     }
     return try ProjectedInfluence(
       of: targets.sequences, model: model.model, watched: watched, projection: projection,

@@ -46,10 +46,10 @@ package struct LabelConfiguration: Sendable {
     }
     if kind.needsDamping { try checkDamping(damping) }
     if kind == .adam { try SecondMoment.check(epsilon: epsilon, beta2: beta2) }
-    if projection == .none, perTarget || storesGradients {
+    if projection == .none, storesGradients {
       throw LabelError.options(
-        "\(perTarget ? "--per-target" : "--store-gradients") wants --projection random or pca: whole gradients of "
-          + "every target are too large to keep")
+        "--store-gradients wants --projection random or pca: whole gradients of every sample are too large to keep"
+      )
     }
     if let rank = projection.rank, rank < 1 { throw LabelError.options("--rank \(rank): at least 1") }
     if let explained = projection.explained, !(explained > 0 && explained <= 1) {

@@ -1,5 +1,6 @@
 import LanguageModels
 import Records
+import Synchronization
 import TensorKernels
 
 /// The mean gradient of the target examples, `G_l = mean_q sum_t d_t x_t^T`, one matrix a watched layer
@@ -27,6 +28,20 @@ package struct MeanGradient: Sendable {
     squaredNorms = layers.map { dot($0, $0) }
     guard squaredNorms.allSatisfy(\.isFinite), losses.allSatisfy(\.isFinite) else {
       throw LabelError.notFinite("the target's gradient")
+    }
+  }
+
+  /// Each target's own gradient: as many whole gradients.
+  package static func ofEach(
+    _ targets: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers, workers: Int,
+    batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
+  ) throws -> [MeanGradient] {
+    let done = Atomic<Int>(0)
+    return try parallelMap(count: targets.count, workers: workers) { _, index in
+      let gradient = try MeanGradient(
+        of: [targets[index]], model: model, watched: watched, workers: 1, batchTokens: batchTokens)
+      try progress(done.add(1, ordering: .relaxed).newValue)
+      return gradient
     }
   }
 

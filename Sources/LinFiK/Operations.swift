@@ -31,6 +31,11 @@ package struct Operations: Sendable {
   /// Exact inner products with one target gradient, or adding up the target's gradient: one product a layer.
   package var exactLabels: Double { forwardAndBackward + 2 * tokens * Double(watched.parameterCount) }
 
+  /// Exact inner products with each of so many targets, which come on top: the sample's gradient is formed.
+  package func labelsOfEach(targets: Int) -> Double {
+    2 * (tokens + Double(lengths.count * targets)) * Double(watched.parameterCount)
+  }
+
   /// The squared norms of exact labels' gradients, which come on top: the cheaper of both ways for each row and layer.
   package var gradientNorms: Double {
     watched.layers.reduce(0) { sum, layer in

@@ -36,7 +36,7 @@ struct CompareCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint for TracIn and its learning rate; give at least two.", valueName: "path:rate"))
+      "A checkpoint for TracIn (give at least two) and TRAK, and its learning rate.", valueName: "path:rate"))
   var checkpoint: [CheckpointArgument] = []
 
   @Option(
@@ -44,6 +44,12 @@ struct CompareCommand: ParsableCommand {
       "A further kind of label to hold against the others: \(ComparisonRun.furtherKinds.map(\.rawValue).joined(separator: ", ")); may be given several times."
   )
   var kind: [LabelKind] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Hold first-order in-run Data Shapley against the others too: the learning rate of its pass of gradient descent.",
+      valueName: "rate"))
+  var inRunShapley: Double?
 
   @Option(
     help: ArgumentHelp(
@@ -76,6 +82,9 @@ struct CompareCommand: ParsableCommand {
       throw ValidationError("--kind \(other.rawValue): it is in the report anyway")
     }
     if Set(kind).count < kind.count { throw ValidationError("--kind: one is given twice") }
+    if let inRunShapley, !(inRunShapley > 0 && inRunShapley.isFinite) {
+      throw ValidationError("--in-run-shapley \(inRunShapley): a learning rate above 0")
+    }
     guard rank >= 1, damping > 0, oracleRows >= 0, ceilingRows >= 0, oracleTargets >= 1 else {
       throw ValidationError(
         "--rank and --oracle-targets want at least 1, --damping more than 0, --oracle-rows and --ceiling-rows at least 0"
@@ -95,7 +104,7 @@ struct CompareCommand: ParsableCommand {
     let (model, targets, samples) = try input.load(terminal, force: common.force)
     let comparison = try ComparisonRun(
       model: model, targets: targets, samples: samples, labels: labelFile, valuator: valuatorLoaded,
-      valuatorPath: valuator, configuration: comparisonConfiguration
+      valuatorPath: valuator, configuration: try comparisonConfiguration(model)
     ) { step in
       if let signal = Interruption.signal { throw Interrupted(signal: signal) }
       switch step {
@@ -115,13 +124,16 @@ struct CompareCommand: ParsableCommand {
     if common.json { print(report.briefJSON(output: output)) }
   }
 
-  private var comparisonConfiguration: ComparisonConfiguration {
+  private func comparisonConfiguration(_ model: LoadedModel) throws -> ComparisonConfiguration {
     var configuration = ComparisonConfiguration()
     configuration.layers = layers
     configuration.rank = rank
     configuration.dampingFactor = damping
     configuration.kinds = kind
-    configuration.checkpoints = checkpoint.map { .init(path: $0.path, learningRate: $0.learningRate) }
+    configuration.checkpoints = try checkpoint.map {
+      try Checkpoint(path: $0.path, learningRate: $0.learningRate, like: model.model)
+    }
+    configuration.inRunRate = inRunShapley
     configuration.oracleRows = oracleRows
     configuration.oracleTargets = oracleTargets
     configuration.ceilingRows = ceilingRows

@@ -46,6 +46,11 @@ struct FinetuneCommand: ParsableCommand {
       "Rows whose loss is said after each epoch; nothing is chosen by it.", valueName: "file"))
   var validation: [String] = []
 
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("Steps after which it is said too.", valueName: "step"))
+  var validateAt: [Int] = []
+
   @Option(name: .shortAndLong, help: "The directory to write.")
   var output: String
 
@@ -111,6 +116,7 @@ struct FinetuneCommand: ParsableCommand {
     if loraRank == nil, loraAlpha != nil || layers != "*" {
       throw ValidationError("--lora-alpha and --layers want --lora-rank")
     }
+    if !validateAt.isEmpty, validation.isEmpty { throw ValidationError("--validate-at wants --validation") }
     if let maxTokens, maxTokens < 2 { throw ValidationError("--max-tokens \(maxTokens): at least 2") }
   }
 
@@ -207,6 +213,7 @@ struct FinetuneCommand: ParsableCommand {
     configuration.clipNorm = clipNorm
     configuration.keepsOrder = keepOrder
     configuration.seed = common.seed
+    configuration.validationSteps = Set(validateAt)
     configuration.checkpointEvery = checkpointEvery
     return configuration
   }

@@ -75,7 +75,10 @@ struct LabelCommand: ParsableCommand {
   @Flag(help: "Keep each sample's gradient norm.")
   var gradientNorm = false
 
-  @Flag(help: "Keep the label against each target alone (wants a projection).")
+  @Flag(
+    help:
+      "Keep the label against each target alone; without a projection each target's whole gradient is in memory."
+  )
   var perTarget = false
 
   @Flag(help: "Keep what each layer adds to the label.")

@@ -41,13 +41,20 @@ import Testing
         arguments: [
           "finetune", "--data", data, "--validation", data, "--model", model, "--output", output, "--epochs",
           "6",
-          "--batch-rows", "2", "--learning-rate", "1e-2", "--json",
+          "--batch-rows", "2", "--learning-rate", "1e-2", "--validate-at", "1", "--json",
         ] + options)
       #expect(run.status == 0, "\(run.errors)")
       let summary = try JSONValue.parse(Array(run.output.utf8))
       #expect(summary["steps"]?.int == 18)
       let heldOut = try #require(summary["validation"]?.array).compactMap { $0["loss"]?.double }
-      #expect(heldOut.count == 7 && abs(heldOut[0] - before) < 1e-4)
+      #expect(heldOut.count == 8 && abs(heldOut[0] - before) < 1e-4 && heldOut[1] != heldOut[2])
+      let record = try JSONValue.read(path: output + "/finetune.json")
+      let kept = try #require(record["validation"]?.array)
+      #expect(kept.map { $0["step"]?.int } == [0, 1, 3, 6, 9, 12, 15, 18])
+      for (mean, entry) in zip(heldOut, kept) {
+        let rows = try #require(entry["rows"]?.array).compactMap(\.double)
+        #expect(rows.count > 1 && abs(rows.reduce(0, +) / Double(rows.count) - mean) < 1e-12)
+      }
       // What is read again is what was trained.
       let after = try loss(of: output)
       #expect(after < before - 0.2 && abs(after - (heldOut.last ?? 0)) < 1e-4, "\(name): \(before), \(after)")

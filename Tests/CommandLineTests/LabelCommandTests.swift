@@ -211,8 +211,8 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: folder.path("labels.h5.partial")))
   }
 
-  @Test func perTargetWantsAProjection() throws {
-    let result = try label(folder.path("labels.h5"), "--per-target")
+  @Test func storedGradientsWantAProjection() throws {
+    let result = try label(folder.path("labels.h5"), "--store-gradients")
     #expect(result.status == 64)
     #expect(result.errors.contains("--projection random"))
   }

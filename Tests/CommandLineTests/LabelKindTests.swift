@@ -120,6 +120,24 @@ import Testing
     return data
   }
 
+  /// Without a projection, too: the label is the mean of its labels against each target, whose gradients curvature turns.
+  @Test(arguments: ["dot", "adam", "ekfac", "tracin"]) func eachTargetHasItsLabel(_ kind: String) throws {
+    let more = kind == "tracin" ? ["--checkpoint", "\(model):0.5", "--checkpoint", "\(model):0.25"] : []
+    let result = try run(
+      "label", folder.path("each.h5"), ["--kind", kind, "--per-target"] + more)
+    try #require(result.status == 0, "\(result.errors)")
+    let file = try LabelFile(path: folder.path("each.h5"))
+    let targets = file.shape.targets
+    let each = try file.labelsPerTarget(rows: 0..<file.count)
+    let largest = file.labels.map(abs).max()!
+    #expect(targets > 1 && each.count == 60 * targets)
+    for row in 0..<60 {
+      let mean = each[row * targets..<(row + 1) * targets].reduce(0, +) / Float(targets)
+      #expect(abs(mean - file.labels[row]) < 1e-4 * largest)
+    }
+    #expect((0..<60).contains { abs(each[$0 * targets] - each[$0 * targets + 1]) > 1e-2 * largest })
+  }
+
   @Test func tracinSumsCheckpoints() throws {
     let other = try folder.tinyModel("other")
     let weights = other + "/model.safetensors"

@@ -48,8 +48,7 @@ import Testing
       "compare", "--model", model, "--target", target, "--sample", sample, "--labels", labels, "--valuator",
       valuator,
       "--output", report, "--rank", "4", "--oracle-rows", "8", "--ceiling-rows", "30", "--kind", "ekfac",
-      "--kind",
-      "relatif")
+      "--kind", "relatif", "--checkpoint", "\(model):0.1", "--in-run-shapley", "0.01")
     try expectSound(report: report)
     let again = try Command.run(
       "compare", "--model", model, "--target", target, "--sample", sample, "--output", report)
@@ -291,8 +290,8 @@ import Testing
     let json = try JSONValue.read(path: report + "/report.json")
     let methods = json["methods"]?.array?.compactMap { $0["name"]?.string } ?? []
     for name in [
-      "LinFiK", "LoGra influence", "TracIn", "EK-FAC", "RelatIF", "ALinFiK", "BM25", "Length", "Model loss",
-      "Random",
+      "LinFiK", "LoGra influence", "TRAK", "TracIn", "In-run Shapley", "EK-FAC", "RelatIF", "ALinFiK",
+      "Representation", "KNN-Shapley", "BM25", "TF-IDF", "Length", "Model loss", "Random",
     ] {
       #expect(methods.contains(name), "\(methods)")
     }

@@ -96,9 +96,62 @@ private let firstOrderKinds: [LabelKind] = [.dot, .cosine, .layerCosine]
     }
     let both = try setting.rows(measure(halves[0], [halves[1]]))
     let second = try setting.rows(measure(halves[1], []))
-    #expect(both.map { $0.perTarget } == second.map { [Float($0.label)] })
+    for (beside, alone) in zip(both, second) {
+      #expect(abs(Double(beside.perTarget[0]) - alone.label) < 1e-5 * max(abs(alone.label), 1e-2))
+    }
     #expect(try both.map(\.label) == setting.rows(measure(halves[0], [])).map(\.label))
     #expect(both.contains { abs($0.label - Double($0.perTarget[0])) > 1e-3 }, "the halves differ")
+  }
+
+  /// Each target alone, from the sample's whole gradient.
+  @Test(arguments: ["llama/untied", "gpt2/original"]) func labelsOfEachTargetEqualPyTorch(_ name: String) throws {
+    let setting = try InfluenceSetting(name)
+    func gradients(_ workers: Int) throws -> [MeanGradient] {
+      try MeanGradient.ofEach(
+        setting.targets, model: setting.model, watched: setting.watched, workers: workers, batchTokens: 16)
+    }
+    let others = try gradients(2)
+    #expect(others.count == setting.targets.count)
+    #expect(try gradients(1).map(\.squaredNorms) == others.map(\.squaredNorms))
+    let target = try MeanGradient(
+      of: setting.targets, model: setting.model, watched: setting.watched, workers: 1, batchTokens: 16)
+    let rows = try setting.rows(
+      ExactInfluence(
+        model: setting.model, watched: setting.watched, target: target, others: others, kind: .dot,
+        gradientNorm: true))
+    for (row, sample) in zip(rows, setting.golden.samples) {
+      #expect(row.perTarget.count == sample.dotPerTarget.count)
+      #expect(abs(row.gradientNorm - sample.gradientNorm) < 1e-4 * sample.gradientNorm)
+      for (ours, theirs) in zip(row.perTarget, sample.dotPerTarget) {
+        #expect(abs(Double(ours) - theirs) < 1e-4 * max(abs(theirs), 1e-2))
+      }
+    }
+  }
+
+  /// A sample's part of one step is its label; after a step, labels are those of another model.
+  @Test func inRunShapleyIsTheLabelAtItsOwnStep() throws {
+    let setting = try InfluenceSetting("llama/untied")
+    let samples = (0..<20).map { setting.samples[$0 % setting.samples.count] }
+    let labels = try BatchPlan(samples, batchTokens: 16).map(workers: 1) {
+      [measure = try setting.exact(.dot)] in
+      measure.measure($1, workspace: $2).map(\.label)
+    }
+    func values(_ rate: Double, _ rows: [TokenizedSample], workers: Int = 2) throws -> [Double] {
+      try InRunShapley(model: setting.model, watched: setting.watched, learningRate: rate, seed: 3)
+        .values(of: rows, targets: setting.targets, workers: workers, batchTokens: 16)
+    }
+    let oneStep = try values(0.5, Array(samples.prefix(16)))
+    for (value, label) in zip(oneStep, labels) {
+      #expect(abs(value - 0.5 / 16 * label) < 1e-6 * max(abs(label), 1))
+    }
+    // Four rows have the second step: theirs are labels of the stepped model, at a small rate almost the first one's.
+    func ratios(_ rate: Double) throws -> [Double] {
+      zip(try values(rate, samples), labels).map { $0 / (rate * $1) }
+    }
+    let small = try ratios(1e-6)
+    #expect(small.count { abs($0 - 1.0 / 16) < 1e-4 } == 16 && small.count { abs($0 - 1.0 / 4) < 1e-3 } == 4)
+    #expect(try ratios(0.5).contains { min(abs($0 - 1.0 / 16), abs($0 - 1.0 / 4)) > 1e-3 })
+    #expect(try values(0.5, samples, workers: 1) == values(0.5, samples))
   }
 
   @Test func fullRankProjectionIsExact() throws {

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""The average precision of each kind of label in finding the poisoned rows, over all rows and against the distractors alone,
+with 95 % bootstrap intervals over rows; several seeds of a projection are averaged.
+
+average_precision.py HOWDY RUNS FOLDER
+"""
+
+import json
+import pathlib
+import sys
+
+import h5py
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import baselines  # noqa: E402
+import plots  # noqa: E402
+
+DRAWS = 1000
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def text(row):
+    return " ".join([row["instruction"], row["input"], row["output"]])
+
+
+def estimate(truth, scores):
+    """Mean average precision over the runs, and its interval."""
+    generator = np.random.default_rng(0)
+    draws = []
+    while len(draws) < DRAWS:
+        chosen = generator.integers(len(truth), size=len(truth))
+        if truth[chosen].any() and not truth[chosen].all():
+            draws.append(np.mean([average_precision_score(truth[chosen], run[chosen]) for run in scores]))
+    value = np.mean([average_precision_score(truth, run) for run in scores])
+    return {"value": value, "low": np.percentile(draws, 2.5), "high": np.percentile(draws, 97.5)}
+
+
+def main(howdy, runs, folder):
+    howdy, runs, folder = pathlib.Path(howdy), pathlib.Path(runs), pathlib.Path(folder)
+    pool, queries = rows(howdy / "pool.jsonl"), rows(howdy / "target.jsonl")
+    truth = {row["id"]: row for row in rows(howdy / "truth.jsonl")}
+    place = {row["id"]: index for index, row in enumerate(pool)}
+    poisoned = np.array([truth[row["id"]]["poisoned"] for row in pool])
+    distractor = np.array([truth[row["id"]]["distractor"] for row in pool])
+
+    def column(path, name):
+        """One value a row of the pool."""
+        values = np.full(len(pool), -np.inf)
+        with h5py.File(path) as file:
+            for identifier, value in zip(file["ids"].asstr()[:], file[name][:]):
+                values[place[identifier]] = value
+        return values
+
+    methods = {}
+    for kind in ("dot", "cosine", "layer-cosine", "logra", "relatif", "adam", "ekfac"):
+        found = sorted(runs.glob(f"{kind}-[0-9].h5"))
+        if found:
+            methods[kind] = [column(path, "labels") for path in found]
+    any_file = sorted(runs.glob("dot-[0-9].h5"))[0]
+    methods["BM25"] = [baselines.bm25([text(row) for row in pool], [text(row) for row in queries]).mean(1)]
+    methods["TF-IDF"] = [baselines.tfidf([text(row) for row in pool], [text(row) for row in queries]).mean(1)]
+    methods["length"] = [column(any_file, "token_count")]
+    methods["loss"] = [column(any_file, "loss")]
+    methods["random"] = list(np.random.default_rng(1).normal(size=(20, len(pool))))
+
+    either = poisoned | distractor
+    result = {
+        name: {
+            "runs": len(scores),
+            "all_rows": estimate(poisoned, scores),
+            "distractors_alone": estimate(poisoned[either], [run[either] for run in scores]),
+        }
+        for name, scores in methods.items()
+    }
+    (folder / "results.json").write_text(json.dumps(result, indent=2) + "\n")
+    for place_of, title in (("all_rows", "all 900 rows"), ("distractors_alone", "poisoned rows and distractors alone")):
+        plots.intervals(
+            folder / f"{place_of}.svg", f"Finding poisoned rows: {title}", "average precision",
+            [(name, *result[name][place_of].values()) for name in result])
+    for name, found in sorted(result.items(), key=lambda item: -item[1]["all_rows"]["value"]):
+        print(f"{name:14}" + "".join("  {value:.3f} ({low:.3f} to {high:.3f})".format(**found[k]) for k in ("all_rows", "distractors_alone")))
+
+
+main(*sys.argv[1:])
