@@ -111,7 +111,9 @@ package struct RelabelRun: Sendable {
       let found = scoring.rows(
         try gradients(start..<min(start + Self.blockRows, file.count)),
         measuresNorm: configuration.kind.needsNorm)
-      guard found.allSatisfy(\.label.isFinite) else { throw LabelError.notFinite("a label") }
+      if let row = found.firstIndex(where: { !$0.label.isFinite }) {
+        throw LabelError.notFinite("the label of '\(file.ids[start + row])'")
+      }
       return found
     }
   }

@@ -33,6 +33,15 @@ package struct WatchedLayers: Sendable {
     layers.reduce(0) { $0 + min(rank, $1.inputWidth) * min(rank, $1.outputWidth) }
   }
 
+  /// Throws `LabelError.options` where no side is as wide as the rank: nothing would be projected.
+  package func refuseRank(above rank: Int) throws {
+    let widest = layers.reduce(0) { max($0, $1.inputWidth, $1.outputWidth) }
+    guard rank > widest else { return }
+    throw LabelError.options(
+      "--rank \(rank): the widest side of the watched layers has \(widest) numbers; a smaller rank, or --projection none"
+    )
+  }
+
   /// Weights that count, over all watched layers.
   package var parameterCount: Int { layers.reduce(0) { $0 + $1.inputWidth * $1.outputWidth } }
 }

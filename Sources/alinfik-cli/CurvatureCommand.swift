@@ -119,6 +119,7 @@ struct CurvatureCommand: ParsableCommand {
     if !common.dryRun { try OutputFile.refuseExisting(file, force: common.force) }
     let model = try source.loadModel(terminal, precision: precision)
     let watched = try WatchedLayers(of: model.model, matching: layers)
+    if let rank { try watched.refuseRank(above: rank) }
     let samples = optimizerState == nil ? try source.load(model, terminal, force: common.force) : nil
     if let samples, samples.records.isEmpty { throw LabelError.noSample }
     let recipe = CurvatureRecipe(

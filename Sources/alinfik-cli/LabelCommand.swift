@@ -140,6 +140,7 @@ struct LabelCommand: ParsableCommand {
       checkpoints: try checkpoint.map {
         try Checkpoint(path: $0.path, learningRate: $0.learningRate, like: model.model)
       })
+    if let rank { try labels.watched.refuseRank(above: rank) }
     let plan = try LabelPlan(labels, workers: common.threads, measuresTime: common.dryRun)
     if common.dryRun {
       print(common.json ? plan.json : plan.description)

@@ -56,9 +56,6 @@ struct RelabelCommand: ParsableCommand {
 
   func validate() throws {
     if target.isEmpty { throw ValidationError("--target wants at least one file") }
-    if let kind, damping != nil, !kind.needsDamping {
-      throw ValidationError("--damping wants --kind logra or relatif")
-    }
   }
 
   func run() throws {
@@ -70,6 +67,9 @@ struct RelabelCommand: ParsableCommand {
     guard let known = kind ?? LabelKind(rawValue: attributes.kind),
       let precision = Precision(rawValue: attributes.precision)
     else { throw LabelError.options("\(labels): labels of kind '\(attributes.kind)' are not known") }
+    if damping != nil, !known.needsDamping {
+      throw ValidationError("--damping wants --kind logra or relatif; \(labels) has \(known.rawValue) labels")
+    }
     let loaded = try LoadedModel(path: model, precision: precision)
     terminal.say("model: \(loaded.model.summary)")
     let targets = try PreparedRows(
@@ -77,8 +77,8 @@ struct RelabelCommand: ParsableCommand {
       encoder: loaded.sampleEncoder(maximumTokens: attributes.maxTokens))
     var configuration = RelabelConfiguration()
     configuration.kind = known
-    configuration.damping =
-      damping ?? (attributes.damping > 0 ? attributes.damping : LabelDefaults.dampingFactor)
+    let hasDamping = LabelKind(rawValue: attributes.kind)?.needsDamping == true
+    configuration.damping = damping ?? (hasDamping ? attributes.damping : LabelDefaults.dampingFactor)
     configuration.perTarget = perTarget
     configuration.storesGradients = storeGradients
     configuration.targetDescription = targetDescription

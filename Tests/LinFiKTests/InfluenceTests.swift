@@ -104,7 +104,9 @@ private let firstOrderKinds: [LabelKind] = [.dot, .cosine, .layerCosine]
   }
 
   /// Each target alone, from the sample's whole gradient.
-  @Test(arguments: ["llama/untied", "gpt2/original"]) func labelsOfEachTargetEqualPyTorch(_ name: String) throws {
+  @Test(arguments: ["llama/untied", "gpt2/original"]) func labelsOfEachTargetEqualPyTorch(_ name: String)
+    throws
+  {
     let setting = try InfluenceSetting(name)
     func gradients(_ workers: Int) throws -> [MeanGradient] {
       try MeanGradient.ofEach(

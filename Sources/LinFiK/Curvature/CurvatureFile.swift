@@ -41,10 +41,10 @@ extension CurvatureOrigin {
       let count = metadata["sample_count"].flatMap({ Int($0) }), let projection = metadata["projection"],
       let rank = metadata["rank"].flatMap({ Int($0) }), let list = metadata["layers"]
     else { throw malformed("what it says of its origin is not complete") }
-    let layers = list.split(separator: "\n").compactMap { line -> LinearLayer? in
+    let layers = try list.split(separator: "\n").map { line -> LinearLayer in
       let parts = line.split(separator: " ")
       guard parts.count == 3, let output = Int(parts[1]), let input = Int(parts[2]), output > 0, input > 0
-      else { return nil }
+      else { throw malformed("what it says of its layers cannot be read ('\(line)')") }
       return LinearLayer(name: String(parts[0]), inputWidth: input, outputWidth: output)
     }
     guard !layers.isEmpty else { throw malformed("what it says of its layers cannot be read") }

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""The query loss difference (QLD): how much a query's loss rises when the model is trained without the 1 % of the pool that a method
+ranks highest for it.
+
+qld.py TRAININGS.jsonl POOL.jsonl QUERIES.jsonl BANK.jsonl RESULTS.json PLOT.svg --alinfik A --model M [--queries 16] [--seeds 1]
+       NAME=LABELS.h5[,...]... -- OPTIONS...
+
+A line of TRAININGS.jsonl is one training, {"without", "seed", "losses"}; goes on where it stopped, and trainings without the same
+rows are done once. The loss with every row is subset -1 of BANK.jsonl.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import baselines  # noqa: E402
+import plots  # noqa: E402
+from bank import done, losses_after_training  # noqa: E402
+from lds import labels  # noqa: E402
+
+SHARE, DRAWS = 0.01, 2000
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("trainings", "pool", "queries_file", "bank", "results", "plot"):
+        parser.add_argument(name, type=pathlib.Path)
+    for name in ("alinfik", "model"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--queries", type=int, default=16)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("methods", nargs="*")
+    end = sys.argv.index("--")
+    args, options = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
+
+    pool = args.pool.read_text(encoding="utf-8").splitlines(keepends=True)
+    texts = [json.loads(line)["text"] for line in pool]
+    asked = [json.loads(line)["text"] for line in args.queries_file.read_text(encoding="utf-8").splitlines()]
+    values = {}
+    for method in args.methods:
+        name, paths = method.split("=")
+        values[name] = labels(paths.split(","))
+    values["BM25"] = baselines.bm25(texts, asked)
+    values["length"] = np.outer([len(text) for text in texts], np.ones(len(asked)))
+    values["random"] = np.random.default_rng(1).normal(size=(len(texts), len(asked)))
+    # Queries at even distances.
+    chosen = np.linspace(0, len(asked) - 1, args.queries).round().astype(int)
+    count = max(1, round(SHARE * len(texts)))
+
+    def best(name, query):
+        return tuple(sorted(int(row) for row in np.argsort(-values[name][:, query])[:count]))
+
+    there = {(tuple(run["without"]), run["seed"]): run["losses"] for run in done(args.trainings)}
+    wanted = dict.fromkeys(
+        (best(name, query), seed) for seed in range(1, args.seeds + 1) for query in chosen for name in values)
+    missing = [run for run in wanted if run not in there]
+
+    def train(run):
+        without, seed = run
+        lines = [line for row, line in enumerate(pool) if row not in without]
+        losses = losses_after_training(args.alinfik, args.model, lines, args.queries_file, seed, options)
+        return {"without": without, "seed": seed, "losses": losses}
+
+    with concurrent.futures.ThreadPoolExecutor(args.processes) as workers, open(args.trainings, "a") as file:
+        for number, run in enumerate(workers.map(train, missing), 1):
+            file.write(json.dumps(run) + "\n")
+            file.flush()
+            there[tuple(run["without"]), run["seed"]] = run["losses"]
+            print(f"\r{number} of {len(missing)}", end="", flush=True)
+
+    whole = {run["seed"]: run["losses"] for run in done(args.bank) if run["subset"] == -1}
+    generator = np.random.default_rng(0)
+    result = {"queries": len(chosen), "seeds": args.seeds, "rows_left_out": count, "methods": {}}
+    for name in values:
+        rises = np.array([
+            np.mean([there[best(name, query), seed][query] - whole[seed][query] for seed in range(1, args.seeds + 1)])
+            for query in chosen
+        ])
+        draws = [rises[generator.integers(len(rises), size=len(rises))].mean() for _ in range(DRAWS)]
+        low, high = np.percentile(draws, [2.5, 97.5])
+        result["methods"][name] = {key: round(float(v), 5) for key, v in (("qld", rises.mean()), ("low", low), ("high", high))}
+    args.results.write_text(json.dumps(result, indent=2) + "\n")
+    plots.intervals(
+        args.plot, f"QLD, {len(chosen)} queries, {count} rows left out", "rise of the query's loss, nats a token",
+        [(name, row["qld"], row["low"], row["high"]) for name, row in result["methods"].items()])
+    print()
+    for name, row in sorted(result["methods"].items(), key=lambda item: -item[1]["qld"]):
+        print(f"{name:24} {row['qld']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})")
+
+
+main()

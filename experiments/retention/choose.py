@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""For three pools without a row in common, the rows that each method ranks highest: 5, 10 and 20 % of the pool's tokens.
+
+choose.py LABELS.h5 TARGET.jsonl VALUATOR ALINFIK FOLDER
+
+Writes METHOD-POOL.jsonl, the best 5 % first (in random order), then what 10 % adds, then what 20 % adds; its end steps in
+METHOD-POOL.jsonl.steps, for batches of BATCH rows. A tier's rows are a multiple of BATCH, so a budget is met within two rows.
+"""
+
+import json
+import pathlib
+import random
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import baselines  # noqa: E402
+
+POOLS, ROWS, BATCH, SHARES = 3, 800, 4, (0.05, 0.10, 0.20)
+
+
+def text(record):
+    return record.get("text") or f"{record['prompt']} {record['completion']}"
+
+
+def tiers(order, tokens, shares, total):
+    """The first rows of an order that hold each share of `total` tokens, as lists of what each share adds."""
+    ends = [0]
+    sums = np.cumsum(tokens[order])
+    for share in shares:
+        rows = int(np.searchsorted(sums, share * total)) + 1
+        ends.append(max(ends[-1] + BATCH, round(rows / BATCH) * BATCH))
+    return [order[start:end] for start, end in zip(ends, ends[1:])]
+
+
+def within_sources(scores, sources, tokens):
+    """The same shares of each source, by turns: an order of all rows whose beginnings hold every source at its proportion."""
+    places = np.zeros(len(scores))
+    for source in set(sources):
+        rows = np.flatnonzero(sources == source)
+        order = rows[np.argsort(-scores[rows])]
+        places[order] = np.cumsum(tokens[order]) / tokens[order].sum()
+    return np.argsort(places)
+
+
+def main(labels, target, valuator, alinfik, folder):
+    with h5py.File(labels) as file:
+        records = [json.loads(record) for record in file["records"].asstr()[:]]
+        label, loss, tokens = file["labels"][:], file["loss"][:], file["token_count"][:].astype(float)
+        sources = file["sources"].asstr()[:]
+    queries = [text(json.loads(line)) for line in open(target, encoding="utf-8")]
+    folder, partial = pathlib.Path(folder), pathlib.Path(folder + ".partial")
+    partial.mkdir(exist_ok=True)
+    every = np.random.default_rng(1).permutation(len(records))
+    for pool in range(1, POOLS + 1):
+        rows = every[(pool - 1) * ROWS : pool * ROWS]
+        (partial / "pool.jsonl").write_text("".join(json.dumps(records[row]) + "\n" for row in rows))
+        scored = subprocess.run(
+            [alinfik, "score", valuator, partial / "pool.jsonl", "--quiet"], check=True, capture_output=True, text=True)
+        scores = np.array([json.loads(line)["alinfik_score"] for line in scored.stdout.splitlines()])
+        generator = np.random.default_rng(pool)
+        mean = {source: label[rows][sources[rows] == source].mean() for source in set(sources)}
+        values = {
+            "linfik": label[rows],
+            "valuator": scores,
+            "random": generator.normal(size=ROWS),
+            "source-mean": np.array([mean[source] for source in sources[rows]]) + 1e-6 * generator.normal(size=ROWS),
+            "bm25": baselines.bm25([text(records[row]) for row in rows], queries).mean(1),
+            "loss": loss[rows],
+            "length": tokens[rows],
+        }
+        orders = {name: np.argsort(-value) for name, value in values.items()}
+        orders["linfik-within"] = within_sources(label[rows], sources[rows], tokens[rows])
+        for name, order in orders.items():
+            chosen = tiers(order, tokens[rows], SHARES, tokens[rows].sum())
+            for tier in chosen:
+                random.Random(pool).shuffle(tier)
+            path = partial / f"{name}-{pool}.jsonl"
+            path.write_text("".join(json.dumps(records[rows[row]]) + "\n" for tier in chosen for row in tier))
+            ends = np.cumsum([len(tier) for tier in chosen]) // BATCH
+            pathlib.Path(f"{path}.steps").write_text(" ".join(map(str, ends)) + "\n")
+    partial.rename(folder)
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""The report rows' mean loss after training on what each method chose, and its difference to random choice: 95 % bootstrap over
+pools and report rows. Writes results.json and a chart.
+
+losses.py RUNS FOLDER
+"""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import plots  # noqa: E402
+
+SHARES, DRAWS = ("5 %", "10 %", "20 %"), 2000
+
+
+def interval(differences):
+    """Of the mean of pools x rows."""
+    generator = np.random.default_rng(0)
+    pools, rows = differences.shape
+    draws = [
+        differences[generator.integers(pools, size=pools)][:, generator.integers(rows, size=rows)].mean()
+        for _ in range(DRAWS)
+    ]
+    return {"value": differences.mean(), "low": np.percentile(draws, 2.5), "high": np.percentile(draws, 97.5)}
+
+
+def main(runs, folder):
+    runs, folder = pathlib.Path(runs), pathlib.Path(folder)
+    losses = {}
+    for path in sorted(runs.glob("*-[0-9].json")):
+        method, pool = path.stem.rsplit("-", 1)
+        validation = json.loads(path.read_text(encoding="utf-8"))["validation"]
+        losses[method, int(pool)] = np.array([entry["rows"] for entry in validation[: 1 + len(SHARES)]])
+    pools = sorted(pool for method, pool in losses if method == "random")
+    methods = sorted({m for m, _ in losses if all((m, pool) in losses for pool in pools)})
+    before = losses["random", pools[0]][0].mean()
+    result = {"pools": len(pools), "report_rows": losses["random", pools[0]].shape[1], "loss_before": before, "methods": {}}
+    for method in methods:
+        entry = {}
+        for place, share in enumerate(SHARES, 1):
+            after = np.array([losses[method, pool][place] for pool in pools])
+            chance = np.array([losses["random", pool][place] for pool in pools])
+            entry[share] = {"loss": after.mean(), "below_random": interval(chance - after)}
+        result["methods"][method] = entry
+    for share in SHARES:
+        # The share of what labels gain over random choice that the valuator's scores gain.
+        gained = {m: result["methods"][m][share]["below_random"]["value"] for m in methods}
+        if gained.get("linfik") and "valuator" in gained:
+            result.setdefault("retention", {})[share] = gained["valuator"] / gained["linfik"]
+        plots.intervals(
+            folder / f"below-random-{share.split()[0]}.svg", f"Fine-tuned on the best {share} of tokens, {len(pools)} pools",
+            "report loss below random choice, nats a token",
+            [(m, *result["methods"][m][share]["below_random"].values()) for m in methods if m != "random"])
+    (folder / "results.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(f"before: {before:.4f}")
+    for method in methods:
+        print(f"{method:14}" + "".join(
+            "   {loss:.4f} ({0[value]:+.4f}, {0[low]:+.4f} to {0[high]:+.4f})".format(e["below_random"], **e)
+            for e in result["methods"][method].values()))
+    print("retention", result.get("retention"))
+
+
+main(*sys.argv[1:])
