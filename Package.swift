@@ -56,7 +56,7 @@ let package = Package(
       ], swiftSettings: strict),
     .executableTarget(
       name: "Benchmarks", dependencies: ["LinFiK", "COpenBLAS"], path: "Benchmarks",
-      exclude: ["peers", "label.py", "growth.py", "svg.py"],
+      exclude: ["peers", "label.py", "growth.py", "svg.py", "train.py"],
       swiftSettings: strict),
 
     .target(name: "TestSupport", dependencies: ["Formats"], path: "Tests/TestSupport", swiftSettings: strict),

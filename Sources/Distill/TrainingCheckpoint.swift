@@ -55,12 +55,7 @@ struct TrainingCheckpoint {
     guard let text = file.metadata[Self.metadataKey], let json = try? JSONValue.parse(Array(text.utf8)),
       json["format"]?.string == Self.format, let numbers = Self.numbers(json)
     else { throw FormatError.malformed(place: path, reason: "it is no unfinished training; remove it") }
-    for (key, now) in configuration.members ?? [] where json["configuration"]?[key] != now {
-      let kept = json["configuration"]?[key].map { String(decoding: $0.serialized(), as: UTF8.self) }
-      throw FormatError.differentConfiguration(
-        path: path, option: key.string, journal: kept ?? "not given",
-        now: String(decoding: now.serialized(), as: UTF8.self))
-    }
+    try refuseOtherConfiguration(configuration, than: json["configuration"] ?? .null, path: path)
     guard numbers.order.sorted() == Array(0..<counts.rows), numbers.bestOutputs.count == counts.validation,
       (0...counts.epochs).contains(numbers.epoch), (0...numbers.epoch).contains(numbers.keptEpoch),
       numbers.steps >= 0

@@ -39,12 +39,7 @@ struct FineTuningCheckpoint {
       let heldOut = json["validation_losses"]?.array?.map({ $0.array?.compactMap(\.double) ?? [] }),
       steps.count == heldOut.count
     else { throw FormatError.malformed(place: path, reason: "it is no unfinished fine-tuning; remove it") }
-    for (key, now) in configuration.members ?? [] where json["configuration"]?[key] != now {
-      let kept = json["configuration"]?[key].map { String(decoding: $0.serialized(), as: UTF8.self) }
-      throw FormatError.differentConfiguration(
-        path: path, option: key.string, journal: kept ?? "not given",
-        now: String(decoding: now.serialized(), as: UTF8.self))
-    }
+    try refuseOtherConfiguration(configuration, than: json["configuration"] ?? .null, path: path)
     for (name, matrix) in tensors {
       let values = try file.floats(named: name, shape: [matrix.rows, matrix.columns])
       matrix.pointer.update(from: Array(values), count: values.count)

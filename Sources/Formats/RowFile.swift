@@ -122,22 +122,9 @@ package final class RowFile: Sendable {
     else {
       throw .malformed(place: path, reason: "its header is damaged")
     }
-    try compare(kept, configuration, path)
+    try refuseOtherConfiguration(configuration, than: kept, path: path)
     guard found + rest == header else { throw .malformed(place: path, reason: "its header is damaged") }
     return false
-  }
-
-  /// Throws for the first member in which two configurations differ.
-  private static func compare(_ kept: JSONValue, _ now: JSONValue, _ path: String) throws(FormatError) {
-    let keys = (now.members ?? []).map(\.key) + (kept.members ?? []).map(\.key)
-    for key in keys where kept[key] != now[key] {
-      func text(_ value: JSONValue?) -> String {
-        let whole = value.map { String(decoding: $0.serialized(), as: UTF8.self) } ?? "not given"
-        return whole.count > 80 ? whole.prefix(77) + "..." : whole
-      }
-      throw .differentConfiguration(
-        path: path, option: key.string, journal: text(kept[key]), now: text(now[key]))
-    }
   }
 
   private func begin(_ header: [UInt8]) throws(FormatError) {

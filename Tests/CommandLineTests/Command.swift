@@ -74,25 +74,7 @@ struct Command {
   }
 }
 
-/// A folder that goes with the object.
-final class TemporaryFolder {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appendingPathComponent("alinfik-tests-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-
-  /// Writes a file and gives its path.
-  func file(_ name: String, _ content: String) throws -> String {
-    try content.write(toFile: path(name), atomically: false, encoding: .utf8)
-    return path(name)
-  }
-
+extension TemporaryFolder {
   /// Two target texts.
   func tinyTarget() throws -> String {
     try file(

@@ -1,5 +1,6 @@
 import Formats
 import Foundation
+import TestSupport
 import Testing
 
 /// `alinfik finetune`, whole runs on a tiny model, and what its output is good for.

@@ -3,6 +3,7 @@ import Formats
 import Foundation
 import Records
 import TensorKernels
+import TestSupport
 import Testing
 
 @Suite struct LabelledRowsTests {

@@ -1,6 +1,7 @@
 import Encoder
 import Formats
 import Records
+import TestSupport
 import Testing
 
 private final class Collected: LineOutput {

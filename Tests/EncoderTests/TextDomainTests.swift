@@ -1,5 +1,6 @@
 import Encoder
 import TensorKernels
+import TestSupport
 import Testing
 import Tokenization
 

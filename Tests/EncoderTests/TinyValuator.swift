@@ -1,24 +1,8 @@
 import Encoder
 import Foundation
 import RankStatistics
+import TestSupport
 import Tokenization
-
-/// A folder of its own for one test, removed with the object.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("alinfik-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func file(_ name: String, _ text: String) throws -> String {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path + "/" + name))
-    return path + "/" + name
-  }
-}
 
 /// A WordPiece tokenizer of a few words, with a truncation and padding of its own that must not count.
 func tinyTokenizer(in folder: TemporaryFolder) throws -> Tokenizer {

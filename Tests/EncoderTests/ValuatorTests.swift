@@ -2,6 +2,7 @@ import Encoder
 import Formats
 import Foundation
 import Records
+import TestSupport
 import Testing
 
 @Suite struct ValuatorTests {

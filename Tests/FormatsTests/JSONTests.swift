@@ -1,5 +1,6 @@
 import Formats
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct JSONTests {
@@ -130,7 +131,7 @@ import Testing
 
   @Test func readsAFileAndNamesTheLine() throws {
     let folder = try TemporaryFolder()
-    let path = try folder.write("{\n\"a\": 1,\n\"b\": x}\n", to: "bad.json")
+    let path = try folder.file("bad.json", "{\n\"a\": 1,\n\"b\": x}\n")
     let error = #expect(throws: FormatError.self) { try JSONValue.read(path: path) }
     #expect(message(error).contains("bad.json:3: "))
     #expect(throws: FormatError.missing(path: "/nonexistent/x.json")) {

@@ -1,6 +1,7 @@
 import CHDF5
 import Formats
 import Foundation
+import TestSupport
 import Testing
 
 /// Rows and configurations of small label files.
@@ -62,12 +63,12 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
   @Test func keepsRowsInAnyOrder() throws {
     let folder = try TemporaryFolder()
     do {
-      let journal = try open(folder.file("j"), resume: false)
+      let journal = try open(folder.path("j"), resume: false)
       for index in [4, 0, 2] { try journal.append(LabelSample.row(index, Self.shape)) }
       #expect(journal.missing == [1, 3, 5])
       #expect(journal.count == 3 && !journal.isComplete && journal.contains(4) && !journal.contains(1))
     }
-    let journal = try open(folder.file("j"))
+    let journal = try open(folder.path("j"))
     #expect(journal.missing == [1, 3, 5])
     for index in [5, 3, 1] { try journal.append(LabelSample.row(index, Self.shape)) }
     #expect(journal.isComplete)
@@ -81,13 +82,13 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
   @Test func isResumedAfterACrashAtEveryByte() throws {
     let folder = try TemporaryFolder()
     do {
-      let journal = try open(folder.file("whole"), resume: false)
+      let journal = try open(folder.path("whole"), resume: false)
       for index in [3, 1, 5, 0] { try journal.append(LabelSample.row(index, Self.shape)) }
     }
     let whole = try folder.read("whole")
     let headerBytes = whole.count - 4 * Self.shape.bytesPerRow
     for length in 0...whole.count {
-      let path = try folder.write(whole[..<length], to: "cut")
+      let path = try folder.file("cut", whole[..<length])
       let expected = max(0, (length - headerBytes) / Self.shape.bytesPerRow)
       let journal = try open(path)
       #expect(journal.count == expected, "\(length) bytes")
@@ -103,7 +104,7 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
   @Test func aDamagedByteCostsOnlyWhatFollows() throws {
     let folder = try TemporaryFolder()
     do {
-      let journal = try open(folder.file("whole"), resume: false)
+      let journal = try open(folder.path("whole"), resume: false)
       for index in 0..<6 { try journal.append(LabelSample.row(index, Self.shape)) }
     }
     let whole = try folder.read("whole")
@@ -111,7 +112,7 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
     for place in 0..<whole.count {
       var damaged = whole
       damaged[place] ^= 0x10
-      let path = try folder.write(damaged, to: "damaged")
+      let path = try folder.file("damaged", damaged)
       if place < headerBytes {
         #expect(throws: FormatError.self, "byte \(place)") { try open(path) }
         #expect(try folder.read("damaged") == damaged, "a journal that is refused is not touched")
@@ -120,38 +121,38 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
       }
     }
     let doubled = whole + whole.suffix(Self.shape.bytesPerRow)
-    #expect(try open(folder.write(doubled, to: "doubled")).isComplete)
+    #expect(try open(folder.file("doubled", doubled)).isComplete)
   }
 
   @Test func anotherConfigurationIsRefusedByName() throws {
     let folder = try TemporaryFolder()
-    _ = try open(folder.file("j"), resume: false)
-    #expect(throws: FormatError.unfinished(path: folder.file("j"))) {
-      try open(folder.file("j"), resume: false)
+    _ = try open(folder.path("j"), resume: false)
+    #expect(throws: FormatError.unfinished(path: folder.path("j"))) {
+      try open(folder.path("j"), resume: false)
     }
     var error = #expect(throws: FormatError.self) {
-      try open(folder.file("j"), ["kind": "cosine", "model_sha256": "ab12", "max_tokens": 128])
+      try open(folder.path("j"), ["kind": "cosine", "model_sha256": "ab12", "max_tokens": 128])
     }
     #expect(message(error).contains("'kind' (\"dot\", now \"cosine\")"), "\(message(error))")
     error = #expect(throws: FormatError.self) {
-      try open(folder.file("j"), ["kind": "dot", "model_sha256": "ab12"])
+      try open(folder.path("j"), ["kind": "dot", "model_sha256": "ab12"])
     }
     #expect(message(error).contains("'max_tokens' (128, now not given)"), "\(message(error))")
     error = #expect(throws: FormatError.self) {
       try LabelJournal(
-        path: folder.file("j"), configuration: LabelSample.configuration, shape: LabelShape(rows: 7),
+        path: folder.path("j"), configuration: LabelSample.configuration, shape: LabelShape(rows: 7),
         resume: true)
     }
     #expect(message(error).contains("'rows' (6, now 7)"), "\(message(error))")
     let anew = try LabelJournal(
-      path: folder.file("j"), configuration: ["kind": "cosine"], shape: Self.shape, force: true)
+      path: folder.path("j"), configuration: ["kind": "cosine"], shape: Self.shape, force: true)
     #expect(anew.count == 0)
-    #expect(throws: FormatError.self) { try open(folder.file("j"), ["kind": "cosine"]) }
+    #expect(throws: FormatError.self) { try open(folder.path("j"), ["kind": "cosine"]) }
   }
 
   @Test func somethingElseIsRefused() throws {
     let folder = try TemporaryFolder()
-    let path = try folder.write(String(repeating: "no journal ", count: 50), to: "other")
+    let path = try folder.file("other", String(repeating: "no journal ", count: 50))
     #expect(throws: FormatError.self) { try open(path) }
     #expect(try folder.read("other").count == 550)
     let reason = "cannot create it: its folder does not exist"
@@ -162,7 +163,7 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
 
   @Test func numbersThatAreNotFiniteAreRefused() throws {
     let folder = try TemporaryFolder()
-    let journal = try open(folder.file("j"), resume: false)
+    let journal = try open(folder.path("j"), resume: false)
     for change in [
       { $0.label = .nan }, { $0.loss = .infinity }, { $0.labelsPerTarget[1] = .nan },
       { $0.projectedGradient = .f16([0x7C00, 0, 0]) },
@@ -178,7 +179,7 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
   @Test func manyThreadsAppend() throws {
     let folder = try TemporaryFolder()
     let shape = LabelShape(rows: 2000, targets: 1, projected: 5)
-    let journal = try LabelJournal(path: folder.file("j"), configuration: [:], shape: shape)
+    let journal = try LabelJournal(path: folder.path("j"), configuration: [:], shape: shape)
     DispatchQueue.concurrentPerform(iterations: 8) { worker in
       for index in stride(from: worker, to: 2000, by: 8) {
         do { try journal.append(LabelSample.row(index, shape)) } catch { Issue.record(error) }
@@ -200,7 +201,7 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
       setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
       var written = 0
       do {
-        let journal = try LabelJournal(path: folder.file("j"), configuration: [:], shape: shape)
+        let journal = try LabelJournal(path: folder.path("j"), configuration: [:], shape: shape)
         let error = #expect(throws: FormatError.self) {
           for index in 0..<100 {
             try journal.append(LabelSample.row(index, shape))
@@ -212,12 +213,12 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
       }
       limit.rlim_cur = rlim_t.max
       setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
-      let journal = try LabelJournal(path: folder.file("j"), configuration: [:], shape: shape, resume: true)
+      let journal = try LabelJournal(path: folder.path("j"), configuration: [:], shape: shape, resume: true)
       precondition(journal.count == written)
       for index in journal.missing { try journal.append(LabelSample.row(index, shape)) }
       limit.rlim_cur = 20_000
       setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
-      let path = folder.file("labels.h5")
+      let path = folder.path("labels.h5")
       let error = #expect(throws: FormatError.self) {
         try LabelFile.write(
           to: path, attributes: LabelSample.attributes, columns: LabelSample.columns(100), journal: journal)
@@ -237,7 +238,7 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
 @Suite struct LabelFileTests {
   /// A small label file in a new folder.
   func write(_ shape: LabelShape, in folder: TemporaryFolder) throws -> String {
-    let path = folder.file("labels.h5")
+    let path = folder.path("labels.h5")
     let journal = try LabelSample.fullJournal(path + ".partial", shape)
     try LabelFile.write(
       to: path, attributes: LabelSample.attributes, columns: LabelSample.columns(shape.rows), journal: journal
@@ -291,7 +292,7 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
   func int8GradientsThatAreNotFiniteAreRefused(_ values: [Float]) throws {
     let folder = try TemporaryFolder()
     let shape = LabelShape(rows: 1, projected: 2, storage: .int8)
-    let journal = try LabelJournal(path: folder.file("j"), configuration: [:], shape: shape)
+    let journal = try LabelJournal(path: folder.path("j"), configuration: [:], shape: shape)
     var row = LabelSample.row(0, shape)
     row.projectedGradient = StoredGradient(values, storage: .int8)
     let error = #expect(throws: FormatError.self) { try journal.append(row) }
@@ -317,8 +318,8 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
 
   @Test func anExistingFileIsKept() throws {
     let folder = try TemporaryFolder()
-    _ = try folder.write("precious", to: "labels.h5")
-    #expect(throws: FormatError.exists(path: folder.file("labels.h5"))) {
+    _ = try folder.file("labels.h5", "precious")
+    #expect(throws: FormatError.exists(path: folder.path("labels.h5"))) {
       try write(LabelShape(rows: 2), in: folder)
     }
     #expect(try folder.read("labels.h5") == Array("precious".utf8))
@@ -387,12 +388,12 @@ private func same(_ left: LabelRow?, _ right: LabelRow) -> Bool {
   @Test func otherFilesAreRefused() throws {
     let folder = try TemporaryFolder()
     #expect(throws: FormatError.missing(path: "/nonexistent.h5")) { try LabelFile(path: "/nonexistent.h5") }
-    #expect(throws: FormatError.self) { try LabelFile(path: folder.write("text", to: "text.h5")) }
+    #expect(throws: FormatError.self) { try LabelFile(path: folder.file("text.h5", "text")) }
     #expect(throws: FormatError.self) { try LabelFile(path: folder.path) }
     let path = try write(LabelShape(rows: 4), in: folder)
     let whole = try folder.read("labels.h5")
     for length in stride(from: 0, to: whole.count, by: 97) {
-      let cut = try folder.write(whole[..<length], to: "cut.h5")
+      let cut = try folder.file("cut.h5", whole[..<length])
       #expect(throws: FormatError.self, "\(length) bytes") { try LabelFile(path: cut) }
     }
     #expect(throws: Never.self) { try LabelFile(path: path) }

@@ -13,11 +13,11 @@ import Testing
 
   @Test func aChunkEndsByItsLinesOrItsBytes() throws {
     let folder = try TemporaryFolder()
-    let path = try folder.write(Array("aaaa\nbbbb\ncccc\ndddd\neeee\n".utf8), to: "lines")
+    let path = try folder.file("lines", Array("aaaa\nbbbb\ncccc\ndddd\neeee\n".utf8))
     #expect(try chunks(path, lines: 2) == [[1, 2], [3, 4], [5]])
     #expect(try chunks(path, lines: 9, bytes: 6) == [[1, 2], [3, 4], [5]])
     #expect(try chunks(path, lines: 5) == [[1, 2, 3, 4, 5]])
-    #expect(try chunks(folder.write([], to: "empty"), lines: 5) == [])
+    #expect(try chunks(folder.file("empty", []), lines: 5) == [])
   }
 
   @Test func linesBeforeABreakComeFirst() throws {
@@ -29,7 +29,7 @@ import Testing
       return index % 100 == 99 ? 0x0A : UInt8(65 + (state >> 33) % 50)
     }
     let whole = gzip(noise)
-    let path = try folder.write(Array(whole[..<(whole.count / 2)]), to: "cut.gz")
+    let path = try folder.file("cut.gz", Array(whole[..<(whole.count / 2)]))
     var chunks = LineChunks(try LineReader(path: path), lines: 1 << 20)
     let first = try #require(try chunks.next())
     #expect(first.count > 100 && first.map(\.number) == Array(1...first.count))

@@ -55,9 +55,9 @@ func zstd(_ bytes: [UInt8]) -> [UInt8] {
   func splitsLines(text: String, expected: [String]) throws {
     let folder = try TemporaryFolder()
     let bytes = Array(text.utf8)
-    #expect(try Self.lines(folder.write(bytes, to: "plain")) == expected)
-    #expect(try Self.lines(folder.write(gzip(bytes), to: "gzip")) == expected)
-    #expect(try Self.lines(folder.write(zstd(bytes), to: "zstd")) == expected)
+    #expect(try Self.lines(folder.file("plain", bytes)) == expected)
+    #expect(try Self.lines(folder.file("gzip", gzip(bytes))) == expected)
+    #expect(try Self.lines(folder.file("zstd", zstd(bytes))) == expected)
   }
 
   /// Lines of many lengths, longer than every buffer, compressible and not.
@@ -78,13 +78,13 @@ func zstd(_ bytes: [UInt8]) -> [UInt8] {
     let folder = try TemporaryFolder()
     let (bytes, expected) = Self.longText(seed: 3)
     let half = bytes.count / 2
-    #expect(try Self.lines(folder.write(bytes, to: "plain")) == expected)
-    #expect(try Self.lines(folder.write(gzip(bytes), to: "gzip")) == expected)
-    #expect(try Self.lines(folder.write(zstd(bytes), to: "zstd")) == expected)
+    #expect(try Self.lines(folder.file("plain", bytes)) == expected)
+    #expect(try Self.lines(folder.file("gzip", gzip(bytes))) == expected)
+    #expect(try Self.lines(folder.file("zstd", zstd(bytes))) == expected)
     let members = gzip(Array(bytes[..<half])) + gzip(Array(bytes[half...]))
-    #expect(try Self.lines(folder.write(members, to: "members")) == expected)
+    #expect(try Self.lines(folder.file("members", members)) == expected)
     let frames = zstd(Array(bytes[..<half])) + zstd(Array(bytes[half...]))
-    #expect(try Self.lines(folder.write(frames, to: "frames")) == expected)
+    #expect(try Self.lines(folder.file("frames", frames)) == expected)
   }
 
   @Test func everyTruncationIsAnError() throws {
@@ -92,7 +92,7 @@ func zstd(_ bytes: [UInt8]) -> [UInt8] {
     let text = Array("{\"a\": 1}\n{\"b\": 2}\n{\"ccccccccccccc\": 3}\n".utf8)
     for whole in [gzip(text), zstd(text)] {
       for length in 4..<whole.count {
-        let path = try folder.write(whole[..<length], to: "cut")
+        let path = try folder.file("cut", whole[..<length])
         let error = #expect(throws: FormatError.self) { try Self.lines(path) }
         #expect(message(error).contains("cut short"), "\(message(error))")
         #expect(message(error).contains("cut:"))
@@ -105,22 +105,22 @@ func zstd(_ bytes: [UInt8]) -> [UInt8] {
     let whole = gzip(Array("hello hello hello hello\n".utf8))
     var wrongSum = whole
     wrongSum[whole.count - 8] ^= 1
-    #expect(throws: FormatError.self) { try Self.lines(folder.write(wrongSum, to: "sum")) }
-    #expect(throws: FormatError.self) { try Self.lines(folder.write(whole + [1, 2, 3], to: "garbage")) }
+    #expect(throws: FormatError.self) { try Self.lines(folder.file("sum", wrongSum)) }
+    #expect(throws: FormatError.self) { try Self.lines(folder.file("garbage", whole + [1, 2, 3])) }
     var generator = SeededGenerator(seed: 9)
     for text in [gzip(Array(0...255)), zstd(Array("some text\n".utf8))] {
-      for _ in 0..<300 { _ = try? Self.lines(folder.write(text.mutated(using: &generator), to: "fuzz")) }
+      for _ in 0..<300 { _ = try? Self.lines(folder.file("fuzz", text.mutated(using: &generator))) }
     }
   }
 
   @Test func aLineThatIsTooLongNamesItsPlace() throws {
     let folder = try TemporaryFolder()
     let text = "short\n" + String(repeating: "x", count: 3_000_000) + "\n"
-    let path = try folder.write(gzip(Array(text.utf8)), to: "bomb.jsonl.gz")
+    let path = try folder.file("bomb.jsonl.gz", gzip(Array(text.utf8)))
     let error = #expect(throws: FormatError.self) { try Self.lines(path, maximum: 1000) }
     #expect(message(error).contains("bomb.jsonl.gz:2: the line is longer than 1000 bytes"))
     #expect(
-      try Self.lines(folder.write(String(repeating: "x", count: 1000) + "\n", to: "fits"), maximum: 1000)
+      try Self.lines(folder.file("fits", String(repeating: "x", count: 1000) + "\n"), maximum: 1000)
         .count == 1)
   }
 

@@ -77,7 +77,7 @@ private func decodeAll(_ file: some TensorFile) {
 @Suite struct GGUFTests {
   @Test(arguments: [2, 3] as [UInt32]) func readsMetadataAndTensors(version: UInt32) throws {
     let folder = try TemporaryFolder()
-    let path = try folder.write(GGUFBuilder.sample(version: version), to: "a.gguf")
+    let path = try folder.file("a.gguf", GGUFBuilder.sample(version: version))
     #expect(GGUFFile.isGGUF(path: path))
     let file = try GGUFFile(path: path)
     #expect(file.metadata["general.architecture"]?.string == "llama")
@@ -102,7 +102,7 @@ private func decodeAll(_ file: some TensorFile) {
     let folder = try TemporaryFolder()
     let whole = GGUFBuilder.sample()
     for length in 0..<whole.count {
-      let path = try folder.write(whole[..<length], to: "cut.gguf")
+      let path = try folder.file("cut.gguf", whole[..<length])
       #expect(throws: FormatError.self, "\(length) bytes") { try GGUFFile(path: path) }
     }
   }
@@ -110,7 +110,7 @@ private func decodeAll(_ file: some TensorFile) {
   @Test func liesAreRefused() throws {
     let folder = try TemporaryFolder()
     func refused(_ bytes: [UInt8], _ reason: String) throws {
-      let path = try folder.write(bytes, to: "lie.gguf")
+      let path = try folder.file("lie.gguf", bytes)
       let error = #expect(throws: FormatError.self) { try GGUFFile(path: path) }
       #expect(message(error).contains(reason), "\(message(error))")
     }
@@ -141,7 +141,7 @@ private func decodeAll(_ file: some TensorFile) {
       file.add(UInt64(1))
       file.add("k")
       build(&file)
-      return try folder.write(file.bytes, to: "array.gguf")
+      return try folder.file("array.gguf", file.bytes)
     }
     let deep = try file { file in
       for _ in 0..<2000 {
@@ -181,7 +181,7 @@ private func decodeAll(_ file: some TensorFile) {
     let whole = GGUFBuilder.sample()
     var generator = SeededGenerator(seed: 5)
     for _ in 0..<3000 {
-      let path = try folder.write(whole.mutated(using: &generator), to: "fuzz.gguf")
+      let path = try folder.file("fuzz.gguf", whole.mutated(using: &generator))
       if let file = try? GGUFFile(path: path) {
         decodeAll(file)
         for value in file.metadata.values { _ = value.array?.strings }
@@ -214,7 +214,7 @@ private func decodeAll(_ file: some TensorFile) {
 
   @Test func readsWhatItWrites() throws {
     let folder = try TemporaryFolder()
-    let path = folder.file("model.safetensors")
+    let path = folder.path("model.safetensors")
     try SafetensorsWriter.write(to: path, tensors: Self.tensors, metadata: [("format", "pt")])
     let file = try SafetensorsFile(path: path)
     #expect(file.metadata == ["format": "pt"])
@@ -229,12 +229,12 @@ private func decodeAll(_ file: some TensorFile) {
     }
     let bytes = try folder.read("model.safetensors")
     for length in 0..<bytes.count {
-      let cut = try folder.write(bytes[..<length], to: "cut")
+      let cut = try folder.file("cut", bytes[..<length])
       #expect(throws: FormatError.self, "\(length) bytes") { try SafetensorsFile(path: cut) }
     }
     var generator = SeededGenerator(seed: 6)
     for _ in 0..<3000 {
-      if let fuzzed = try? SafetensorsFile(path: folder.write(bytes.mutated(using: &generator), to: "fuzz")) {
+      if let fuzzed = try? SafetensorsFile(path: folder.file("fuzz", bytes.mutated(using: &generator))) {
         decodeAll(fuzzed)
       }
     }
@@ -271,7 +271,7 @@ private func decodeAll(_ file: some TensorFile) {
   ])
   func liesAreRefused(header: String, data: Int, reason: String) throws {
     let folder = try TemporaryFolder()
-    let path = try folder.write(Self.file(header, data: data), to: "lie.safetensors")
+    let path = try folder.file("lie.safetensors", Self.file(header, data: data))
     let error = #expect(throws: FormatError.self) { try SafetensorsFile(path: path) }
     #expect(message(error).contains(reason), "\(message(error))")
     #expect(message(error).contains("lie.safetensors"))
@@ -281,14 +281,14 @@ private func decodeAll(_ file: some TensorFile) {
     let folder = try TemporaryFolder()
     for length in [UInt64.max, UInt64(Int64.max), 1 << 40, 10] {
       let bytes = withUnsafeBytes(of: length.littleEndian) { Array($0) } + Array("{}".utf8)
-      #expect(throws: FormatError.self) { try SafetensorsFile(path: folder.write(bytes, to: "huge")) }
+      #expect(throws: FormatError.self) { try SafetensorsFile(path: folder.file("huge", bytes)) }
     }
     #expect(throws: FormatError.missing(path: "/nonexistent")) { try SafetensorsFile(path: "/nonexistent") }
   }
 
   @Test func numbersThatAreNotFiniteAndOtherTypesAreRefused() throws {
     let folder = try TemporaryFolder()
-    let path = folder.file("nan.safetensors")
+    let path = folder.path("nan.safetensors")
     try SafetensorsWriter.write(to: path, tensors: [("w", [2], [1, .nan])])
     let error = #expect(throws: FormatError.self) {
       try SafetensorsFile(path: path).floats(named: "w", shape: [2])
@@ -296,7 +296,7 @@ private func decodeAll(_ file: some TensorFile) {
     #expect(message(error).contains("'w' holds NaN"))
     let integers = Self.file(#"{"i":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}"#, data: 8)
     #expect(throws: FormatError.self) {
-      try SafetensorsFile(path: folder.write(integers, to: "i")).floats(named: "i", shape: [1])
+      try SafetensorsFile(path: folder.file("i", integers)).floats(named: "i", shape: [1])
     }
   }
 
@@ -307,7 +307,7 @@ private func decodeAll(_ file: some TensorFile) {
     var bytes = Self.file(header + padding)
     #expect(bytes.count % 4 == 1)
     for value in [1.5, -2.5] as [Float] { withUnsafeBytes(of: value) { bytes += Array($0) } }
-    let file = try SafetensorsFile(path: folder.write(bytes, to: "odd"))
+    let file = try SafetensorsFile(path: folder.file("odd", bytes))
     #expect(file.mappedFloats(of: file.tensors[0]) == nil)
     #expect(try file.floats(named: "a", shape: [2]) == [1.5, -2.5])
   }
@@ -406,7 +406,7 @@ private func decodeAll(_ file: some TensorFile) {
     pad(to: 128)
     for index in 0..<32 { file.add(HalfPrecision.bf16(Float(index) - 16)) }
     let folder = try TemporaryFolder()
-    let read = try GGUFFile(path: folder.write(file.bytes, to: "blocks.gguf"))
+    let read = try GGUFFile(path: folder.file("blocks.gguf", file.bytes))
     let q80: [Float] = (0..<32).map { Float($0 * 2 - 32) }
     let q40: [Float] = numbers.map { 0.25 * ($0 - 8) }
     let q41: [Float] = numbers.map { 0.25 * $0 - 1 }

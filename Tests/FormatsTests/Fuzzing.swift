@@ -1,31 +1,4 @@
 import Formats
-import Foundation
-
-/// A new folder that goes when the object goes.
-final class TemporaryFolder {
-  let path = FileManager.default.temporaryDirectory
-    .appendingPathComponent("alinfik-formats-\(UUID().uuidString)").path
-
-  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func file(_ name: String) -> String { path + "/" + name }
-
-  /// Writes a file and gives its path.
-  func write(_ bytes: some Sequence<UInt8>, to name: String) throws -> String {
-    try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
-    return file(name)
-  }
-
-  func write(_ text: String, to name: String) throws -> String { try write(text.utf8, to: name) }
-
-  func read(_ name: String) throws -> [UInt8] {
-    Array(try Data(contentsOf: URL(fileURLWithPath: file(name))))
-  }
-
-  func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: file(name)) }
-}
 
 /// A small generator with a seed (splitmix64), so that what fails once fails again.
 struct SeededGenerator: RandomNumberGenerator {
