@@ -8,7 +8,7 @@ final class GradientSums: @unchecked Sendable {
   let matrices: [Matrix]
   private let places: [String: Int]
   /// Of the weight and the bias of each of the model's linear layers; nil where they are not trained.
-  private let layers: [(weight: Int?, bias: Int?)]
+  private let layers: [(weight: Int?, bias: Int?, inputsFirst: Bool)]
   private let takesOthers: Bool
   private var ordered: OrderedSum<Matrix>
 
@@ -18,9 +18,10 @@ final class GradientSums: @unchecked Sendable {
     let places = Dictionary(uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
     self.places = places
     self.takesOthers = takesOthers
-    layers = model.linearLayers.map { layer in
-      let stem = layer.name.hasSuffix(".weight") ? layer.name.dropLast("weight".count) : "\(layer.name)."
-      return (places[layer.name], places[stem + "bias"])
+    layers = model.linearLayers.indices.map { layer in
+      let stored = model.storedWeight(ofLayer: layer)
+      let stem = stored.name.hasSuffix(".weight") ? stored.name.dropLast("weight".count) : "\(stored.name)."
+      return (places[stored.name], places[stem + "bias"], stored.inputsFirst)
     }
     ordered = OrderedSum(sums: matrices)
   }
@@ -42,9 +43,10 @@ final class GradientSums: @unchecked Sendable {
     let turn: Int
 
     func observe(layer: Int, input x: MatrixView, outputGradient d: MatrixView, batch: TokenBatch) {
-      let (weight, bias) = sums.layers[layer]
+      let (weight, bias, inputsFirst) = sums.layers[layer]
       if let weight {
-        ordered.add(place: weight, turn: turn) { gemm(d, .yes, x, into: $0, beta: 1) }
+        let (rows, columns) = inputsFirst ? (x, d) : (d, x)
+        ordered.add(place: weight, turn: turn) { gemm(rows, .yes, columns, into: $0, beta: 1) }
       }
       if let bias {
         ordered.add(place: bias, turn: turn) { addColumnSums(of: d, to: $0) }

@@ -18,16 +18,13 @@ package protocol ModelInTraining {
   func save(to folder: String) throws
 }
 
-/// All weights of a model of Llama's kind.
+/// All weights of a model.
 package struct WholeModel: ModelInTraining {
-  private let configuration: LlamaConfiguration
+  private let source: ModelSource
   private let weights: TrainableWeights
-  /// config.json as it was read, where it was.
-  private let json: JSONValue
 
-  package init(_ source: LlamaSource) throws {
-    configuration = source.configuration
-    json = source.json
+  package init(_ source: ModelSource) throws {
+    self.source = source
     weights = TrainableWeights(source.weights)
     _ = try model()
   }
@@ -40,9 +37,7 @@ package struct WholeModel: ModelInTraining {
 
   package var settings: JSONValue { [:] }
 
-  package func model() throws -> any CausalLanguageModel {
-    try Llama(configuration: configuration, weights: weights)
-  }
+  package func model() throws -> any CausalLanguageModel { try source.model(of: weights) }
 
   package func save(to folder: String) throws {
     try SafetensorsWriter.write(
@@ -50,7 +45,7 @@ package struct WholeModel: ModelInTraining {
       tensors: parameters.map { ($0.name, $0.shape, $0.matrix.view.values) },
       metadata: [(key: "format", value: "pt")])
     // What is written is f32, whatever was read.
-    let members = (json.members ?? []).map { key, value in
+    let members = (source.json.members ?? []).map { key, value in
       (key: key, value: ["torch_dtype", "dtype"].contains(key) ? "float32" : value)
     }
     try OutputFile.write(

@@ -14,8 +14,8 @@ package struct Parameter {
   package var shape: [Int] { isVector ? [matrix.columns] : [matrix.rows, matrix.columns] }
 }
 
-/// Copies of another source's weights that can be written: every model made of them reads the same memory, so that it sees
-/// each step as soon as it is made.
+/// Copies of another source's weights that can be written: a model made of them reads the same memory, but for what it must turn
+/// (GPT-2's matrices), and is made again after each step.
 package final class TrainableWeights: WeightSource {
   private let source: any WeightSource
   /// In the order in which the model asked for them.
@@ -48,20 +48,15 @@ package final class TrainableWeights: WeightSource {
   }
 }
 
-/// The weights of a model that has learnt nothing, as transformers draws them: matrices normal with mean 0, biases 0, norms
-/// as they change nothing. Each tensor has a stream of its own, so that it does not depend on the others.
+/// The weights of a model that has learnt nothing, as `ModelSource.Initialisation` says. Each tensor has a stream of its own, so that it does not depend on the others.
 package struct RandomWeights: WeightSource {
   package let path: String
-  /// Of matrices.
-  let deviation: Double
-  /// What a norm's weight is where it changes nothing.
-  let neutralNorm: Float
+  let start: ModelSource.Initialisation
   let seed: UInt64
 
-  package init(path: String, deviation: Double, neutralNorm: Float, seed: UInt64) {
+  package init(path: String, start: ModelSource.Initialisation, seed: UInt64) {
     self.path = path
-    self.deviation = deviation
-    self.neutralNorm = neutralNorm
+    self.start = start
     self.seed = seed
   }
 
@@ -72,9 +67,10 @@ package struct RandomWeights: WeightSource {
     if name.hasSuffix(".bias") {
       matrix.fill(0)
     } else if rows == 1 {
-      matrix.fill(neutralNorm)
+      matrix.fill(start.neutralNorm)
     } else {
       var generator = SeededGenerator(seed: seed, stream: "initial \(name)")
+      let deviation = start.deviation * (name.hasSuffix("c_proj.weight") ? start.residualFactor : 1)
       for row in 0..<rows {
         for column in 0..<columns { matrix[row, column] = Float(deviation * generator.normal()) }
       }

@@ -12,6 +12,13 @@ package struct LinearLayer: Sendable, Equatable {
   }
 }
 
+/// A linear layer's weight as a file holds it.
+package struct StoredWeight: Sendable {
+  package let name: String
+  /// Whether it is stored as inputs x outputs (Hugging Face's Conv1D).
+  package let inputsFirst: Bool
+}
+
 /// What is done with a linear layer's part of the gradient; the method of every label is an observer.
 ///
 /// A sample's gradient with respect to W is `sum_t d_t x_t^T` over its positions t. Backward never forms it.
@@ -78,6 +85,9 @@ package protocol CausalLanguageModel: Sendable {
   /// The logits after the last token of one sequence.
   func nextTokenLogits(_ tokens: [Int32], workspace: Workspace) -> [Float]
 
+  /// Where a linear layer's weight stands in the model's files.
+  func storedWeight(ofLayer layer: Int) -> StoredWeight
+
   /// The weight of a linear layer.
   func linearWeight(_ layer: Int) -> WeightMatrix
 
@@ -87,6 +97,10 @@ package protocol CausalLanguageModel: Sendable {
 
 extension CausalLanguageModel {
   package var adapterLayers: Range<Int> { 0..<0 }
+
+  package func storedWeight(ofLayer layer: Int) -> StoredWeight {
+    StoredWeight(name: linearLayers[layer].name, inputsFirst: false)
+  }
 
   /// Continues `tokens` by the likeliest token, `count` times or until `end`.
   package func greedyContinuation(of tokens: [Int32], count: Int, end: Int32? = nil) -> [Int32] {

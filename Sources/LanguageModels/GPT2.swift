@@ -14,6 +14,8 @@ package struct GPT2: CausalLanguageModel {
   private let positionEmbedding: Embedding
   private let finalNorm: LayerNorm
   private var blocks: [Block]
+  /// What every name in the file begins with.
+  private let prefix: String
 
   private struct Block: Sendable {
     let attentionNorm: LayerNorm
@@ -53,7 +55,9 @@ package struct GPT2: CausalLanguageModel {
     configuration c: GPT2Configuration, weights: some WeightSource, precision: Precision = .f32
   ) throws {
     self.precision = precision
-    let prefix = weights.names.contains("transformer.wte.weight") ? "transformer." : ""
+    let isBare = weights.names.contains("wte.weight")
+    let prefix = isBare ? "" : "transformer."
+    self.prefix = prefix
     try weights.refuseBlock(c.layers, prefixes: [prefix + "h."])
     configuration = c
     tokenEmbedding = Embedding(
@@ -79,6 +83,11 @@ package struct GPT2: CausalLanguageModel {
           name: "transformer.h.\(index).\(part.name).weight", inputWidth: inputs, outputWidth: outputs)
       }
     }
+  }
+
+  package func storedWeight(ofLayer layer: Int) -> StoredWeight {
+    let (block, part) = layer.quotientAndRemainder(dividingBy: Part.allCases.count)
+    return StoredWeight(name: "\(prefix)h.\(block).\(Part.allCases[part].name).weight", inputsFirst: true)
   }
 
   package var summary: String {
@@ -267,28 +276,41 @@ extension GPT2 {
     let statistics = arena.matrix(2, x.rows)
     finalNorm.forward(x.view, into: normed, statistics: statistics)
     let dx = arena.matrix(x.rows, x.columns)
+    let others = observer.otherGradients
+    let headGradient = others.map { _ in Matrix(rows: head.rows, columns: head.columns) }
     let losses = headCrossEntropy(
       hidden: normed.view, head: head, predictions: batch.predictions, samples: batch.count,
-      hiddenGradient: dx, arena: arena, precision: precision)
-    finalNorm.backward(x.view, statistics: statistics.view, outputGradient: dx.view, into: dx)
+      hiddenGradient: dx, headGradient: headGradient, arena: arena, precision: precision)
+    finalNorm.backward(
+      x.view, statistics: statistics.view, outputGradient: dx.view, into: dx, name: "\(prefix)ln_f",
+      to: others)
     for index in blocks.indices.reversed() {
       let observe = { (part: Part, input: Matrix, gradient: Matrix) in
         observer.observe(
           layer: index * Part.allCases.count + part.rawValue, input: input.view,
           outputGradient: gradient.view, batch: batch)
       }
-      backwardFeedForward(blocks[index], saved[index], dx, normed, arena, observe)
-      backwardAttention(
-        blocks[index], saved[index], dx, normed, batch, arena, isFirst: index == 0, observe)
+      backwardFeedForward(index, saved[index], dx, normed, arena, others, observe)
+      backwardAttention(index, saved[index], dx, normed, batch, arena, others, observe)
+    }
+    if let others, let headGradient {
+      others.add("\(prefix)wpe.weight") {
+        Embedding.backward(batch.positions, outputGradient: dx.view, tableGradient: $0)
+      }
+      others.add("\(prefix)wte.weight") {
+        add(headGradient.view, to: $0)
+        Embedding.backward(batch.tokens.lazy.map(Int.init), outputGradient: dx.view, tableGradient: $0)
+      }
     }
     return losses
   }
 
   /// Takes dx from a block's output to its middle, in place; `normed` is memory it may write.
   private func backwardFeedForward(
-    _ block: Block, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ arena: Arena,
-    _ observe: (Part, Matrix, Matrix) -> Void
+    _ index: Int, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ arena: Arena,
+    _ others: (any ParameterGradients)?, _ observe: (Part, Matrix, Matrix) -> Void
   ) {
+    let block = blocks[index]
     let mark = arena.mark
     let activated = arena.matrix(dx.rows, configuration.intermediateSize)
     activate(saved.up.view, into: activated)
@@ -301,16 +323,20 @@ extension GPT2 {
     block.feedForwardNorm.forward(saved.middle.view, into: normed, statistics: saved.middleStatistics)
     observe(.up, normed, dup)
     block[.up].inputGradient(dup.view, into: normed)
-    addNormBackward(block.feedForwardNorm, saved.middle, saved.middleStatistics, normed, to: dx)
+    block.feedForwardNorm.backward(
+      saved.middle.view, statistics: saved.middleStatistics.view, outputGradient: normed.view, into: normed,
+      name: "\(prefix)h.\(index).ln_2", to: others)
+    add(normed.view, to: dx)
     arena.release(to: mark)
   }
 
-  /// Takes dx from a block's middle to its input, in place. Below the first block nothing is watched, so there the
-  /// last products are left out.
+  /// Takes dx from a block's middle to its input, in place. Below the first block nothing is watched but by a training, so
+  /// else the last products are left out there.
   private func backwardAttention(
-    _ block: Block, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ batch: TokenBatch, _ arena: Arena,
-    isFirst: Bool, _ observe: (Part, Matrix, Matrix) -> Void
+    _ index: Int, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ batch: TokenBatch, _ arena: Arena,
+    _ others: (any ParameterGradients)?, _ observe: (Part, Matrix, Matrix) -> Void
   ) {
+    let block = blocks[index]
     let mark = arena.mark
     observe(.output, saved.attended, dx)
     // Attended values are not needed past here: their memory takes their gradient.
@@ -325,9 +351,12 @@ extension GPT2 {
 
     block.attentionNorm.forward(saved.input.view, into: normed, statistics: saved.inputStatistics)
     observe(.queryKeyValue, normed, dqkv)
-    if !isFirst {
+    if index > 0 || others != nil {
       block[.queryKeyValue].inputGradient(dqkv.view, into: normed)
-      addNormBackward(block.attentionNorm, saved.input, saved.inputStatistics, normed, to: dx)
+      block.attentionNorm.backward(
+        saved.input.view, statistics: saved.inputStatistics.view, outputGradient: normed.view, into: normed,
+        name: "\(prefix)h.\(index).ln_1", to: others)
+      add(normed.view, to: dx)
     }
     arena.release(to: mark)
   }
@@ -337,13 +366,5 @@ extension GPT2 {
     case .geluTanh: geluTanhBackward(x, outputGradient: dy, into: dx)
     case .gelu: geluBackward(x, outputGradient: dy, into: dx)
     }
-  }
-
-  /// `dx +=` the input gradient of the norm whose output gradient is dy (T x d), which is overwritten.
-  private func addNormBackward(
-    _ norm: LayerNorm, _ x: Matrix, _ statistics: Matrix, _ dy: Matrix, to dx: Matrix
-  ) {
-    norm.backward(x.view, statistics: statistics.view, outputGradient: dy.view, into: dy)
-    add(dy.view, to: dx)
   }
 }

@@ -272,10 +272,14 @@ extension GPTNeoX {
     let statistics = arena.matrix(2, x.rows)
     finalNorm.forward(x.view, into: normed, statistics: statistics)
     let dx = arena.matrix(x.rows, x.columns)
+    let others = observer.otherGradients
+    let headGradient = others.map { _ in Matrix(rows: head.rows, columns: head.columns) }
     let losses = headCrossEntropy(
       hidden: normed.view, head: head, predictions: batch.predictions, samples: batch.count,
-      hiddenGradient: dx, arena: arena, precision: precision)
-    finalNorm.backward(x.view, statistics: statistics.view, outputGradient: dx.view, into: dx)
+      hiddenGradient: dx, headGradient: headGradient, arena: arena, precision: precision)
+    finalNorm.backward(
+      x.view, statistics: statistics.view, outputGradient: dx.view, into: dx,
+      name: "gpt_neox.final_layer_norm", to: others)
     // What reaches a block's input through the feed-forward: kept apart where attention does not see it.
     let through = arena.matrix(x.rows, x.columns)
     for index in blocks.indices.reversed() {
@@ -284,20 +288,34 @@ extension GPTNeoX {
           layer: index * Part.allCases.count + part.rawValue, input: input.view,
           outputGradient: gradient.view, batch: batch)
       }
-      let (block, saved) = (blocks[index], saved[index])
-      backwardFeedForward(block, saved, dx, into: through, normed, arena, observe)
+      backwardFeedForward(index, saved[index], dx, into: through, normed, arena, others, observe)
       if !configuration.isParallel { add(through.view, to: dx) }
-      backwardAttention(block, saved, dx, normed, batch, angles, arena, isFirst: index == 0, observe)
+      backwardAttention(index, saved[index], dx, normed, batch, angles, arena, others, observe)
       if configuration.isParallel { add(through.view, to: dx) }
     }
+    if let others, let headGradient { addEmbeddingGradients(batch, dx, headGradient, to: others) }
     return losses
+  }
+
+  /// dx, now the gradient of the embedded tokens, and the head's.
+  private func addEmbeddingGradients(
+    _ batch: TokenBatch, _ dx: Matrix, _ headGradient: Matrix, to others: any ParameterGradients
+  ) {
+    if !configuration.tiesEmbeddings {
+      others.add("embed_out.weight") { TensorKernels.add(headGradient.view, to: $0) }
+    }
+    others.add("gpt_neox.embed_in.weight") { sum in
+      if configuration.tiesEmbeddings { TensorKernels.add(headGradient.view, to: sum) }
+      Embedding.backward(batch.tokens.lazy.map(Int.init), outputGradient: dx.view, tableGradient: sum)
+    }
   }
 
   /// Writes what dx becomes through a block's feed-forward and its norm; `normed` is memory it may write.
   private func backwardFeedForward(
-    _ block: Block, _ saved: Saved, _ dx: Matrix, into through: Matrix, _ normed: Matrix, _ arena: Arena,
-    _ observe: (Part, Matrix, Matrix) -> Void
+    _ index: Int, _ saved: Saved, _ dx: Matrix, into through: Matrix, _ normed: Matrix, _ arena: Arena,
+    _ others: (any ParameterGradients)?, _ observe: (Part, Matrix, Matrix) -> Void
   ) {
+    let block = blocks[index]
     let mark = arena.mark
     let activated = arena.matrix(dx.rows, configuration.intermediateSize)
     activate(saved.up.view, into: activated)
@@ -313,16 +331,19 @@ extension GPTNeoX {
     observe(.up, normed, dup)
     block[.up].inputGradient(dup.view, into: through)
     block.feedForwardNorm.backward(
-      saved.middle.view, statistics: saved.middleStatistics.view, outputGradient: through.view, into: through)
+      saved.middle.view, statistics: saved.middleStatistics.view, outputGradient: through.view, into: through,
+      name: "gpt_neox.layers.\(index).post_attention_layernorm", to: others)
     arena.release(to: mark)
   }
 
-  /// Adds to dx what it becomes through a block's attention and its norm. Below the first block nothing is watched, so
-  /// there the last products are left out.
+  /// Adds to dx what it becomes through a block's attention and its norm. Below the first block nothing is watched but by a
+  /// training, so else the last products are left out there.
   private func backwardAttention(
-    _ block: Block, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ batch: TokenBatch,
-    _ angles: RotaryAngles, _ arena: Arena, isFirst: Bool, _ observe: (Part, Matrix, Matrix) -> Void
+    _ index: Int, _ saved: Saved, _ dx: Matrix, _ normed: Matrix, _ batch: TokenBatch,
+    _ angles: RotaryAngles, _ arena: Arena, _ others: (any ParameterGradients)?,
+    _ observe: (Part, Matrix, Matrix) -> Void
   ) {
+    let block = blocks[index]
     let mark = arena.mark
     observe(.output, saved.attended, dx)
     // Attended values are not needed past here: their memory takes their gradient.
@@ -340,10 +361,11 @@ extension GPTNeoX {
     }
     block.attentionNorm.forward(saved.input.view, into: normed, statistics: saved.inputStatistics)
     observe(.queryKeyValue, normed, dqkv)
-    if !isFirst {
+    if index > 0 || others != nil {
       block[.queryKeyValue].inputGradient(dqkv.view, into: normed)
       block.attentionNorm.backward(
-        saved.input.view, statistics: saved.inputStatistics.view, outputGradient: normed.view, into: normed)
+        saved.input.view, statistics: saved.inputStatistics.view, outputGradient: normed.view, into: normed,
+        name: "gpt_neox.layers.\(index).input_layernorm", to: others)
       add(normed.view, to: dx)
     }
     arena.release(to: mark)

@@ -12,22 +12,17 @@ package enum ModelLoader {
   /// Loads the model, with a LoRA adapter merged into it where the directory holds one. Throws `ModelError`, or
   /// `FormatError` for a file that is malformed.
   package static func load(path: String, precision: Precision = .f32) throws -> any CausalLanguageModel {
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-      throw ModelError.missing(
-        "\(path): no such file or directory; --model wants a Hugging Face directory or a GGUF file")
-    }
     if let adapter = try LoRAAdapter(directory: path) {
       return try AdaptedModel(base: load(path: adapter.basePath, precision: precision), adapter: adapter)
     }
-    let model = isDirectory.boolValue ? try loadDirectory(path, precision) : try loadGGUF(path, precision)
+    let model = try ModelSource(path: path).model(precision: precision)
     guard !model.linearLayers.isEmpty else { throw ModelError.configuration(path, "the model has no layers") }
     return model
   }
 
   /// What `Llama.saveAsEncoder` wrote: a directory of the Llama family that may have no layers at all.
   package static func loadEncoder(directory path: String) throws -> Llama {
-    guard let model = try loadDirectory(path, .f32) as? Llama else {
+    guard let model = try ModelSource(path: path).model() as? Llama else {
       throw ModelError.configuration("\(path)/config.json", "is not of the Llama family")
     }
     return model
@@ -66,45 +61,6 @@ package enum ModelLoader {
     }
     let sorted = lines.sorted { $0.lexicographicallyPrecedes($1) }
     return FileHash.sha256(sorted.flatMap { $0 + [UInt8(ascii: "\n")] })
-  }
-
-  private static func loadDirectory(_ path: String, _ precision: Precision) throws -> any CausalLanguageModel
-  {
-    let configPath = "\(path)/config.json"
-    guard FileManager.default.fileExists(atPath: configPath) else {
-      throw ModelError.missing(
-        "\(path): has no config.json; --model wants a Hugging Face directory or a GGUF file")
-    }
-    let config = try JSONValue.read(path: configPath)
-    let family = config["model_type"]?.string ?? "(none)"
-    if let llama = LlamaFamily.named(family) {
-      let source = LlamaSource(
-        configuration: try LlamaConfiguration(json: config, family: llama, path: configPath), json: config,
-        weights: try SafetensorsWeights(directory: path))
-      return try Llama(source, precision: precision)
-    }
-    switch family {
-    case "gpt2":
-      let configuration = try GPT2Configuration(json: config, path: configPath)
-      return try GPT2(
-        configuration: configuration, weights: SafetensorsWeights(directory: path), precision: precision)
-    case "gpt_neox":
-      let configuration = try GPTNeoXConfiguration(json: config, path: configPath)
-      return try GPTNeoX(
-        configuration: configuration, weights: SafetensorsWeights(directory: path), precision: precision)
-    default: throw unsupported(family, config: configPath)
-    }
-  }
-
-  private static func loadGGUF(_ path: String, _ precision: Precision) throws -> any CausalLanguageModel {
-    try Llama(LlamaSource(gguf: path), precision: precision)
-  }
-
-  /// A family that nothing here computes, in a directory's config.json or in a GGUF file.
-  private static func unsupported(_ family: String, config path: String) -> ModelError {
-    .configuration(
-      path,
-      "architecture '\(family)' is not supported; supported: \(supportedFamilies.joined(separator: ", "))")
   }
 
   static func unsupported(_ architecture: String, in file: GGUFFile) -> ModelError {

@@ -168,12 +168,10 @@ struct FinetuneCommand: ParsableCommand {
   private func modelInTraining() throws -> any ModelInTraining {
     if let `init` {
       return try WholeModel(
-        LlamaSource(untrained: `init`) { path, deviation, neutralNorm in
-          RandomWeights(path: path, deviation: deviation, neutralNorm: neutralNorm, seed: common.seed)
-        })
+        ModelSource(untrained: `init`) { RandomWeights(path: $0, start: $1, seed: common.seed) })
     }
     guard let model else { preconditionFailure("neither --model nor --init") }
-    guard let loraRank else { return try WholeModel(LlamaSource(path: model)) }
+    guard let loraRank else { return try WholeModel(ModelSource(path: model)) }
     let base = try ModelLoader.load(path: model)
     guard base.adapterLayers.isEmpty else {
       throw FineTuningError.options("\(model) is an adapter already; give the model that it changes")
