@@ -93,11 +93,12 @@ private func numbers(_ training: any ModelInTraining) -> [[Float]] {
     for (step, (loss, expected)) in zip(losses, trained.losses).enumerated() {
       #expect(abs(loss - expected) < 1e-4, "step \(step + 1): loss \(loss), PyTorch \(expected)")
     }
-    // A bare decoder's names in the file lack what PyTorch calls its parameters by.
+    // Files name some parameters otherwise than transformers in memory: a bare decoder's, and GPT-NeoX's head.
     let isBare = training.parameters.contains { $0.name == "wte.weight" }
     let found = Dictionary(
-      uniqueKeysWithValues: training.parameters.map {
-        ((isBare ? "transformer." : "") + $0.name, $0.matrix.view)
+      uniqueKeysWithValues: training.parameters.map { parameter in
+        let name = parameter.name == "embed_out.weight" ? "lm_head.weight" : parameter.name
+        return ((isBare ? "transformer." : "") + name, parameter.matrix.view)
       })
     #expect(found.keys.sorted() == trained.squares.map(\.name).sorted())
     for (name, value) in trained.squares {
