@@ -1,4 +1,4 @@
-"""Rankings of samples for each query that need no gradient; the proofs print them beside every method of ours."""
+"""Rankings of samples for each query that need no gradient, as `compare` has them; the proofs print them beside every method of ours."""
 
 import math
 import re
@@ -11,7 +11,7 @@ def words(text):
     return re.findall(r"\w+", text.lower())
 
 
-def bm25(documents, queries, k1=1.5, b=0.75):
+def bm25(documents, queries, k1=1.2, b=0.75):
     """BM25 of each document for each query (Robertson and Zaragoza 2009): an array of documents x queries."""
     bags = [Counter(words(text)) for text in documents]
     lengths = np.array([sum(bag.values()) for bag in bags])
@@ -29,5 +29,5 @@ def tfidf(documents, queries):
     """The cosine of TF-IDF vectors: documents x queries."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectors = TfidfVectorizer(sublinear_tf=True).fit(documents)
+    vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit(documents)
     return (vectors.transform(documents) @ vectors.transform(queries).T).toarray()

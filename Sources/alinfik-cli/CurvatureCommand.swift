@@ -129,7 +129,7 @@ struct CurvatureCommand: ParsableCommand {
       beta2: beta2 ?? LabelDefaults.beta2, seed: common.seed)
     terminal.say("plan: \(recipe.planDescription)")
     if common.dryRun { return }
-    try recipe.refuseTooLittleMemory()
+    try recipe.refuseTooLittleMemory(shard: shard?.shard)
     if let shard = shard?.shard {
       var wanted = recipe.origin
       wanted.kind = .ekfacBasis

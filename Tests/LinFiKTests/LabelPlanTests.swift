@@ -31,4 +31,21 @@ import Testing
     for part in ["--threads", "--max-tokens", "--projection"] { #expect(message.contains(part)) }
     #expect(plan.memoryBytes > 2 * plan.workerBytes)
   }
+
+  @Test(
+    .enabled(if: TestData.isAvailable, "wants stories260k in ALINFIK_DATA"),
+    arguments: [CurvatureKind.fisher, .ekfac, .adam])
+  func aShardOfCurvatureKeepsItsBlocksApart(_ kind: CurvatureKind) throws {
+    let run = try run()
+    let recipe = CurvatureRecipe(
+      kind: kind, model: run.model, watched: run.watched, samples: run.samples,
+      projection: kind == .fisher ? .random(rank: 1) : .none, beta2: 0.999, seed: 1)
+    let (whole, last) = (recipe.memoryBytes, try #require(Shard(index: 16, count: 16)))
+    try recipe.refuseTooLittleMemory(available: whole)
+    try recipe.refuseTooLittleMemory(shard: last, available: whole)
+    let error = #expect(throws: LabelError.self) {
+      try recipe.refuseTooLittleMemory(shard: Shard(index: 1, count: 2), available: whole)
+    }
+    #expect("\(try #require(error))".contains("more shards"))
+  }
 }

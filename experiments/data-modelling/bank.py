@@ -3,13 +3,15 @@
 
 bank.py BANK.jsonl --alinfik A --model M --pool P --queries Q [--dropped 0.5] [--subsets 100] [--seeds 3] -- OPTIONS...
 
-Goes on where it stopped: a line of BANK.jsonl is one training, {"subset", "seed", "losses"}. A subset is known by its
-number alone (`kept_rows`), and the same for every seed; a seed decides the order in which rows are learnt. Subset -1 is
-the whole pool. OPTIONS go to `alinfik finetune`.
+Goes on where it stopped: a line of BANK.jsonl is one training, {"subset", "seed", "losses"}, after a first line that says of
+what (hashes of pool and queries, options); a bank of something else is refused. A subset is known by its number alone
+(`kept_rows`), and the same for every seed; a seed decides the order in which rows are learnt. Subset -1 is the whole
+pool. OPTIONS go to `alinfik finetune`.
 """
 
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import pathlib
 import random
@@ -44,10 +46,29 @@ def losses_after_training(alinfik, model, lines, queries, seed, options):
 
 
 def done(path):
-    """The trainings of a bank that are there."""
+    """The trainings that are there."""
+    return whole_lines(path)[1:]
+
+
+def whole_lines(path):
+    """The lines of a file that were written to their end."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def begin(path, of):
+    """Writes what the file is of as its first line; refuses one that is of something else, drops a line cut short."""
+    lines = whole_lines(path)
+    if lines and lines[0] != of:
+        sys.exit(f"{path}: trainings of something else ({lines[0]}, now {of}); remove it, or give another name")
+    with open(path.with_suffix(".partial"), "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in (lines or [of]))
+    path.with_suffix(".partial").rename(path)
+
+
+def sha256(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
 def main():
@@ -62,6 +83,8 @@ def main():
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     args, options = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
     pool = pathlib.Path(args.pool).read_text(encoding="utf-8").splitlines(keepends=True)
+    begin(args.bank, {
+        "pool": sha256(args.pool), "queries": sha256(args.queries), "dropped": args.dropped, "options": options})
     there = {(run["subset"], run["seed"]) for run in done(args.bank)}
     open_runs = [
         (subset, seed)

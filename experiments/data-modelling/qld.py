@@ -2,11 +2,12 @@
 """The query loss difference (QLD): how much a query's loss rises when the model is trained without the 1 % of the pool that a method
 ranks highest for it.
 
-qld.py TRAININGS.jsonl POOL.jsonl QUERIES.jsonl BANK.jsonl RESULTS.json PLOT.svg --alinfik A --model M [--queries 16] [--seeds 1]
-       NAME=LABELS.h5[,...]... -- OPTIONS...
+qld.py TRAININGS.jsonl POOL.jsonl QUERIES.jsonl BANK.jsonl RESULTS.json PLOT.svg --alinfik A --model M [--asked 16] [--seeds 3]
+       --method NAME=LABELS.h5[,...] --method ... -- OPTIONS...
 
 A line of TRAININGS.jsonl is one training, {"without", "seed", "losses"}; goes on where it stopped, and trainings without the same
-rows are done once. The loss with every row is subset -1 of BANK.jsonl.
+rows are done once. The loss with every row is subset -1 of BANK.jsonl. Leaving rows out shuffles the others too, so a rise holds the noise
+of another order; each method stands beside random choice, query by query.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import numpy as np
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import baselines  # noqa: E402
 import plots  # noqa: E402
-from bank import done, losses_after_training  # noqa: E402
+from bank import begin, done, losses_after_training, sha256  # noqa: E402
 from lds import labels  # noqa: E402
 
 SHARE, DRAWS = 0.01, 2000
@@ -32,30 +33,31 @@ def main():
         parser.add_argument(name, type=pathlib.Path)
     for name in ("alinfik", "model"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--queries", type=int, default=16)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--asked", type=int, default=16)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("methods", nargs="*")
-    end = sys.argv.index("--")
+    parser.add_argument("--method", action="append", default=[])
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     args, options = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
 
     pool = args.pool.read_text(encoding="utf-8").splitlines(keepends=True)
     texts = [json.loads(line)["text"] for line in pool]
     asked = [json.loads(line)["text"] for line in args.queries_file.read_text(encoding="utf-8").splitlines()]
     values = {}
-    for method in args.methods:
+    for method in args.method:
         name, paths = method.split("=")
-        values[name] = labels(paths.split(","))
+        values[name] = sum(labels(paths.split(",")))
     values["BM25"] = baselines.bm25(texts, asked)
     values["length"] = np.outer([len(text) for text in texts], np.ones(len(asked)))
     values["random"] = np.random.default_rng(1).normal(size=(len(texts), len(asked)))
     # Queries at even distances.
-    chosen = np.linspace(0, len(asked) - 1, args.queries).round().astype(int)
+    chosen = np.linspace(0, len(asked) - 1, args.asked).round().astype(int)
     count = max(1, round(SHARE * len(texts)))
 
     def best(name, query):
         return tuple(sorted(int(row) for row in np.argsort(-values[name][:, query])[:count]))
 
+    begin(args.trainings, {"pool": sha256(args.pool), "queries": sha256(args.queries_file), "options": options})
     there = {(tuple(run["without"]), run["seed"]): run["losses"] for run in done(args.trainings)}
     wanted = dict.fromkeys(
         (best(name, query), seed) for seed in range(1, args.seeds + 1) for query in chosen for name in values)
@@ -75,16 +77,24 @@ def main():
             print(f"\r{number} of {len(missing)}", end="", flush=True)
 
     whole = {run["seed"]: run["losses"] for run in done(args.bank) if run["subset"] == -1}
-    generator = np.random.default_rng(0)
-    result = {"queries": len(chosen), "seeds": args.seeds, "rows_left_out": count, "methods": {}}
-    for name in values:
-        rises = np.array([
+    rises = {
+        name: np.array([
             np.mean([there[best(name, query), seed][query] - whole[seed][query] for seed in range(1, args.seeds + 1)])
             for query in chosen
         ])
-        draws = [rises[generator.integers(len(rises), size=len(rises))].mean() for _ in range(DRAWS)]
-        low, high = np.percentile(draws, [2.5, 97.5])
-        result["methods"][name] = {key: round(float(v), 5) for key, v in (("qld", rises.mean()), ("low", low), ("high", high))}
+        for name in values
+    }
+
+    def interval(values):
+        generator = np.random.default_rng(0)
+        draws = [values[generator.integers(len(values), size=len(values))].mean() for _ in range(DRAWS)]
+        return np.percentile(draws, [2.5, 97.5])
+
+    result = {"queries": len(chosen), "seeds": args.seeds, "rows_left_out": count, "methods": {}}
+    for name, values_of in rises.items():
+        numbers = (values_of.mean(), *interval(values_of), (values_of - rises["random"]).mean(), *interval(values_of - rises["random"]))
+        keys = ("qld", "low", "high", "above_random", "above_random_low", "above_random_high")
+        result["methods"][name] = {key: round(float(number), 5) for key, number in zip(keys, numbers)}
     args.results.write_text(json.dumps(result, indent=2) + "\n")
     plots.intervals(
         args.plot, f"QLD, {len(chosen)} queries, {count} rows left out", "rise of the query's loss, nats a token",

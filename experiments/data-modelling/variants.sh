@@ -8,11 +8,12 @@ runs=$repository/runs/data-modelling/$corpus
 
 # label NAME OPTIONS...
 label() {
-  local name=$1
+  local name=$1 file
+  file=$runs/variant-${name//[, ]/-}.h5
   shift
-  once "$runs/variant-$name.h5" "$alinfik" label --model "$runs/full-1" --target "$runs/queries.jsonl" --sample "$runs/pool.jsonl" \
-    --per-target --quiet --output "$runs/variant-$name.h5" "$@"
-  methods+=("$name=$runs/variant-$name.h5")
+  once "$file" "$alinfik" label --model "$runs/full-1" --target "$runs/queries.jsonl" --sample "$runs/pool.jsonl" \
+    --per-target --quiet --output "$file" "$@"
+  methods+=("$name=$file")
 }
 methods=("dot=$runs/dot-1.h5" "logra, random 32, damping 0.1=$runs/logra-1.h5" "ekfac, damping 0.1=$runs/ekfac-1.h5")
 for rank in 16 32 64; do label "dot, random $rank" --kind dot --projection random --rank "$rank"; done

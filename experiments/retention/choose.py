@@ -3,8 +3,9 @@
 
 choose.py LABELS.h5 TARGET.jsonl VALUATOR ALINFIK FOLDER
 
-Writes METHOD-POOL.jsonl, the best 5 % first (in random order), then what 10 % adds, then what 20 % adds; its end steps in
-METHOD-POOL.jsonl.steps, for batches of BATCH rows. A tier's rows are a multiple of BATCH, so a budget is met within two rows.
+Writes METHOD-POOL.jsonl, the best 5 % first (in random order), then what 10 % adds, then what 20 % adds. Every method takes
+STEPS steps to the end of each tier, for AdamW moves by steps; so a method that likes short rows has more rows in a step
+(METHOD-POOL.jsonl.batch), and budgets are met within half a row a step.
 """
 
 import json
@@ -19,21 +20,19 @@ import numpy as np
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import baselines  # noqa: E402
 
-POOLS, ROWS, BATCH, SHARES = 3, 800, 4, (0.05, 0.10, 0.20)
+POOLS, ROWS, STEPS, SHARES = 3, 800, (5, 10, 20), (0.05, 0.10, 0.20)
 
 
 def text(record):
     return record.get("text") or f"{record['prompt']} {record['completion']}"
 
 
-def tiers(order, tokens, shares, total):
-    """The first rows of an order that hold each share of `total` tokens, as lists of what each share adds."""
-    ends = [0]
-    sums = np.cumsum(tokens[order])
-    for share in shares:
-        rows = int(np.searchsorted(sums, share * total)) + 1
-        ends.append(max(ends[-1] + BATCH, round(rows / BATCH) * BATCH))
-    return [order[start:end] for start, end in zip(ends, ends[1:])]
+def tiers(order, tokens, total):
+    """The rows of a step, and the first rows of an order up to each tier's end, as lists of what each tier adds."""
+    rows = np.searchsorted(np.cumsum(tokens[order]), SHARES[-1] * total) + 1
+    batch = round(rows / STEPS[-1])
+    ends = [0, *(steps * batch for steps in STEPS)]
+    return batch, [order[start:end] for start, end in zip(ends, ends[1:])]
 
 
 def within_sources(scores, sources, tokens):
@@ -75,13 +74,14 @@ def main(labels, target, valuator, alinfik, folder):
         orders = {name: np.argsort(-value) for name, value in values.items()}
         orders["linfik-within"] = within_sources(label[rows], sources[rows], tokens[rows])
         for name, order in orders.items():
-            chosen = tiers(order, tokens[rows], SHARES, tokens[rows].sum())
+            batch, chosen = tiers(order, tokens[rows], tokens[rows].sum())
             for tier in chosen:
                 random.Random(pool).shuffle(tier)
             path = partial / f"{name}-{pool}.jsonl"
             path.write_text("".join(json.dumps(records[rows[row]]) + "\n" for tier in chosen for row in tier))
-            ends = np.cumsum([len(tier) for tier in chosen]) // BATCH
-            pathlib.Path(f"{path}.steps").write_text(" ".join(map(str, ends)) + "\n")
+            pathlib.Path(f"{path}.batch").write_text(f"{batch}\n")
+            shares = [tokens[rows][np.concatenate(chosen[: k + 1])].sum() / tokens[rows].sum() for k in range(len(chosen))]
+            print(f"{name}-{pool}: {batch} rows a step, " + ", ".join(f"{share:.1%}" for share in shares), "of the tokens")
     partial.rename(folder)
 
 

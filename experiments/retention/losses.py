@@ -14,7 +14,7 @@ import numpy as np
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import plots  # noqa: E402
 
-SHARES, DRAWS = ("5 %", "10 %", "20 %"), 2000
+SHARES, STEPS, DRAWS = ("5 %", "10 %", "20 %"), (5, 10, 20), 2000
 
 
 def interval(differences):
@@ -33,8 +33,8 @@ def main(runs, folder):
     losses = {}
     for path in sorted(runs.glob("*-[0-9].json")):
         method, pool = path.stem.rsplit("-", 1)
-        validation = json.loads(path.read_text(encoding="utf-8"))["validation"]
-        losses[method, int(pool)] = np.array([entry["rows"] for entry in validation[: 1 + len(SHARES)]])
+        validation = {entry["step"]: entry["rows"] for entry in json.loads(path.read_text(encoding="utf-8"))["validation"]}
+        losses[method, int(pool)] = np.array([validation[step] for step in (0, *STEPS)])
     pools = sorted(pool for method, pool in losses if method == "random")
     methods = sorted({m for m, _ in losses if all((m, pool) in losses for pool in pools)})
     before = losses["random", pools[0]][0].mean()
@@ -44,13 +44,16 @@ def main(runs, folder):
         for place, share in enumerate(SHARES, 1):
             after = np.array([losses[method, pool][place] for pool in pools])
             chance = np.array([losses["random", pool][place] for pool in pools])
-            entry[share] = {"loss": after.mean(), "below_random": interval(chance - after)}
+            entry[share] = {
+                "loss": after.mean(), "below_random": interval(chance - after),
+                "below_random_by_pool": (chance - after).mean(1).tolist(),
+            }
         result["methods"][method] = entry
     for share in SHARES:
         # The share of what labels gain over random choice that the valuator's scores gain.
-        gained = {m: result["methods"][m][share]["below_random"]["value"] for m in methods}
-        if gained.get("linfik") and "valuator" in gained:
-            result.setdefault("retention", {})[share] = gained["valuator"] / gained["linfik"]
+        gained = {m: result["methods"][m][share]["below_random"] for m in methods}
+        if "valuator" in gained and gained["linfik"]["low"] > 0:
+            result.setdefault("retention", {})[share] = gained["valuator"]["value"] / gained["linfik"]["value"]
         plots.intervals(
             folder / f"below-random-{share.split()[0]}.svg", f"Fine-tuned on the best {share} of tokens, {len(pools)} pools",
             "report loss below random choice, nats a token",

@@ -14,9 +14,9 @@ for seed in ${SEEDS:-1 2 3}; do
     result=$runs/$method-$seed.json
     [ ! -e "$result" ] || continue
     chosen=$runs/pools/$method-$seed.jsonl
-    "$alinfik" finetune --model "$model" --data "$chosen" --validation "$runs/report.jsonl" --keep-order --batch-rows 4 \
-      --learning-rate 2e-5 --schedule constant --warm-up 0 --max-tokens 192 --seed "$seed" --quiet \
-      --validate-at $(cat "$chosen.steps") --output "$runs/trained" --force
+    "$alinfik" finetune --model "$model" --data "$chosen" --validation "$runs/report.jsonl" --keep-order --batch-rows "$(cat "$chosen.batch")" \
+      --learning-rate 5e-5 --schedule constant --warm-up 0 --max-tokens 192 --seed "$seed" --quiet \
+      --validate-at 5 10 20 --output "$runs/trained" --force
     mv "$runs/trained/finetune.json" "$result"
     rm -r "$runs/trained"
   done

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The average precision of each kind of label in finding the poisoned rows, over all rows and against the distractors alone,
-with 95 % bootstrap intervals over rows; several seeds of a projection are averaged.
+with 95 % bootstrap intervals over rows (the queries stay as they are); several seeds of a projection are averaged.
 
 average_precision.py HOWDY RUNS FOLDER
 """
@@ -18,6 +18,7 @@ import baselines  # noqa: E402
 import plots  # noqa: E402
 
 DRAWS = 1000
+RANDOM, WHOLE = "random 32", "whole, one layer a block"
 
 
 def rows(path):
@@ -50,17 +51,20 @@ def main(howdy, runs, folder):
 
     def column(path, name):
         """One value a row of the pool."""
-        values = np.full(len(pool), -np.inf)
+        values = np.full(len(pool), np.nan)
         with h5py.File(path) as file:
             for identifier, value in zip(file["ids"].asstr()[:], file[name][:]):
                 values[place[identifier]] = value
+        if np.isnan(values).any():
+            sys.exit(f"{path}: {int(np.isnan(values).sum())} rows of the pool have no label")
         return values
 
     methods = {}
-    for kind in ("dot", "cosine", "layer-cosine", "logra", "relatif", "adam", "ekfac"):
+    for kind, how in (("dot", RANDOM), ("cosine", RANDOM), ("layer-cosine", RANDOM), ("logra", RANDOM), ("relatif", RANDOM),
+                      ("adam", WHOLE), ("ekfac", WHOLE)):
         found = sorted(runs.glob(f"{kind}-[0-9].h5"))
         if found:
-            methods[kind] = [column(path, "labels") for path in found]
+            methods[f"{kind}, {how}"] = [column(path, "labels") for path in found]
     any_file = sorted(runs.glob("dot-[0-9].h5"))[0]
     methods["BM25"] = [baselines.bm25([text(row) for row in pool], [text(row) for row in queries]).mean(1)]
     methods["TF-IDF"] = [baselines.tfidf([text(row) for row in pool], [text(row) for row in queries]).mean(1)]
@@ -83,7 +87,7 @@ def main(howdy, runs, folder):
             folder / f"{place_of}.svg", f"Finding poisoned rows: {title}", "average precision",
             [(name, *result[name][place_of].values()) for name in result])
     for name, found in sorted(result.items(), key=lambda item: -item[1]["all_rows"]["value"]):
-        print(f"{name:14}" + "".join("  {value:.3f} ({low:.3f} to {high:.3f})".format(**found[k]) for k in ("all_rows", "distractors_alone")))
+        print(f"{name:26}" + "".join("  {value:.3f} ({low:.3f} to {high:.3f})".format(**found[k]) for k in ("all_rows", "distractors_alone")))
 
 
 main(*sys.argv[1:])

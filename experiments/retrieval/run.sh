@@ -12,7 +12,7 @@ for seed in ${SEEDS:-1 2 3}; do
   once "$runs/gradients-$seed.h5" "$alinfik" label "${common[@]}" --sample "$howdy/pool.jsonl" --max-tokens 192 \
     --kind dot --projection random --rank 32 --store-gradients --seed "$seed" --output "$runs/gradients-$seed.h5" "${resume[@]}"
   for kind in dot cosine layer-cosine logra relatif; do
-    once "$runs/$kind-$seed.h5" "$alinfik" relabel "$runs/gradients-$seed.h5" "${common[@]}" --kind "$kind" --damping 0.1 \
+    once "$runs/$kind-$seed.h5" "$alinfik" relabel "$runs/gradients-$seed.h5" "${common[@]}" --kind "$kind" \
       --output "$runs/$kind-$seed.h5"
   done
 done

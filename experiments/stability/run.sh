@@ -27,11 +27,16 @@ series() {
 for name in ${MODELS:-small smollm2}; do
   for seed in ${SEEDS:-1 2 3}; do
     if [ "$name" = small ]; then
-      series small "$small/base" "$small/pool.jsonl" "$small/queries.jsonl" "$small/pool.jsonl" "$seed" --batch-rows 8 --learning-rate 1e-3
+      # Every other row is learnt, the rest are labelled.
+      awk 'NR % 2' "$small/pool.jsonl" > "$runs/small-training.jsonl"
+      awk '!(NR % 2)' "$small/pool.jsonl" > "$runs/small-sample.jsonl"
+      series small "$small/base" "$runs/small-training.jsonl" "$small/queries.jsonl" "$runs/small-sample.jsonl" "$seed" --batch-rows 8 \
+        --learning-rate 1e-3
     else
       rows "$data/instruct/pool.jsonl" 13 1 "$runs/sample.jsonl"
       rows "$data/instruct/target.jsonl" 8 1 "$runs/target.jsonl"
-      rows "$data/instruct/pool.jsonl" 200 2 "$runs/training.jsonl"
+      rows "$data/instruct/pool.jsonl" 200 2 "$runs/any.jsonl"
+      grep -vxFf "$runs/sample.jsonl" "$runs/any.jsonl" > "$runs/training.jsonl"
       series smollm2 "$model" "$runs/training.jsonl" "$runs/target.jsonl" "$runs/sample.jsonl" "$seed" --batch-rows 1 \
         --learning-rate 2e-5 --max-tokens 192
     fi

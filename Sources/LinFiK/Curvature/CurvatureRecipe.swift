@@ -109,18 +109,39 @@ extension CurvatureRecipe {
   package var memoryBytes: Double {
     switch kind {
     case .fisher:
-      let rank = projection.rank ?? 0
-      let widths = watched.layers.map { min(rank, $0.inputWidth) * min(rank, $0.outputWidth) }
+      let widths = projectedWidths
       let vectors = widths.reduce(0) { $0 + 4 * $1 * min($1, rows.count) }
       return Double(FisherSummand.bytes(rows: rows.count, widths: widths) + vectors)
     case .ekfac, .ekfacBasis:
-      let squares = watched.layers.reduce(0.0) { sum, layer in
-        sum + Double(layer.inputWidth * layer.inputWidth + layer.outputWidth * layer.outputWidth)
-      }
+      let squares = factorNumbers
       // Half of each factor twice in f64, then whole eigenvectors in f32 beside two sums of eigenvalues in f64.
       return max(8 * squares + 4 * squares, 4 * squares + 16 * Double(watched.parameterCount))
     case .adam:
       return (rows.isEmpty ? 4 : 20) * Double(watched.parameterCount)
+    }
+  }
+
+  /// One block's sums in f64; of EK-FAC's two rounds the larger.
+  private var blockBytes: Double {
+    switch kind {
+    case .fisher:
+      projectedWidths.reduce(0) {
+        $0 + (FisherSummand.keepsGradients(width: $1, rows: rows.count) ? 0 : 4 * Double($1 * ($1 + 1)))
+      }
+    case .ekfac, .ekfacBasis: max(4 * factorNumbers, 8 * Double(watched.parameterCount))
+    case .adam: 8 * Double(watched.parameterCount)
+    }
+  }
+
+  private var projectedWidths: [Int] {
+    let rank = projection.rank ?? 0
+    return watched.layers.map { min(rank, $0.inputWidth) * min(rank, $0.outputWidth) }
+  }
+
+  /// Of both Kronecker factors of every layer.
+  private var factorNumbers: Double {
+    watched.layers.reduce(0) { sum, layer in
+      sum + Double(layer.inputWidth * layer.inputWidth + layer.outputWidth * layer.outputWidth)
     }
   }
 
@@ -141,11 +162,16 @@ extension CurvatureRecipe {
   }
 
   /// Throws where the machine has not enough memory left, saying what to change.
-  package func refuseTooLittleMemory(available: Double? = availableMemory()) throws {
-    guard let available, memoryBytes > available else { return }
+  ///
+  /// - Parameter shard: keeps the sums of each of its blocks apart.
+  package func refuseTooLittleMemory(shard: Shard? = nil, available: Double? = availableMemory()) throws {
+    let apart = shard.map { Double(SummationBlocks.blocks(of: $0).count - 1) * blockBytes } ?? 0
+    let needed = memoryBytes + apart
+    guard let available, needed > available else { return }
     throw LabelError.options(
-      "\(kind.rawValue) curvature needs about \(Int(memoryBytes / 1e6)) MB of memory and \(Int(available / 1e6)) MB are "
-        + "free; choose fewer --layers\(kind == .fisher ? ", or a smaller --rank" : "")")
+      "\(kind.rawValue) curvature needs about \(Int(needed / 1e6)) MB of memory and \(Int(available / 1e6)) MB are "
+        + "free; choose fewer --layers\(kind == .fisher ? ", or a smaller --rank" : "")"
+        + (apart > 0 ? ", or more shards" : ""))
   }
 }
 
