@@ -111,6 +111,11 @@ package struct ComparisonRun {
             "predicts '\(card.labelKind)' labels (projection \(card.labelProjection)); compare holds valuators of "
             + "exact 'dot' labels against LinFiK")
       }
+      guard card.labelLayers == configuration.layers else {
+        throw ComparisonError.mismatch(
+          path: path,
+          what: "predicts labels made with --layers '\(card.labelLayers)'; give compare the same")
+      }
     }
   }
 

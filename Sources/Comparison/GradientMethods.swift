@@ -98,12 +98,12 @@ extension ComparisonRun {
 
   private static let tracinFormula = "sum over checkpoints c of η_c ⟨g_c(q), g_c(z)⟩"
 
-  /// TracIn over the given checkpoints; with fewer than two it is LinFiK, and not drawn.
+  /// TracIn over the given checkpoints; of the model alone it is LinFiK, and not drawn.
   func tracin() throws -> ComparedMethod {
-    guard configuration.checkpoints.count > 1 else {
+    guard configuration.checkpoints.contains(where: { $0.sha256 != model.sha256 }) else {
       return ComparedMethod(
         name: "TracIn", formula: Self.tracinFormula, role: .influence, needs: .gradients,
-        notDrawn: "with one checkpoint TracIn is LinFiK by definition, up to the learning rate")
+        notDrawn: "without a --checkpoint TracIn is LinFiK by definition, up to the learning rate")
     }
     let run = try measured {
       let progress = rowProgress("TracIn, targets", of: targets.count * configuration.checkpoints.count)
@@ -135,8 +135,8 @@ extension ComparisonRun {
     return ComparedMethod(
       name: "In-run Shapley",
       formula:
-        "sum over steps t of η ⟨G_t, g_t(z)⟩ / rows of the step, in one pass of gradient descent over the compared rows "
-        + "(η = \(learningRate), \(InRunShapley.batchRows) rows a step)",
+        "η/\(InRunShapley.batchRows) ⟨G, g(z)⟩ at the weights of z's own step, in one pass of gradient descent over the compared "
+        + "rows (η = \(learningRate), at most \(InRunShapley.batchRows) rows a step)",
       role: .influence, needs: .gradients, values: run.value,
       cost: Cost(seconds: run.seconds, rows: samples.count, peakMemoryBytes: run.peakBytes))
   }

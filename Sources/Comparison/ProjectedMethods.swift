@@ -13,8 +13,7 @@ extension ComparisonRun {
     let samples: Matrix
     /// 1 x width.
     let meanTarget: MatrixView
-    let targetSeconds: Double
-    let sampleSeconds: Double
+    let seconds: Double
     let peakBytes: Int?
   }
 
@@ -41,7 +40,7 @@ extension ComparisonRun {
     }
     return ProjectedRows(
       projection: projection, samples: samples.value, meanTarget: prepared.value.meanTarget,
-      targetSeconds: prepared.seconds, sampleSeconds: samples.seconds,
+      seconds: samples.seconds,
       peakBytes: [prepared.peakBytes, samples.peakBytes].compactMap { $0 }.max())
   }
 
@@ -74,7 +73,10 @@ extension ComparisonRun {
       configuration.checkpoints.isEmpty
       ? [rows] : try configuration.checkpoints.map { try projectedRows($0.model) }
     let values = try measured {
-      try ensemble.map { try kernelValues($0) }.reduce([Double](repeating: 0, count: samples.count)) {
+      try ensemble.map {
+        try ProjectedKernel(samples: $0.samples.view, damping: configuration.dampingFactor)
+          .values(target: $0.meanTarget)
+      }.reduce([Double](repeating: 0, count: samples.count)) {
         zip($0, $1).map { $0 + $1 / Double(ensemble.count) }
       }
     }
@@ -83,33 +85,46 @@ extension ComparisonRun {
       formula:
         "φ(q)ᵀ (ΦᵀΦ + λI)⁻¹ φ(z), φ the projected gradient of all layers (rank \(configuration.rank) a side), "
         + "λ = \(configuration.dampingFactor) × mean squared length, "
-        + (ensemble.count > 1 ? "mean over \(ensemble.count) checkpoints" : "one model"),
+        + (configuration.checkpoints.isEmpty
+          ? "the model" : "mean over \(ensemble.count) --checkpoint\(ensemble.count > 1 ? "s" : "")"),
       role: .influence, needs: .gradients, values: values.value, cost: cost(ensemble, values))
-  }
-
-  /// In the rows' n x n dual: `(K + lambda I)^-1 Phi phi(q)` with `K = Phi Phi^T`.
-  private func kernelValues(_ rows: ProjectedRows) throws -> [Double] {
-    let count = rows.samples.rows
-    let products = Matrix(rows: count, columns: count)
-    gemm(rows.samples.view, .no, rows.samples.view, .yes, into: products)
-    var kernel = products.view.values.map(Double.init)
-    let damping =
-      configuration.dampingFactor * (0..<count).reduce(0) { $0 + kernel[$1 * count + $1] } / Double(count)
-    for row in 0..<count { kernel[row * count + row] += damping }
-    var values = (0..<count).map { dot(rows.samples.view.rows($0..<$0 + 1), rows.meanTarget) }
-    guard solvePositiveDefinite(&kernel, &values, rightHandSides: 1) else {
-      throw LabelError.notFinite("TRAK's kernel")
-    }
-    return values
   }
 
   private func cost(
     _ rows: [ProjectedRows], _ last: (value: [Double], seconds: Double, peakBytes: Int?)
   ) -> Cost {
     Cost(
-      seconds: rows.reduce(last.seconds) { $0 + $1.sampleSeconds }, rows: samples.count,
+      seconds: rows.reduce(last.seconds) { $0 + $1.seconds }, rows: samples.count,
       peakMemoryBytes: (rows.map(\.peakBytes) + [last.peakBytes]).compactMap { $0 }.max(),
       diskBytes: rows.reduce(0) { $0 + 4 * $1.projection.width * samples.count },
       note: "disk: the projected gradients, if kept")
+  }
+}
+
+/// TRAK's kernel of projected gradients Phi (n x p), in the rows' n x n dual.
+package struct ProjectedKernel {
+  private let samples: MatrixView
+  /// `Phi Phi^T + lambda I`, row-major.
+  private let damped: [Double]
+
+  /// - Parameter damping: lambda as a share of the rows' mean squared length.
+  package init(samples: MatrixView, damping: Double) {
+    self.samples = samples
+    let count = samples.rows
+    let products = Matrix(rows: count, columns: count)
+    gemm(samples, .no, samples, .yes, into: products)
+    var kernel = products.view.values.map(Double.init)
+    let lambda = damping * (0..<count).reduce(0) { $0 + kernel[$1 * count + $1] } / Double(count)
+    for row in 0..<count { kernel[row * count + row] += lambda }
+    damped = kernel
+  }
+
+  /// `Phi (Phi^T Phi + lambda I)^-1 phi(q) = (Phi Phi^T + lambda I)^-1 Phi phi(q)`, one value a row.
+  package func values(target: MatrixView) throws -> [Double] {
+    var (kernel, values) = (damped, (0..<samples.rows).map { dot(samples.rows($0..<$0 + 1), target) })
+    guard solvePositiveDefinite(&kernel, &values, rightHandSides: 1) else {
+      throw LabelError.notFinite("TRAK's kernel")
+    }
+    return values
   }
 }

@@ -32,6 +32,8 @@ package struct DistillationDataset: Sendable {
   package var kind: String
   /// `none`, `random` or `pca`.
   package var projection: String
+  /// The glob of the layers that counted.
+  package var layers = "*"
   package var modelSHA256: String
   package var targetSHA256: String
   package var targetDescription: String
@@ -97,6 +99,7 @@ extension DistillationDataset {
       modelSHA256: first.attributes.modelSHA256,
       targetSHA256: first.attributes.targetSHA256, targetDescription: first.attributes.targetDescription)
     self.targetIDs = targetIDs
+    layers = first.attributes.extra["layers"] ?? "*"
   }
 
   /// The targets that every file has labels for, one by one.

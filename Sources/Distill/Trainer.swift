@@ -52,6 +52,7 @@ package struct Trainer: Sendable {
         calibration: material.parts.calibration.map { material.texts[$0].ownIDs },
         words: words),
       metrics: .null, rows: material.hashes)
+    card.labelLayers = dataset.layers
     let evaluation = TestEvaluation(
       dataset: dataset, material: material, vocabularySize: trained.model.vocabularySize)
     if isCancelled() { throw DistillError.interrupted }

@@ -8,6 +8,8 @@ package struct ValuatorCard: Sendable {
   package var labelKind: String
   /// How the labels' gradients were projected: `none`, `random` or `pca`.
   package var labelProjection: String
+  /// The glob of the layers that counted.
+  package var labelLayers = "*"
   /// What one unit of `alinfik_score` is.
   package var scoreUnit: String
   package var modelSHA256: String
@@ -125,7 +127,7 @@ extension ValuatorCard {
       "format": JSONValue(Self.format), "schema_version": JSONValue(Self.schemaVersion),
       "alinfik_version": JSONValue(version), "encoder": JSONValue(encoder), "sign": JSONValue(Self.sign),
       "score_unit": JSONValue(scoreUnit), "label_kind": JSONValue(labelKind),
-      "label_projection": JSONValue(labelProjection),
+      "label_projection": JSONValue(labelProjection), "label_layers": JSONValue(labelLayers),
       "model_sha256": JSONValue(modelSHA256), "target_sha256": JSONValue(targetSHA256),
       "target_description": JSONValue(targetDescription), "initial_encoder": JSONValue(initialEncoder),
       "max_tokens": JSONValue(maxTokens), "seed": JSONValue(String(seed)), "precision": "f32",
@@ -176,6 +178,7 @@ extension ValuatorCard {
       version: try string("alinfik_version"), calibration: try require("calibration", map),
       intervals: intervals,
       metrics: json["metrics"] ?? .null, rows: try require("rows", RowHashes(json: json["rows"])))
+    labelLayers = json["label_layers"]?.string ?? "*"
     leftOutSources = json["left_out_sources"]?.array?.compactMap(\.string) ?? []
   }
 }

@@ -29,7 +29,11 @@ struct FineTuningCheckpoint {
 
   /// Reads the tensors into their places and returns what the steps that were done came to; nil where there is no
   /// checkpoint. Throws where it is of another run, or damaged.
-  func load(_ tensors: [(name: String, matrix: Matrix)]) throws -> FineTuningRun.Outcome? {
+  ///
+  /// - Parameter validation: how many rows are held out.
+  func load(
+    _ tensors: [(name: String, matrix: Matrix)], validation: Int
+  ) throws -> FineTuningRun.Outcome? {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     let file = try SafetensorsFile(path: path)
     guard let text = file.metadata[Self.metadataKey], let json = try? JSONValue.parse(Array(text.utf8)),
@@ -37,7 +41,7 @@ struct FineTuningCheckpoint {
       let losses = json["losses"]?.array?.compactMap(\.double),
       let steps = json["validation_steps"]?.array?.compactMap(\.int),
       let heldOut = json["validation_losses"]?.array?.map({ $0.array?.compactMap(\.double) ?? [] }),
-      steps.count == heldOut.count
+      steps.count == heldOut.count, heldOut.allSatisfy({ $0.count == validation })
     else { throw FormatError.malformed(place: path, reason: "it is no unfinished fine-tuning; remove it") }
     try refuseOtherConfiguration(configuration, than: json["configuration"] ?? .null, path: path)
     for (name, matrix) in tensors {

@@ -27,6 +27,8 @@ package struct FineTuningConfiguration: Sendable, Equatable {
   package var seed: UInt64 = 0
   /// Steps after which the held-out rows' losses are taken, beside the ends of epochs.
   package var validationSteps: Set<Int> = []
+  /// Steps after which the model is saved as it is then.
+  package var savedSteps: Set<Int> = []
   /// Steps between two checkpoints; they are written after each epoch and at an interruption anyway.
   package var checkpointEvery: Int?
 
@@ -64,6 +66,7 @@ package struct FineTuningConfiguration: Sendable, Equatable {
     try want(weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay): 0 or above")
     try want(clipNorm > 0, "--clip-norm \(clipNorm): above 0")
     for step in validationSteps { try want(step > 0, "--validate-at \(step): above 0") }
+    for step in savedSteps { try want(step > 0, "--save-at \(step): above 0") }
     try want(checkpointEvery ?? 1 > 0, "--checkpoint-every \(checkpointEvery ?? 0): above 0")
   }
 }

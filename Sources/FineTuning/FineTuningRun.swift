@@ -46,6 +46,14 @@ package struct FineTuningRun {
   ) throws {
     try configuration.check()
     guard !rows.isEmpty else { throw FineTuningError.noRow }
+    let steps = configuration.stepCount(rows: rows.count)
+    for (option, chosen) in [
+      ("--validate-at", configuration.validationSteps), ("--save-at", configuration.savedSteps),
+    ] {
+      if let beyond = chosen.max(), beyond > steps {
+        throw FineTuningError.options("\(option) \(beyond): the run has \(steps) steps")
+      }
+    }
     self.training = training
     self.rows = rows
     self.validation = validation
@@ -57,10 +65,12 @@ package struct FineTuningRun {
 
   /// Trains to the end, or on from what `checkpoint` holds, which is written on the way.
   ///
-  /// - Parameter isCancelled: asked before each step; true keeps a checkpoint and throws `FineTuningError.interrupted`.
+  /// - Parameters:
+  ///   - save: takes what a run to one of `configuration.savedSteps` would have come to, when it is there.
+  ///   - isCancelled: asked before each step; true keeps a checkpoint and throws `FineTuningError.interrupted`.
   package func run(
     checkpoint path: String?, workers: Int, progress: (FineTuningProgress) -> Void,
-    isCancelled: () -> Bool
+    save: (Outcome) throws -> Void = { _ in }, isCancelled: () -> Bool
   ) throws -> Outcome {
     let started = DispatchTime.now()
     var model = try training.model()
@@ -68,12 +78,12 @@ package struct FineTuningRun {
     let update = ParameterUpdate(training.parameters, configuration)
     let checkpoint = path.map { FineTuningCheckpoint(path: $0, configuration: description) }
     var outcome = Outcome()
-    if let found = try checkpoint?.load(tensors(update)) {
+    if let found = try checkpoint?.load(tensors(update), validation: validation.count) {
       outcome = found
       model = try training.model()
       progress(.resumed(step: found.losses.count))
     }
-    func save() throws { try checkpoint?.save(outcome, tensors(update)) }
+    func keep() throws { try checkpoint?.save(outcome, tensors(update)) }
     func validate() throws {
       guard !validation.isEmpty else { return }
       let losses = HeldOutLoss(step: outcome.losses.count, rows: try heldOutLosses(model, workers))
@@ -86,7 +96,7 @@ package struct FineTuningRun {
     if first == 0, outcome.validation.isEmpty { try validate() }
     for step in first..<max(first, stepCount) {
       if isCancelled() {
-        try save()
+        try keep()
         throw FineTuningError.interrupted(step: step, of: stepCount)
       }
       let batch = batch(step, perEpoch)
@@ -107,8 +117,9 @@ package struct FineTuningRun {
       if isEpochsEnd || step + 1 == stepCount
         || configuration.checkpointEvery.map({ (step + 1) % $0 == 0 }) == true
       {
-        try save()
+        try keep()
       }
+      if configuration.savedSteps.contains(step + 1) { try save(outcome) }
     }
     outcome.seconds = secondsSince(started)
     return outcome
@@ -172,6 +183,7 @@ package struct FineTuningRun {
       ("clip_norm", JSONValue(c.clipNorm)),
       ("betas", [JSONValue(c.firstMomentDecay), JSONValue(c.secondMomentDecay)]),
       ("epsilon", JSONValue(c.epsilon)), ("keeps_order", JSONValue(c.keepsOrder)),
+      ("validate_at", .array(c.validationSteps.sorted().map { JSONValue($0) })),
       ("seed", JSONValue(String(c.seed))),
     ]
     return .object((origin.members ?? []) + (training.settings.members ?? []) + settings)

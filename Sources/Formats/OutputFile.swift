@@ -41,16 +41,29 @@ package final class OutputFile {
     }
   }
 
-  /// Throws where an output is one of the inputs: not even by force is what is read overwritten.
+  /// Throws where an output, a file or a folder, is one of the inputs or holds one: not even by force is what is read
+  /// overwritten.
   package static func refuseInputs(_ path: String, _ inputs: [String]) throws(FormatError) {
     var output = stat()
-    guard stat(path, &output) == 0, output.st_mode & S_IFMT == S_IFREG else { return }
+    guard stat(path, &output) == 0, [S_IFREG, S_IFDIR].contains(output.st_mode & S_IFMT) else { return }
     for input in inputs {
-      var status = stat()
-      if stat(input, &status) == 0, status.st_ino == output.st_ino, status.st_dev == output.st_dev {
-        throw .isInput(path: path)
+      var place = resolved(input)
+      // The input itself, then every folder that it is in.
+      while let current = place {
+        var status = stat()
+        if stat(current, &status) == 0, status.st_ino == output.st_ino, status.st_dev == output.st_dev {
+          throw .isInput(path: path)
+        }
+        place = current.lastIndex(of: "/").map { String(current[..<$0]) }.flatMap { $0.isEmpty ? nil : $0 }
       }
     }
+  }
+
+  /// The absolute path without links; nil where there is nothing.
+  private static func resolved(_ path: String) -> String? {
+    guard let real = realpath(path, nil) else { return nil }
+    defer { free(real) }
+    return String(cString: real)
   }
 
   private static func isDevice(_ path: String) -> Bool {

@@ -44,6 +44,7 @@ package struct LoRAAdapter {
     }
     basePath = try Self.basePath(config, directory: directory, configPath)
     try Self.refuseVariants(config, configPath)
+    try Self.refuseOtherBase(basePath, directory: directory)
   }
 
   /// `base_model_name_or_path` from the adapter's folder, or from the working directory.
@@ -62,6 +63,21 @@ package struct LoRAAdapter {
         "'base_model_name_or_path' is '\(name)', which is an adapter itself; merge that one into its model")
     }
     return found
+  }
+
+  /// Where `alinfik finetune` made the adapter, it says of which weights.
+  private static func refuseOtherBase(_ basePath: String, directory: String) throws {
+    let path = "\(directory)/finetune.json"
+    guard FileManager.default.fileExists(atPath: path),
+      let known = try JSONValue.read(path: path)["configuration"]?["model_sha256"]?.string
+    else { return }
+    let found = try ModelLoader.sha256(path: basePath)
+    guard found == known else {
+      throw ModelError.configuration(
+        path,
+        "the adapter was trained for another model than '\(basePath)' is now (SHA-256 \(known.prefix(12))..., now "
+          + "\(found.prefix(12))...)")
+    }
   }
 
   private static func refuseVariants(_ config: JSONValue, _ path: String) throws {

@@ -39,6 +39,9 @@ package struct ModelSource {
       throw ModelError.missing(
         "\(path): no such file or directory; --model wants a Hugging Face directory or a GGUF file")
     }
+    guard !FileManager.default.fileExists(atPath: path + "/adapter_config.json") else {
+      throw ModelError.configuration(path, "it is an adapter; give the model that it changes")
+    }
     if GGUFFile.isGGUF(path: path) {
       let model = GGUFModel(file: try GGUFFile(path: path))
       let configuration = try model.llamaConfiguration()

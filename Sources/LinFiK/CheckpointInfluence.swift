@@ -33,14 +33,17 @@ package struct CheckpointInfluence: InfluenceMeasure {
     progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
   ) throws {
     precondition(!checkpoints.isEmpty, "CheckpointInfluence: no checkpoint")
+    let passes = perTarget ? 2 : 1
     parts = try checkpoints.enumerated().map { index, checkpoint in
+      let first = index * targets.count * passes
       let target = try MeanGradient(
         of: targets, model: checkpoint.model, watched: watched, workers: workers, batchTokens: batchTokens,
-        progress: { try progress(index * targets.count + $0) })
+        progress: { try progress(first + $0) })
       let others =
         try perTarget
         ? MeanGradient.ofEach(
-          targets, model: checkpoint.model, watched: watched, workers: workers, batchTokens: batchTokens)
+          targets, model: checkpoint.model, watched: watched, workers: workers, batchTokens: batchTokens,
+          progress: { try progress(first + targets.count + $0) })
         : []
       return (
         checkpoint.learningRate,

@@ -94,7 +94,7 @@ private final class InnerProducts: GradientObserver {
   /// From the sample's whole gradient of the layer.
   private func measureOthers(_ sample: Int, _ place: Int, input x: MatrixView, outputGradient d: MatrixView) {
     let gradient = Matrix(rows: d.columns, columns: x.columns)
-    gemm(d, .yes, x, into: gradient)
+    gemm(d, .yes, x, into: gradient, precision: precision)
     for (index, other) in others.enumerated() {
       dots[sample][1 + index][place] = dot(gradient.view, other[place])
     }

@@ -40,8 +40,11 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     // Each target's projected gradient is there twice while they are gathered.
     let held =
       width == 0
-      ? max(1, run.checkpoints.count) * run.watched.parameterCount
-        * (run.configuration.perTarget ? 1 + run.targets.count : 1)
+      // What curvature turns is there beside what it makes of it: the mean's, and each worker's.
+      ? run.watched.parameterCount
+        * (max(1, run.checkpoints.count) * (run.configuration.perTarget ? 1 + run.targets.count : 1)
+          + (CurvatureKind(for: run.configuration.kind) == nil
+            ? 0 : run.configuration.perTarget ? workers : 1))
       : 2 * run.targets.count * width + Self.projectionNumbers(run)
     // Before the rate is measured, for that takes memory of its own.
     memoryBytes =
@@ -124,8 +127,9 @@ private struct Work {
       run.configuration.measuresNorm && run.configuration.projection == .none
       ? Operations(of: run.labelled.sequences, model: run.model.model, watched: run.watched).gradientNorms : 0
     curvature = run.curvatureRecipe?.operations ?? 0
-    samples = Self.labels(run, run.labelled.sequences) + norms
-    targets = Self.labels(run, run.targets.sequences)
+    samples = Self.labels(run, run.labelled.sequences, each: run.configuration.perTarget) + norms
+    let passes = run.configuration.perTarget && run.configuration.projection == .none ? 2.0 : 1
+    targets = passes * Self.labels(run, run.targets.sequences, each: false)
     if case .pca(let rank, _) = run.configuration.projection {
       components = Operations(of: run.principalRows, model: run.model.model, watched: run.watched)
         .principalComponents(rank: rank)
@@ -134,10 +138,11 @@ private struct Work {
     }
   }
 
-  private static func labels(_ run: LabelRun, _ rows: [TokenizedSample]) -> Double {
+  /// - Parameter each: whether rows are held against each target alone too.
+  private static func labels(_ run: LabelRun, _ rows: [TokenizedSample], each: Bool) -> Double {
     let operations = Operations(of: rows, model: run.model.model, watched: run.watched)
     if let rank = run.configuration.projection.rank { return operations.projectedLabels(rank: rank) }
-    let others = run.configuration.perTarget ? operations.labelsOfEach(targets: run.targets.count) : 0
+    let others = each ? operations.labelsOfEach(targets: run.targets.count) : 0
     return Double(max(1, run.checkpoints.count)) * (operations.exactLabels + others)
   }
 

@@ -73,7 +73,9 @@ extension LabelRun {
   func influenceMeasure(
     _ prepared: Prepared, workers: Int, progress: @escaping @Sendable (LabelProgress) throws -> Void
   ) throws -> any InfluenceMeasure {
-    let count = targets.count * max(1, checkpoints.count)
+    // Where whole gradients are held against each target alone, each passes once more.
+    let passes = configuration.perTarget && prepared.projection == nil ? 2 : 1
+    let count = targets.count * max(1, checkpoints.count) * passes
     let targetProgress = { @Sendable done in try progress(.targets(done: done, of: count)) }
     if configuration.kind == .tracin {
       return try CheckpointInfluence(
@@ -85,17 +87,18 @@ extension LabelRun {
       let target = try MeanGradient(
         of: targets.sequences, model: model.model, watched: watched, workers: workers,
         batchTokens: batchTokens, progress: targetProgress)
+      let preconditioned = { @Sendable [configuration] (gradient: MeanGradient) in
+        try prepared.curvature?.preconditioned(gradient, configuration) ?? gradient
+      }
       let others =
         try configuration.perTarget
         ? MeanGradient.ofEach(
-          targets.sequences, model: model.model, watched: watched, workers: workers, batchTokens: batchTokens)
+          targets.sequences, model: model.model, watched: watched, workers: workers, batchTokens: batchTokens,
+          progress: { [first = targets.count] in try targetProgress(first + $0) }, transform: preconditioned)
         : []
-      func preconditioned(_ gradient: MeanGradient) throws -> MeanGradient {
-        try prepared.curvature?.preconditioned(gradient, configuration) ?? gradient
-      }
       return ExactInfluence(
         model: model.model, watched: watched, target: try preconditioned(target),
-        others: try others.map(preconditioned), kind: configuration.kind,
+        others: others, kind: configuration.kind,
         gradientNorm: configuration.gradientNorm, perLayer: configuration.perLayer)
     }
     return try ProjectedInfluence(

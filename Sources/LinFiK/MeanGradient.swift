@@ -31,15 +31,17 @@ package struct MeanGradient: Sendable {
     }
   }
 
-  /// Each target's own gradient: as many whole gradients.
+  /// Each target's own gradient: as many whole gradients. `transform` is what curvature makes of one.
   package static func ofEach(
     _ targets: [TokenizedSample], model: any CausalLanguageModel, watched: WatchedLayers, workers: Int,
-    batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in }
+    batchTokens: Int, progress: @escaping @Sendable (_ done: Int) throws -> Void = { _ in },
+    transform: @escaping @Sendable (MeanGradient) throws -> MeanGradient = { $0 }
   ) throws -> [MeanGradient] {
     let done = Atomic<Int>(0)
     return try parallelMap(count: targets.count, workers: workers) { _, index in
-      let gradient = try MeanGradient(
-        of: [targets[index]], model: model, watched: watched, workers: 1, batchTokens: batchTokens)
+      let gradient = try transform(
+        MeanGradient(
+          of: [targets[index]], model: model, watched: watched, workers: 1, batchTokens: batchTokens))
       try progress(done.add(1, ordering: .relaxed).newValue)
       return gradient
     }

@@ -43,12 +43,21 @@ struct MatrixChart {
       return "<rect class=\"diagonal\" x=\"\(x)\" y=\"\(y)\" width=\"\(size)\" height=\"\(size)\"/>"
     }
     let step = HeatColours.className(value)
-    return """
-      <rect class="cell \(step)" x="\(x)" y="\(y)" width="\(size)" height="\(size)"/>\
+    let number: Markup =
+      size < Self.smallestNumbered
+      ? ""
+      : """
       <text class="cellnumber \(step)" x="\(x + size / 2)" y="\(y + size / 2 + 3.5)">\
       \(MatrixChart.short(value))</text>
       """
+    return """
+      <rect class="cell \(step)" x="\(x)" y="\(y)" width="\(size)" height="\(size)">\
+      <title>\(NumberText.correlation(value))</title></rect>\(number)
+      """
   }
+
+  /// A cell narrower than that has no room for a sign and two digits; its number is shown where it is pointed at.
+  private static let smallestNumbered = 26.0
 
   /// Two digits without the zero in front, which a small cell has no room for.
   private static func short(_ value: Double?) -> String {

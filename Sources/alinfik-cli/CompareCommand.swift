@@ -36,7 +36,8 @@ struct CompareCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint for TracIn (give at least two) and TRAK, and its learning rate.", valueName: "path:rate"))
+      "A checkpoint for TracIn and TRAK, and its learning rate; may be given several times.",
+      valueName: "path:rate"))
   var checkpoint: [CheckpointArgument] = []
 
   @Option(
@@ -57,8 +58,8 @@ struct CompareCommand: ParsableCommand {
     ))
   var layers: String = "*"
 
-  @Option(help: "A side of LoGra's projection.")
-  var rank: Int = 16
+  @Option(help: "A side of LoGra's projection (default \(ComparisonConfiguration().rank)).")
+  var rank: Int?
 
   @Option(help: "LoGra's damping, as a share of a layer's mean eigenvalue.")
   var damping: Double = LabelDefaults.dampingFactor
@@ -85,7 +86,7 @@ struct CompareCommand: ParsableCommand {
     if let inRunShapley, !(inRunShapley > 0 && inRunShapley.isFinite) {
       throw ValidationError("--in-run-shapley \(inRunShapley): a learning rate above 0")
     }
-    guard rank >= 1, damping > 0, oracleRows >= 0, ceilingRows >= 0, oracleTargets >= 1 else {
+    guard rank ?? 1 >= 1, damping > 0, oracleRows >= 0, ceilingRows >= 0, oracleTargets >= 1 else {
       throw ValidationError(
         "--rank and --oracle-targets want at least 1, --damping more than 0, --oracle-rows and --ceiling-rows at least 0"
       )
@@ -127,7 +128,10 @@ struct CompareCommand: ParsableCommand {
   private func comparisonConfiguration(_ model: LoadedModel) throws -> ComparisonConfiguration {
     var configuration = ComparisonConfiguration()
     configuration.layers = layers
-    configuration.rank = rank
+    if let rank {
+      try WatchedLayers(of: model.model, matching: layers).refuseRank(above: rank)
+      configuration.rank = rank
+    }
     configuration.dampingFactor = damping
     configuration.kinds = kind
     configuration.checkpoints = try checkpoint.map {

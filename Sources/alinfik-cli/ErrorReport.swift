@@ -53,7 +53,7 @@ extension FineTuningError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .options: Exit.usage
-    case .noRow, .diverged: Exit.badData
+    case .noRow, .noHeldOutRow, .diverged: Exit.badData
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }

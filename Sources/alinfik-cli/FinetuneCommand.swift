@@ -48,8 +48,14 @@ struct FinetuneCommand: ParsableCommand {
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("Steps after which it is said too.", valueName: "step"))
+    help: ArgumentHelp("The very steps after which it is said too, as in 10 100 1000.", valueName: "step"))
   var validateAt: [Int] = []
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "The very steps after which the model is saved as it is then, into OUTPUT-step-N.", valueName: "step"))
+  var saveAt: [Int] = []
 
   @Option(name: .shortAndLong, help: "The directory to write.")
   var output: String
@@ -126,7 +132,11 @@ struct FinetuneCommand: ParsableCommand {
     let configuration = fineTuningConfiguration
     try configuration.check()
     try OutputFile.refuseInputs(name, data + validation + [model, `init`, tokenizer].compactMap { $0 })
-    if !common.dryRun { try TrainedModelDirectory.refuseExisting(name, force: common.force) }
+    if !common.dryRun {
+      for name in [name] + saveAt.map({ savedName($0) }) {
+        try TrainedModelDirectory.refuseExisting(name, force: common.force)
+      }
+    }
     let training = try modelInTraining()
     let start = try training.model()
     terminal.say("model: \(start.summary)")
@@ -141,6 +151,7 @@ struct FinetuneCommand: ParsableCommand {
       tokenizer: tokenizer, maximumTokens: maxTokens, contextLength: start.contextLength)
     let rows = try self.rows(data, encoder, "data", terminal)
     let heldOut = validation.isEmpty ? nil : try self.rows(validation, encoder, "validation", terminal)
+    if heldOut?.count == 0 { throw FineTuningError.noHeldOutRow }
     let run = try FineTuningRun(
       training: training, rows: rows.sequences, validation: heldOut?.sequences ?? [],
       configuration: configuration, origin: try origin(rows, heldOut))
@@ -152,18 +163,26 @@ struct FinetuneCommand: ParsableCommand {
     terminal.say("plan: \(plan.description)")
     let checkpoint = name + ".checkpoint.partial"
     let line = FineTuningLine(terminal: terminal)
+    func directory(_ outcome: FineTuningRun.Outcome) -> TrainedModelDirectory {
+      TrainedModelDirectory(run: run, outcome: outcome, tokenizer: loraRank == nil ? tokenizer : nil)
+    }
     let outcome = try run.run(
       checkpoint: checkpoint, workers: common.threads, progress: line.show,
+      // A run that was killed may come to a step twice.
+      save: { try directory($0).write(to: savedName($0.losses.count), force: true) },
       isCancelled: { Interruption.signal != nil })
-    let directory = TrainedModelDirectory(
-      run: run, outcome: outcome, tokenizer: loraRank == nil ? tokenizer : nil)
-    try directory.write(to: name, force: common.force)
+    try directory(outcome).write(to: name, force: common.force)
     try FineTuningRun.discardCheckpoint(checkpoint)
-    terminal.say("\(name): \(outcome.losses.count) steps, \(durationText(outcome.seconds))")
+    terminal.say(
+      "\(name): \(outcome.losses.count) steps, \(durationText(outcome.seconds)), loss of the first step's rows "
+        + String(
+          format: "%.4f, of the last's %.4f", outcome.losses.first ?? .nan, outcome.losses.last ?? .nan))
     if common.json {
-      print(String(decoding: directory.summary(output: name).serialized(), as: UTF8.self))
+      print(String(decoding: directory(outcome).summary(output: name).serialized(), as: UTF8.self))
     }
   }
+
+  private func savedName(_ step: Int) -> String { "\(OutputDirectory.name(output))-step-\(step)" }
 
   private func modelInTraining() throws -> any ModelInTraining {
     if let `init` {
@@ -195,7 +214,7 @@ struct FinetuneCommand: ParsableCommand {
     [
       "model_sha256": JSONValue(try model.map(ModelLoader.sha256) ?? FileHash.sha256(path: `init` ?? "")),
       "data_sha256": JSONValue(rows.sha256), "validation_sha256": JSONValue(heldOut?.sha256 ?? ""),
-      "kernels": JSONValue(vectorInstructionSet),
+      "kernels": JSONValue(vectorInstructionSet), "max_tokens": maxTokens.map { JSONValue($0) } ?? .null,
     ]
   }
 
@@ -212,6 +231,7 @@ struct FinetuneCommand: ParsableCommand {
     configuration.keepsOrder = keepOrder
     configuration.seed = common.seed
     configuration.validationSteps = Set(validateAt)
+    configuration.savedSteps = Set(saveAt)
     configuration.checkpointEvery = checkpointEvery
     return configuration
   }

@@ -38,7 +38,7 @@ struct RelabelCommand: ParsableCommand {
 
   @Option(
     help:
-      "For logra and relatif: lambda as a share of a layer's mean eigenvalue (default \(LabelDefaults.dampingFactor))."
+      "For logra and relatif: lambda as a share of a layer's mean eigenvalue (default: as in the label file, else \(LabelDefaults.dampingFactor))."
   )
   var damping: Double?
 
@@ -68,7 +68,8 @@ struct RelabelCommand: ParsableCommand {
       let precision = Precision(rawValue: attributes.precision)
     else { throw LabelError.options("\(labels): labels of kind '\(attributes.kind)' are not known") }
     if damping != nil, !known.needsDamping {
-      throw ValidationError("--damping wants --kind logra or relatif; \(labels) has \(known.rawValue) labels")
+      throw ValidationError(
+        "--damping wants --kind logra or relatif; these labels would be \(known.rawValue)")
     }
     let loaded = try LoadedModel(path: model, precision: precision)
     terminal.say("model: \(loaded.model.summary)")

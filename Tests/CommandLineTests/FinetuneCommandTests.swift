@@ -80,6 +80,61 @@ import Testing
     #expect(record["losses"]?.array?.count == 3 && record["configuration"]?["seed"]?.string == "0")
   }
 
+  /// What is saved on the way is what a shorter run would have come to.
+  @Test func stepsAreSavedOnTheWay() throws {
+    let constant = ["--schedule", "constant", "--warm-up", "0", "--learning-rate", "1e-2", "--epochs", "3"]
+    func train(_ name: String, _ more: [String]) throws -> Command.Result {
+      try Command.run(
+        arguments: ["finetune", "--model", model, "--data", data, "--output", folder.path(name)] + constant
+          + more)
+    }
+    let long = try train("long", ["--batch-rows", "2", "--save-at", "2", "4"])
+    let short = try train("short", ["--batch-rows", "2", "--steps", "4"])
+    #expect(long.status == 0 && short.status == 0, "\(long.errors)\(short.errors)")
+    func weights(_ name: String) throws -> Data {
+      try Data(contentsOf: URL(fileURLWithPath: folder.path(name) + "/model.safetensors"))
+    }
+    #expect(try weights("long-step-4") == weights("short"))
+    #expect(try weights("long-step-2") != weights("short") && weights("long") != weights("short"))
+    #expect(try loss(of: folder.path("long-step-2")).isFinite)
+    for option in ["--save-at", "--validate-at"] {
+      let beyond = try train("beyond", ["--batch-rows", "2", option, "99", "--validation", data])
+      #expect(beyond.status == 64 && beyond.errors.contains("\(option) 99"), "\(beyond.errors)")
+    }
+    let there = try train("long", ["--save-at", "1", "--batch-rows", "2"])
+    #expect(there.status == 64 && there.errors.contains("--force"), "\(there.errors)")
+  }
+
+  /// Not even by force.
+  @Test func theModelItselfIsNotOverwritten() throws {
+    for more in [["--lora-rank", "1"], []] {
+      let run = try Command.run(
+        arguments: ["finetune", "--model", model, "--data", data, "--output", model + "/", "--force"] + more)
+      #expect(run.status == 64 && run.errors.contains("input"), "\(run.errors)")
+    }
+    let run = try Command.run(
+      "finetune", "--init", model + "/config.json", "--tokenizer", model, "--data", data, "--output", model,
+      "--force")
+    #expect(run.status == 64, "\(run.errors)")
+    #expect(try loss(of: model).isFinite)
+  }
+
+  @Test func anAdapterOfAnotherModelIsRefused() throws {
+    let base = try folder.tinyModel("base")
+    let adapter = folder.path("adapter")
+    let run = try Command.run(
+      "finetune", "--model", base, "--data", data, "--output", adapter, "--lora-rank", "2")
+    #expect(run.status == 0, "\(run.errors)")
+    _ = try loss(of: adapter)
+    let path = URL(fileURLWithPath: base + "/model.safetensors")
+    var bytes = try Data(contentsOf: path)
+    bytes[bytes.count - 2] ^= 1
+    try bytes.write(to: path)
+    let refused = try Command.run(
+      "label", "--model", adapter, "--target", data, "--sample", data, "--output", folder.path("no.h5"))
+    #expect(refused.status == 65 && refused.errors.contains("another model"), "\(refused.errors)")
+  }
+
   @Test func badLinesAreNamedOrSkipped() throws {
     let bad = try folder.file("bad.jsonl", #"{"text": "a cat."}"# + "\n" + "nonsense\n")
     let arguments = ["finetune", "--model", model, "--data", bad, "--output", folder.path("out")]
@@ -87,6 +142,11 @@ import Testing
     #expect(failed.status == 65 && failed.errors.contains("bad.jsonl:2"), "\(failed.errors)")
     let skipped = try Command.run(arguments: arguments + ["--on-error", "skip"])
     #expect(skipped.status == 0 && skipped.errors.contains("1 bad lines"), "\(skipped.errors)")
+    let empty = try folder.file("empty.jsonl", "")
+    let none = try Command.run(
+      arguments: ["finetune", "--model", model, "--data", data, "--output", folder.path("none")]
+        + ["--validation", empty])
+    #expect(none.status == 65 && none.errors.contains("--validation"), "\(none.errors)")
   }
 
   @Test func impossibleOptionsAreUsage() throws {

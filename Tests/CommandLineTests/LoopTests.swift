@@ -303,6 +303,46 @@ import Testing
     #expect(tracin?["not_drawn"]?.string?.contains("by definition") == true)
   }
 
+  /// TracIn and TRAK over two checkpoints of a training; TracIn is what `label --kind tracin` says.
+  @Test func checkpointsAreCompared() throws {
+    let (trained, report, labels) = (folder.path("t"), folder.path("r"), folder.path("tracin.h5"))
+    _ = try succeed(
+      "finetune", "--model", model, "--data", sample, "--output", trained, "--batch-rows", "20",
+      "--learning-rate", "1e-2", "--save-at", "3")
+    let checkpoints = ["--checkpoint", "\(trained)-step-3:0.01", "--checkpoint", "\(trained):0.005"]
+    let inputs = ["--model", model, "--target", target, "--sample", sample]
+    let compared = try Command.run(
+      arguments: ["compare"] + inputs + checkpoints + [
+        "--output", report, "--rank", "4", "--oracle-rows", "0",
+      ])
+    #expect(compared.status == 0, "\(compared.errors)")
+    let labelled = try Command.run(
+      arguments: ["label"] + inputs + checkpoints + ["--kind", "tracin", "--output", labels])
+    #expect(labelled.status == 0, "\(labelled.errors)")
+    let methods = try #require(try JSONValue.read(path: report + "/report.json")["methods"]?.array)
+    func values(_ name: String) throws -> [Double] {
+      try #require(methods.first { $0["name"]?.string == name }?["values"]?.array).compactMap(\.double)
+    }
+    let expected = try LabelFile(path: labels).labels
+    let largest = Double(expected.map(abs).max()!)
+    for (value, label) in zip(try values("TracIn"), expected) {
+      #expect(abs(value - Double(label)) < 1e-5 * largest)
+    }
+    let plain = try Command.run(
+      arguments: ["compare"] + inputs
+        + ["--output", folder.path("p"), "--rank", "4", "--oracle-rows", "0", "--without-texts"])
+    #expect(plain.status == 0, "\(plain.errors)")
+    let alone = try #require(
+      try JSONValue.read(path: folder.path("p") + "/report.json")["methods"]?.array?
+        .first { $0["name"]?.string == "TRAK" }?["values"]?.array
+    ).compactMap(\.double)
+    #expect(try alone.count == 120 && alone != values("TRAK"), "checkpoints change TRAK")
+    let rank = try Command.run(
+      arguments: ["compare"] + inputs + ["--output", folder.path("q"), "--rank", "5000"])
+    #expect(rank.status == 64 && rank.errors.contains("--rank 5000"), "\(rank.errors)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path("q")))
+  }
+
   @Test func changedValuatorIsRefused() throws {
     let (labels, valuator) = (folder.path("labels.h5"), folder.path("valuator"))
     _ = try succeed("label", "--model", model, "--target", target, "--sample", sample, "--output", labels)
