@@ -35,12 +35,14 @@ def main(runs, folder):
         method, pool = path.stem.rsplit("-", 1)
         validation = {entry["step"]: entry["rows"] for entry in json.loads(path.read_text(encoding="utf-8"))["validation"]}
         losses[method, int(pool)] = np.array([validation[step] for step in (0, *STEPS)])
-    pools = sorted(pool for method, pool in losses if method == "random")
-    methods = sorted({m for m, _ in losses if all((m, pool) in losses for pool in pools)})
-    before = losses["random", pools[0]][0].mean()
-    result = {"pools": len(pools), "report_rows": losses["random", pools[0]].shape[1], "loss_before": before, "methods": {}}
+    methods = sorted({method for method, _ in losses})
+    first = next(iter(losses.values()))
+    before = first[0].mean()
+    result = {"report_rows": first.shape[1], "loss_before": before, "methods": {}}
     for method in methods:
-        entry = {}
+        # A method is held against random choice in the pools where both were trained.
+        pools = sorted(pool for m, pool in losses if m == method and ("random", pool) in losses)
+        entry = {"pools": len(pools)}
         for place, share in enumerate(SHARES, 1):
             after = np.array([losses[method, pool][place] for pool in pools])
             chance = np.array([losses["random", pool][place] for pool in pools])
@@ -55,15 +57,16 @@ def main(runs, folder):
         if "valuator" in gained and gained["linfik"]["low"] > 0:
             result.setdefault("retention", {})[share] = gained["valuator"]["value"] / gained["linfik"]["value"]
         plots.intervals(
-            folder / f"below-random-{share.split()[0]}.svg", f"Fine-tuned on the best {share} of tokens, {len(pools)} pools",
+            folder / f"below-random-{share.split()[0]}.svg", f"Fine-tuned on the best {share} of tokens",
             "report loss below random choice, nats a token",
-            [(m, *result["methods"][m][share]["below_random"].values()) for m in methods if m != "random"])
+            [(f"{m} ({result['methods'][m]['pools']} pools)", *result["methods"][m][share]["below_random"].values())
+             for m in methods if m != "random"])
     (folder / "results.json").write_text(json.dumps(result, indent=2) + "\n")
     print(f"before: {before:.4f}")
     for method in methods:
         print(f"{method:14}" + "".join(
             "   {loss:.4f} ({0[value]:+.4f}, {0[low]:+.4f} to {0[high]:+.4f})".format(e["below_random"], **e)
-            for e in result["methods"][method].values()))
+            for e in (result["methods"][method][share] for share in SHARES)))
     print("retention", result.get("retention"))
 
 
