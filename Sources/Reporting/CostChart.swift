@@ -19,6 +19,11 @@ struct CostChart {
   private let bottom = 236.0
   private let right = Chart.width - 8
 
+  /// Where names would cover each other, points are numbered and the names stand below.
+  private var isNumbered: Bool { points.count > 10 }
+
+  private func shortName(_ index: Int) -> String { isNumbered ? "\(index + 1)" : points[index].name }
+
   func markup() -> Markup {
     let (x, xTicks) = Scale.powersOfTen(around: points.map(\.seconds), start: left + 8, end: right - 8)
     let (y, yTicks) = Scale.correlations(points.map(\.spearman), start: bottom, end: top)
@@ -30,16 +35,28 @@ struct CostChart {
       \(zip(points, places).sorted { $0.0.role != .valuator && $1.0.role == .valuator }.map { point, place in
         Chart.mark(point.role, x: place.x, y: place.y)
       })
-      \(zip(points, labels(at: places)).map { label($0, $1) })
+      \(labels(at: places).enumerated().map { label($0.offset, $0.element) })
+      \(isNumbered ? points.indices.map(legend) : [])
       """
-    return Chart.svg(id: id, height: bottom + 38, title: title, description: description(), content)
+    let legendRows = isNumbered ? (points.count + 1) / 2 : 0
+    return Chart.svg(
+      id: id, height: bottom + 38 + 15 * Double(legendRows), title: title, description: description(), content)
   }
 
-  private func label(_ point: Point, _ box: Box) -> Markup {
+  private func label(_ index: Int, _ box: Box) -> Markup {
     """
-    <text class="label halo mid \(point.role.rawValue)" \
-    x="\(box.x + box.width / 2)" y="\(box.y + box.height - 3)">\(point.name)</text>
+    <text class="label halo mid \(points[index].role.rawValue)" \
+    x="\(box.x + box.width / 2)" y="\(box.y + box.height - 3)">\(shortName(index))</text>
     """
+  }
+
+  /// A number's name, in two columns read downwards.
+  private func legend(_ index: Int) -> Markup {
+    let (column, row) = index.quotientAndRemainder(dividingBy: (points.count + 1) / 2)
+    return """
+      <text class="label \(points[index].role.rawValue)" x="\(left + Double(column) * Chart.width / 2)" \
+      y="\(bottom + 49 + 15 * Double(row))">\(index + 1) \(points[index].name)</text>
+      """
   }
 
   /// A rectangle of a label or a mark.
@@ -61,9 +78,9 @@ struct CostChart {
   private func labels(at places: [(x: Double, y: Double)]) -> [Box] {
     let marks = places.map { Box(x: $0.x - 6, y: $0.y - 6, width: 12, height: 12) }
     var placed: [Box] = []
-    for (point, place) in zip(points, places) {
-      let isBold = point.role == .valuator || point.role == .reference
-      let width = Chart.textWidth(point.name) * (isBold ? 1.12 : 1)
+    for (index, place) in places.enumerated() {
+      let isBold = points[index].role == .valuator || points[index].role == .reference
+      let width = Chart.textWidth(shortName(index)) * (isBold ? 1.12 : 1)
       let candidates = [
         (8, -6.5), (-8 - width, -6.5), (-width / 2, -20), (-width / 2, 7), (6, -17), (6, 5),
         (-6 - width, -17), (-6 - width, 5), (8, -30), (-8 - width, -30), (8, 17), (-8 - width, 17),
