@@ -40,7 +40,8 @@ struct CostChart {
       """
     let legendRows = isNumbered ? (points.count + 1) / 2 : 0
     return Chart.svg(
-      id: id, height: bottom + 38 + 15 * Double(legendRows), title: title, description: description(), content)
+      id: id, height: bottom + 38 + 15 * Double(legendRows), title: title, description: description(), content
+    )
   }
 
   private func label(_ index: Int, _ box: Box) -> Markup {
