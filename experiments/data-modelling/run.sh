@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains a small model on 100 random halves of a pool, in three orders each, and asks which labels foretell the queries' losses.
 # Two hours on two cores; goes on where it stopped. Trainings that are in bank-*.jsonl here are not repeated.
-#   CORPUS=wikitext2 (ALINFIK_DATA) or demo (the demo's texts, which anyone can fetch)
+#   CORPUS=wikitext2 (ALINFIK_DATA) or demo (the demo's texts, which anyone can fetch); SUBSETS=20 SEEDS=1 for a look (half an hour)
 experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$experiment/../environment.sh"
 corpus=${CORPUS:-wikitext2}
@@ -21,7 +21,7 @@ once "$runs/pool.jsonl" "$python" "$experiment/rows.py" "$text" "$runs"
 once "$runs/base" "$alinfik" finetune --init "$experiment/config.json" --tokenizer "$runs/tokenizer" --data "$runs/rest.jsonl" \
   --output "$runs/base" --learning-rate 3e-3 --epochs 3 --seed 1
 "$python" "$experiment/bank.py" "$experiment/bank-$corpus.jsonl" --alinfik "$alinfik" --model "$runs/base" \
-  --pool "$runs/pool.jsonl" --queries "$runs/queries.jsonl" --subsets 100 --seeds 3 -- "${training[@]}"
+  --pool "$runs/pool.jsonl" --queries "$runs/queries.jsonl" --subsets "${SUBSETS:-100}" --seeds "${SEEDS:-3}" -- "${training[@]}"
 
 # label NAME MODEL OPTIONS...: labels of the pool for each query
 label() {
