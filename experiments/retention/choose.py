@@ -2,6 +2,9 @@
 """For three pools without a row in common, the rows that each method ranks highest: 5, 10 and 20 % of the pool's tokens.
 
 choose.py LABELS.h5 TARGET.jsonl VALUATOR ALINFIK FOLDER
+choose.py kind FOLDER POOL KIND LABELS.h5
+
+The second form adds KIND-POOL.jsonl and KIND-within-POOL.jsonl to a folder that is there, by another kind's labels of FOLDER/pool-POOL.jsonl.
 
 Writes METHOD-POOL.jsonl, the best 5 % first (in random order), then what 10 % adds, then what 20 % adds. Every method takes
 STEPS steps to the end of each tier, for AdamW moves by steps; so a method that likes short rows has more rows in a step
@@ -56,9 +59,10 @@ def main(labels, target, valuator, alinfik, folder):
     every = np.random.default_rng(1).permutation(len(records))
     for pool in range(1, POOLS + 1):
         rows = every[(pool - 1) * ROWS : pool * ROWS]
-        (partial / "pool.jsonl").write_text("".join(json.dumps(records[row]) + "\n" for row in rows))
+        texts = partial / f"pool-{pool}.jsonl"
+        texts.write_text("".join(json.dumps(records[row]) + "\n" for row in rows))
         scored = subprocess.run(
-            [alinfik, "score", valuator, partial / "pool.jsonl", "--quiet"], check=True, capture_output=True, text=True)
+            [alinfik, "score", valuator, texts, "--quiet"], check=True, capture_output=True, text=True)
         scores = np.array([json.loads(line)["alinfik_score"] for line in scored.stdout.splitlines()])
         generator = np.random.default_rng(pool)
         mean = {source: label[rows][sources[rows] == source].mean() for source in set(sources)}
@@ -74,15 +78,31 @@ def main(labels, target, valuator, alinfik, folder):
         orders = {name: np.argsort(-value) for name, value in values.items()}
         orders["linfik-within"] = within_sources(label[rows], sources[rows], tokens[rows])
         for name, order in orders.items():
-            batch, chosen = tiers(order, tokens[rows], tokens[rows].sum())
-            for tier in chosen:
-                random.Random(pool).shuffle(tier)
-            path = partial / f"{name}-{pool}.jsonl"
-            path.write_text("".join(json.dumps(records[rows[row]]) + "\n" for tier in chosen for row in tier))
-            pathlib.Path(f"{path}.batch").write_text(f"{batch}\n")
-            shares = [tokens[rows][np.concatenate(chosen[: k + 1])].sum() / tokens[rows].sum() for k in range(len(chosen))]
-            print(f"{name}-{pool}: {batch} rows a step, " + ", ".join(f"{share:.1%}" for share in shares), "of the tokens")
+            write(partial / f"{name}-{pool}.jsonl", order, [records[row] for row in rows], tokens[rows], pool)
     partial.rename(folder)
 
 
-main(*sys.argv[1:])
+def write(path, order, records, tokens, seed):
+    """The chosen rows of an order, and beside them the rows of a step."""
+    batch, chosen = tiers(order, tokens, tokens.sum())
+    for tier in chosen:
+        random.Random(seed).shuffle(tier)
+    path.write_text("".join(json.dumps(records[row]) + "\n" for tier in chosen for row in tier))
+    pathlib.Path(f"{path}.batch").write_text(f"{batch}\n")
+    shares = [tokens[np.concatenate(chosen[: k + 1])].sum() / tokens.sum() for k in range(len(chosen))]
+    print(f"{path.stem}: {batch} rows a step, " + ", ".join(f"{share:.1%}" for share in shares), "of the tokens")
+
+
+def add_kind(folder, pool, kind, labels):
+    with h5py.File(labels) as file:
+        records = [json.loads(record) for record in file["records"].asstr()[:]]
+        label, tokens, sources = file["labels"][:], file["token_count"][:].astype(float), file["sources"].asstr()[:]
+    write(pathlib.Path(folder) / f"{kind}-{pool}.jsonl", np.argsort(-label), records, tokens, int(pool))
+    order = within_sources(label, sources, tokens)
+    write(pathlib.Path(folder) / f"{kind}-within-{pool}.jsonl", order, records, tokens, int(pool))
+
+
+if sys.argv[1] == "kind":
+    add_kind(*sys.argv[2:])
+else:
+    main(*sys.argv[1:])
