@@ -60,7 +60,7 @@ def main(labels, target, valuator, alinfik, folder):
     for pool in range(1, POOLS + 1):
         rows = every[(pool - 1) * ROWS : pool * ROWS]
         texts = partial / f"pool-{pool}.jsonl"
-        texts.write_text("".join(json.dumps(records[row]) + "\n" for row in rows))
+        texts.write_text("".join(json.dumps({**records[row], "source": sources[row]}) + "\n" for row in rows))
         scored = subprocess.run(
             [alinfik, "score", valuator, texts, "--quiet"], check=True, capture_output=True, text=True)
         scores = np.array([json.loads(line)["alinfik_score"] for line in scored.stdout.splitlines()])
@@ -97,6 +97,8 @@ def add_kind(folder, pool, kind, labels):
     with h5py.File(labels) as file:
         records = [json.loads(record) for record in file["records"].asstr()[:]]
         label, tokens, sources = file["labels"][:], file["token_count"][:].astype(float), file["sources"].asstr()[:]
+    if len(set(sources)) < 2:
+        sys.exit(f"{labels}: its rows say no source")
     write(pathlib.Path(folder) / f"{kind}-{pool}.jsonl", np.argsort(-label), records, tokens, int(pool))
     order = within_sources(label, sources, tokens)
     write(pathlib.Path(folder) / f"{kind}-within-{pool}.jsonl", order, records, tokens, int(pool))
