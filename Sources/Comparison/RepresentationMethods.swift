@@ -69,7 +69,7 @@ private func mean(_ values: [Float]) -> Double {
 /// The mean of a matrix's rows, at length one.
 private func unitMean(_ states: MatrixView) -> [Float] {
   let sums = Matrix(rows: 1, columns: states.columns)
-  for row in 0..<states.rows { add(states.rows(row..<row + 1), times: 1, to: sums) }
+  addColumnSums(of: states, to: sums)
   let length = dot(sums.view, sums.view).squareRoot()
   return sums.view.values.map { length > 0 ? Float(Double($0) / length) : 0 }
 }

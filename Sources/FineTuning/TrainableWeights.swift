@@ -48,7 +48,8 @@ package final class TrainableWeights: WeightSource {
   }
 }
 
-/// The weights of a model that has learnt nothing, as `ModelSource.Initialisation` says. Each tensor has a stream of its own, so that it does not depend on the others.
+/// The weights of a model that has learnt nothing, as `ModelSource.Initialisation` says. Each tensor has a stream of its own, so
+/// that it does not depend on the others.
 package struct RandomWeights: WeightSource {
   package let path: String
   let start: ModelSource.Initialisation

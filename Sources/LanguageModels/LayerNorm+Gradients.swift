@@ -11,7 +11,6 @@ extension LayerNorm {
       return backward(x, statistics: statistics, outputGradient: dy, into: dx)
     }
     let sums = Matrix(rows: 2, columns: x.columns)
-    sums.fill(0)
     let (weight, bias) = (sums.rows(0..<1), sums.rows(1..<2))
     backward(
       x, statistics: statistics, outputGradient: dy, into: dx, weightGradient: weight, biasGradient: bias)

@@ -30,6 +30,7 @@ package struct LoRAAdapter {
   package let weightsPath: String
   private let config: JSONValue
   private let configPath: String
+  private let recordPath: String
 
   private static let prefix = "base_model.model."
 
@@ -44,7 +45,7 @@ package struct LoRAAdapter {
     }
     basePath = try Self.basePath(config, directory: directory, configPath)
     try Self.refuseVariants(config, configPath)
-    try Self.refuseOtherBase(basePath, directory: directory)
+    recordPath = "\(directory)/finetune.json"
   }
 
   /// `base_model_name_or_path` from the adapter's folder, or from the working directory.
@@ -65,16 +66,15 @@ package struct LoRAAdapter {
     return found
   }
 
-  /// Where `alinfik finetune` made the adapter, it says of which weights.
-  private static func refuseOtherBase(_ basePath: String, directory: String) throws {
-    let path = "\(directory)/finetune.json"
-    guard FileManager.default.fileExists(atPath: path),
-      let known = try JSONValue.read(path: path)["configuration"]?["model_sha256"]?.string
+  /// Throws where `alinfik finetune` made the adapter of other weights than are there now; reads them all.
+  func refuseOtherBase() throws {
+    guard FileManager.default.fileExists(atPath: recordPath),
+      let known = try JSONValue.read(path: recordPath)["configuration"]?["model_sha256"]?.string
     else { return }
     let found = try ModelLoader.sha256(path: basePath)
     guard found == known else {
       throw ModelError.configuration(
-        path,
+        recordPath,
         "the adapter was trained for another model than '\(basePath)' is now (SHA-256 \(known.prefix(12))..., now "
           + "\(found.prefix(12))...)")
     }

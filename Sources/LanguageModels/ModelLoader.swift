@@ -13,6 +13,7 @@ package enum ModelLoader {
   /// `FormatError` for a file that is malformed.
   package static func load(path: String, precision: Precision = .f32) throws -> any CausalLanguageModel {
     if let adapter = try LoRAAdapter(directory: path) {
+      try adapter.refuseOtherBase()
       return try AdaptedModel(base: load(path: adapter.basePath, precision: precision), adapter: adapter)
     }
     let model = try ModelSource(path: path).model(precision: precision)

@@ -35,14 +35,15 @@ package struct ModelSource {
 
   /// Opens a Hugging Face directory or a GGUF file. Throws `ModelError`, also for an adapter, which is no whole model.
   package init(path: String) throws {
-    guard FileManager.default.fileExists(atPath: path) else {
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
       throw ModelError.missing(
         "\(path): no such file or directory; --model wants a Hugging Face directory or a GGUF file")
     }
     guard !FileManager.default.fileExists(atPath: path + "/adapter_config.json") else {
       throw ModelError.configuration(path, "it is an adapter; give the model that it changes")
     }
-    if GGUFFile.isGGUF(path: path) {
+    if !isDirectory.boolValue {
       let model = GGUFModel(file: try GGUFFile(path: path))
       let configuration = try model.llamaConfiguration()
       json = configuration.json

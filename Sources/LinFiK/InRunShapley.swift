@@ -33,9 +33,7 @@ package struct InRunShapley: Sendable {
   ) throws -> [Double] {
     var values = [Double](repeating: 0, count: samples.count)
     let weights = watched.layers.map { Matrix(rows: $0.outputWidth, columns: $0.inputWidth) }
-    for layer in model.linearLayers.indices {
-      if let place = watched.place(ofLayer: layer) { weights[place].copy(model.linearWeight(layer).f32) }
-    }
+    watched.copyWeights(of: model, into: weights)
     var generator = SeededGenerator(seed: seed, stream: "in-run Shapley")
     let order = Array(samples.indices).shuffled(using: &generator)
     let steps = (samples.count + Self.batchRows - 1) / Self.batchRows
@@ -43,7 +41,7 @@ package struct InRunShapley: Sendable {
       let range = SummationBlocks.range(step, of: steps, rows: samples.count)
       let places = order[range]
       let rows = places.map { samples[$0] }
-      let current = model.replacingLinearWeights(replaced(by: weights))
+      let current = watched.replacing(weights, in: model)
       func meanGradient(_ rows: [TokenizedSample]) throws -> MeanGradient {
         do {
           return try MeanGradient(
@@ -76,11 +74,5 @@ package struct InRunShapley: Sendable {
   private func tooFast(_ step: Int) -> LabelError {
     .options(
       "--in-run-shapley \(learningRate): descent diverged at step \(step + 1); a smaller rate is wanted")
-  }
-
-  private func replaced(by weights: [Matrix]) -> [WeightMatrix] {
-    model.linearLayers.indices.map { layer in
-      watched.place(ofLayer: layer).map { .f32(weights[$0].view) } ?? model.linearWeight(layer)
-    }
   }
 }

@@ -37,15 +37,7 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     workerBytes = Double(
       model.activationBytes(tokens: batchTokens) + 4 * (batchTokens * widest + 2 * rowsPerBatch * width)
         + 3 << 20)
-    // Each target's projected gradient is there twice while they are gathered.
-    let held =
-      width == 0
-      // What curvature turns is there beside what it makes of it: the mean's, and each worker's.
-      ? run.watched.parameterCount
-        * (max(1, run.checkpoints.count) * (run.configuration.perTarget ? 1 + run.targets.count : 1)
-          + (CurvatureKind(for: run.configuration.kind) == nil
-            ? 0 : run.configuration.perTarget ? workers : 1))
-      : 2 * run.targets.count * width + Self.projectionNumbers(run)
+    let held = Self.targetNumbers(run, workers: workers)
     // Before the rate is measured, for that takes memory of its own.
     memoryBytes =
       Double(residentMemory()) + 4 * Double(held) + (run.curvatureRecipe?.memoryBytes ?? 0)
@@ -70,6 +62,19 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
           + "smaller --max-tokens shortens the longest row, and --projection random (or fewer --layers) keeps no whole "
           + "gradient of the target, nor of each with --per-target",
         memoryBytes / 1e6, available / 1e6, workerBytes / 1e6))
+  }
+
+  /// The targets' gradients, and of a projection its own.
+  private static func targetNumbers(_ run: LabelRun, workers: Int) -> Int {
+    let configuration = run.configuration
+    if let rank = configuration.projection.rank {
+      // Each target's projected gradient is there twice while they are gathered.
+      return 2 * run.targets.count * run.watched.projectedWidth(rank: rank) + projectionNumbers(run)
+    }
+    var gradients = max(1, run.checkpoints.count) * (configuration.holdsEachTarget ? 1 + run.targets.count : 1)
+    // What curvature turns is there beside what it makes of it: the mean's, and each worker's.
+    if CurvatureKind(for: configuration.kind) != nil { gradients += configuration.holdsEachTarget ? workers : 1 }
+    return gradients * run.watched.parameterCount
   }
 
   /// The projection's own matrices, and the sketches that principal components are taken from.
@@ -127,9 +132,8 @@ private struct Work {
       run.configuration.measuresNorm && run.configuration.projection == .none
       ? Operations(of: run.labelled.sequences, model: run.model.model, watched: run.watched).gradientNorms : 0
     curvature = run.curvatureRecipe?.operations ?? 0
-    samples = Self.labels(run, run.labelled.sequences, each: run.configuration.perTarget) + norms
-    let passes = run.configuration.perTarget && run.configuration.projection == .none ? 2.0 : 1
-    targets = passes * Self.labels(run, run.targets.sequences, each: false)
+    samples = Self.labels(run, run.labelled.sequences, each: run.configuration.holdsEachTarget) + norms
+    targets = (run.configuration.holdsEachTarget ? 2 : 1) * Self.labels(run, run.targets.sequences, each: false)
     if case .pca(let rank, _) = run.configuration.projection {
       components = Operations(of: run.principalRows, model: run.model.model, watched: run.watched)
         .principalComponents(rank: rank)

@@ -73,9 +73,7 @@ extension LabelRun {
   func influenceMeasure(
     _ prepared: Prepared, workers: Int, progress: @escaping @Sendable (LabelProgress) throws -> Void
   ) throws -> any InfluenceMeasure {
-    // Where whole gradients are held against each target alone, each passes once more.
-    let passes = configuration.perTarget && prepared.projection == nil ? 2 : 1
-    let count = targets.count * max(1, checkpoints.count) * passes
+    let count = targets.count * max(1, checkpoints.count) * (configuration.holdsEachTarget ? 2 : 1)
     let targetProgress = { @Sendable done in try progress(.targets(done: done, of: count)) }
     if configuration.kind == .tracin {
       return try CheckpointInfluence(

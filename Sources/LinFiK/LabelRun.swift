@@ -29,6 +29,9 @@ package struct LabelConfiguration: Sendable {
 
   package init() {}
 
+  /// Whether each target's whole gradient is held, for which the targets pass a second time.
+  var holdsEachTarget: Bool { perTarget && projection == .none }
+
   /// Whether each sample's gradient norm is asked for, or needed by the kind.
   var measuresNorm: Bool { gradientNorm || kind.needsNorm }
 

@@ -63,13 +63,11 @@ package struct OneStepOracle: Sendable {
   private func loss(
     step: Double, _ gradient: [Matrix], _ stepped: [Matrix], _ plan: BatchPlan, _ workers: Int
   ) throws -> Double {
-    let weights = model.linearLayers.indices.map { layer -> WeightMatrix in
-      guard let place = watched.place(ofLayer: layer) else { return model.linearWeight(layer) }
-      stepped[place].copy(model.linearWeight(layer).f32)
-      add(gradient[place].view, times: Float(step), to: stepped[place])
-      return .f32(stepped[place].view)
+    watched.copyWeights(of: model, into: stepped)
+    for (weight, gradient) in zip(stepped, gradient) {
+      add(gradient.view, times: Float(step), to: weight)
     }
-    return try meanLoss(model.replacingLinearWeights(weights), plan, workers)
+    return try meanLoss(watched.replacing(stepped, in: model), plan, workers)
   }
 
   private func meanLoss(_ model: any CausalLanguageModel, _ plan: BatchPlan, _ workers: Int) throws -> Double

@@ -1,4 +1,5 @@
 import LanguageModels
+import TensorKernels
 
 /// The linear layers whose gradients count, chosen by a glob over their weight names; of a model with a LoRA adapter
 /// `adapter` chooses the adapter's matrices, and nothing else does.
@@ -27,6 +28,21 @@ package struct WatchedLayers: Sendable {
 
   /// The place of the model's linear layer `index`, nil where it is not watched.
   package func place(ofLayer index: Int) -> Int? { places[index] }
+
+  /// The model with other weights in its watched layers, by place.
+  func replacing(_ weights: [Matrix], in model: any CausalLanguageModel) -> any CausalLanguageModel {
+    model.replacingLinearWeights(
+      model.linearLayers.indices.map { layer in
+        place(ofLayer: layer).map { .f32(weights[$0].view) } ?? model.linearWeight(layer)
+      })
+  }
+
+  /// Writes the model's watched weights, by place.
+  func copyWeights(of model: any CausalLanguageModel, into weights: [Matrix]) {
+    for layer in model.linearLayers.indices {
+      if let place = place(ofLayer: layer) { weights[place].copy(model.linearWeight(layer).f32) }
+    }
+  }
 
   /// Numbers in a gradient projected to `rank` a side; a side no wider than that is not projected.
   package func projectedWidth(rank: Int) -> Int {

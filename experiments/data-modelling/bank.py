@@ -67,6 +67,22 @@ def begin(path, of):
     path.with_suffix(".partial").rename(path)
 
 
+def kept(path, runs, train, processes):
+    """Each run's training, appended to the file as a line as soon as it is there."""
+    with concurrent.futures.ThreadPoolExecutor(processes) as workers, open(path, "a", encoding="utf-8") as file:
+        for count, run in enumerate(workers.map(train, runs), 1):
+            file.write(json.dumps(run) + "\n")
+            file.flush()
+            print(f"\r{count} of {len(runs)}", end="", flush=True)
+            yield run
+
+
+def parse(parser):
+    """The parser's arguments, and what stands after `--`."""
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    return parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
+
+
 def sha256(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
@@ -80,8 +96,7 @@ def main():
     parser.add_argument("--subsets", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
-    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    args, options = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
+    args, options = parse(parser)
     pool = pathlib.Path(args.pool).read_text(encoding="utf-8").splitlines(keepends=True)
     begin(args.bank, {
         "pool": sha256(args.pool), "queries": sha256(args.queries), "dropped": args.dropped, "options": options})
@@ -99,11 +114,8 @@ def main():
         losses = losses_after_training(args.alinfik, args.model, lines, args.queries, seed, options)
         return {"subset": subset, "seed": seed, "losses": losses}
 
-    with concurrent.futures.ThreadPoolExecutor(args.processes) as workers, open(args.bank, "a") as file:
-        for count, run in enumerate(workers.map(train, open_runs), 1):
-            file.write(json.dumps(run) + "\n")
-            file.flush()
-            print(f"\r{count} of {len(open_runs)}", end="", flush=True)
+    for _ in kept(args.bank, open_runs, train, args.processes):
+        pass
 
 
 if __name__ == "__main__":

@@ -21,10 +21,9 @@ from scipy.stats import rankdata
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import baselines  # noqa: E402
+import bootstrap  # noqa: E402
 import plots  # noqa: E402
 from bank import done, kept_rows  # noqa: E402
-
-DRAWS = 1000
 
 
 def rank_correlations(x, y):
@@ -42,15 +41,11 @@ def score(predictions, truth):
             rank_correlations(predicted[rows][:, columns], truth[rows][:, columns]).mean() for predicted in predictions
         ])
 
-    generator = np.random.default_rng(0)
     subsets, queries = truth.shape
-    draws = [
-        mean(generator.integers(subsets, size=subsets), generator.integers(queries, size=queries)) for _ in range(DRAWS)
-    ]
-    low, high = np.percentile(draws, [2.5, 97.5])
     value = mean(np.arange(subsets), np.arange(queries))
     together = rank_correlations(sum(predictions), truth).mean()
-    return {"models": len(predictions), "lds": value, "low": low, "high": high, "labels_added_up": together}
+    spread = bootstrap.interval(mean, subsets, queries)
+    return {"models": len(predictions), "lds": value, **spread, "labels_added_up": together}
 
 
 def labels(paths):

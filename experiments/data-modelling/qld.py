@@ -11,7 +11,6 @@ of another order; each method stands beside random choice, query by query.
 """
 
 import argparse
-import concurrent.futures
 import json
 import pathlib
 import sys
@@ -20,11 +19,12 @@ import numpy as np
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import baselines  # noqa: E402
+import bootstrap  # noqa: E402
 import plots  # noqa: E402
-from bank import begin, done, losses_after_training, sha256  # noqa: E402
+from bank import begin, done, kept, losses_after_training, parse, sha256  # noqa: E402
 from lds import labels  # noqa: E402
 
-SHARE, DRAWS = 0.01, 2000
+SHARE = 0.01
 
 
 def main():
@@ -37,8 +37,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--method", action="append", default=[])
-    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    args, options = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
+    args, options = parse(parser)
 
     pool = args.pool.read_text(encoding="utf-8").splitlines(keepends=True)
     texts = [json.loads(line)["text"] for line in pool]
@@ -69,12 +68,8 @@ def main():
         losses = losses_after_training(args.alinfik, args.model, lines, args.queries_file, seed, options)
         return {"without": without, "seed": seed, "losses": losses}
 
-    with concurrent.futures.ThreadPoolExecutor(args.processes) as workers, open(args.trainings, "a") as file:
-        for number, run in enumerate(workers.map(train, missing), 1):
-            file.write(json.dumps(run) + "\n")
-            file.flush()
-            there[tuple(run["without"]), run["seed"]] = run["losses"]
-            print(f"\r{number} of {len(missing)}", end="", flush=True)
+    for run in kept(args.trainings, missing, train, args.processes):
+        there[tuple(run["without"]), run["seed"]] = run["losses"]
 
     whole = {run["seed"]: run["losses"] for run in done(args.bank) if run["subset"] == -1}
     rises = {
@@ -85,16 +80,14 @@ def main():
         for name in values
     }
 
-    def interval(values):
-        generator = np.random.default_rng(0)
-        draws = [values[generator.integers(len(values), size=len(values))].mean() for _ in range(DRAWS)]
-        return np.percentile(draws, [2.5, 97.5])
-
     result = {"queries": len(chosen), "seeds": args.seeds, "rows_left_out": count, "methods": {}}
     for name, values_of in rises.items():
-        numbers = (values_of.mean(), *interval(values_of), (values_of - rises["random"]).mean(), *interval(values_of - rises["random"]))
-        keys = ("qld", "low", "high", "above_random", "above_random_low", "above_random_high")
-        result["methods"][name] = {key: round(float(number), 5) for key, number in zip(keys, numbers)}
+        above = values_of - rises["random"]
+        result["methods"][name] = {
+            "qld": values_of.mean(), **bootstrap.interval(lambda rows: values_of[rows].mean(), len(chosen), draws=2000),
+            "above_random": {
+                "value": above.mean(), **bootstrap.interval(lambda rows: above[rows].mean(), len(chosen), draws=2000)},
+        }
     args.results.write_text(json.dumps(result, indent=2) + "\n")
     plots.intervals(
         args.plot, f"QLD, {len(chosen)} queries, {count} rows left out", "rise of the query's loss, nats a token",

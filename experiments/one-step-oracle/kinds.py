@@ -12,9 +12,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import bootstrap  # noqa: E402
 import plots  # noqa: E402
-
-DRAWS = 1000
 
 
 def reports(runs, name):
@@ -28,13 +27,12 @@ def columns(report):
 
 def estimate(pairs):
     """The mean Spearman of pairs of columns, one a seed, and its interval over rows."""
-    generator = np.random.default_rng(0)
-    draws = []
-    for _ in range(DRAWS):
-        chosen = [generator.integers(len(x), size=len(x)) for x, _ in pairs]
-        draws.append(np.nanmean([spearmanr(x[rows], y[rows])[0] for (x, y), rows in zip(pairs, chosen)]))
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return {"value": np.mean([spearmanr(x, y)[0] for x, y in pairs]), "low": low, "high": high}
+
+    def mean(*chosen):
+        return np.nanmean([spearmanr(x[rows], y[rows])[0] for (x, y), rows in zip(pairs, chosen)])
+
+    sizes = [len(x) for x, _ in pairs]
+    return {"value": mean(*map(np.arange, sizes)), **bootstrap.interval(mean, *sizes)}
 
 
 def main(runs, folder):

@@ -12,20 +12,16 @@ import sys
 import numpy as np
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import bootstrap  # noqa: E402
 import plots  # noqa: E402
 
-SHARES, STEPS, DRAWS = ("5 %", "10 %", "20 %"), (5, 10, 20), 2000
+SHARES, STEPS = ("5 %", "10 %", "20 %"), (5, 10, 20)
 
 
 def interval(differences):
     """Of the mean of pools x rows."""
-    generator = np.random.default_rng(0)
-    pools, rows = differences.shape
-    draws = [
-        differences[generator.integers(pools, size=pools)][:, generator.integers(rows, size=rows)].mean()
-        for _ in range(DRAWS)
-    ]
-    return {"value": differences.mean(), "low": np.percentile(draws, 2.5), "high": np.percentile(draws, 97.5)}
+    spread = bootstrap.interval(lambda pools, rows: differences[pools][:, rows].mean(), *differences.shape, draws=2000)
+    return {"value": differences.mean(), **spread}
 
 
 def main(runs, folder):

@@ -15,9 +15,9 @@ from sklearn.metrics import average_precision_score
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import baselines  # noqa: E402
+import bootstrap  # noqa: E402
 import plots  # noqa: E402
 
-DRAWS = 1000
 RANDOM, WHOLE = "random 32", "whole, one layer a block"
 
 
@@ -31,14 +31,13 @@ def text(row):
 
 def estimate(truth, scores):
     """Mean average precision over the runs, and its interval."""
-    generator = np.random.default_rng(0)
-    draws = []
-    while len(draws) < DRAWS:
-        chosen = generator.integers(len(truth), size=len(truth))
-        if truth[chosen].any() and not truth[chosen].all():
-            draws.append(np.mean([average_precision_score(truth[chosen], run[chosen]) for run in scores]))
-    value = np.mean([average_precision_score(truth, run) for run in scores])
-    return {"value": value, "low": np.percentile(draws, 2.5), "high": np.percentile(draws, 97.5)}
+
+    def mean(rows):
+        if truth[rows].all() or not truth[rows].any():
+            return None
+        return np.mean([average_precision_score(truth[rows], run[rows]) for run in scores])
+
+    return {"value": mean(np.arange(len(truth))), **bootstrap.interval(mean, len(truth))}
 
 
 def main(howdy, runs, folder):

@@ -13,9 +13,10 @@ import numpy as np
 from scipy.stats import spearmanr
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import bootstrap  # noqa: E402
 import plots  # noqa: E402
 
-STEPS, DRAWS = (10, 100, 1000), 500
+STEPS = (10, 100, 1000)
 
 
 def labels(path):
@@ -37,14 +38,14 @@ def main(runs, folder):
                 ]
                 if not pairs:
                     continue
-                draws = []
-                for _ in range(DRAWS):
-                    rows = generator.integers(len(pairs[0][0]), size=len(pairs[0][0]))
-                    draws.append(np.mean([spearmanr(before[rows], after[rows])[0] for before, after in pairs]))
-                low, high = np.percentile(draws, [2.5, 97.5])
-                value = np.mean([spearmanr(before, after)[0] for before, after in pairs])
-                entry[steps] = {"seeds": len(pairs), "spearman": value, "low": low, "high": high}
-                print(f"{name} {kind} {steps}: {value:.3f} ({low:.3f} to {high:.3f}), {len(pairs)} seeds")
+
+                def mean(rows):
+                    return np.mean([spearmanr(before[rows], after[rows])[0] for before, after in pairs])
+
+                count = len(pairs[0][0])
+                spread = bootstrap.interval(mean, count, draws=500, generator=generator)
+                entry[steps] = {"seeds": len(pairs), "spearman": mean(np.arange(count)), **spread}
+                print(f"{name} {kind} {steps}: " + "{spearman:.3f} ({low:.3f} to {high:.3f}), {seeds} seeds".format(**entry[steps]))
             if entry:
                 result.setdefault(name, {})[kind] = entry
                 curves.append((f"{name}, {kind}", list(entry), [found["spearman"] for found in entry.values()]))
