@@ -16,18 +16,29 @@ static int has_avx2(void) {
 
 static const ck_kernels *chosen = &ck_kernels_baseline;
 
-// Before main, so that no kernel has to ask. The variable can only take away, never claim what the processor lacks.
+// The sets from the largest on; the first that the processor has, and that is no larger than the one wished for, is taken.
+// Before main, so that no kernel has to ask.
 __attribute__((constructor)) static void choose(void) {
 #if defined(__x86_64__)
-  const char *wish = getenv("ALINFIK_INSTRUCTION_SET");
   __builtin_cpu_init();
-  if (wish && strcmp(wish, "baseline") == 0) return;
-  if (has_avx512() && !(wish && strcmp(wish, "avx2") == 0)) {
-    int multiplies_bf16 = __builtin_cpu_supports("avx512bf16") && !(wish && strcmp(wish, "avx512") == 0);
-    chosen = multiplies_bf16 ? &ck_kernels_avx512bf16 : &ck_kernels_avx512;
-  } else if (has_avx2()) {
-    chosen = &ck_kernels_avx2;
-  }
+  const char *wish = getenv("ALINFIK_INSTRUCTION_SET");
+  int has_bf16 = has_avx512() && __builtin_cpu_supports("avx512bf16");
+  const struct {
+    const ck_kernels *kernels;
+    int is_there;
+  } sets[] = {
+    {&ck_kernels_amx, has_bf16 && ck_may_use_amx()},
+    {&ck_kernels_avx512bf16, has_bf16},
+    {&ck_kernels_avx512, has_avx512()},
+    {&ck_kernels_avx2, has_avx2()},
+    {&ck_kernels_baseline, 1},
+  };
+  enum { COUNT = sizeof sets / sizeof *sets };
+  int place = 0;
+  for (int i = 0; wish && i < COUNT; i++)
+    if (strcmp(wish, sets[i].kernels->instruction_set) == 0) place = i;
+  while (!sets[place].is_there) place++;
+  chosen = sets[place].kernels;
 #endif
 }
 
@@ -35,7 +46,15 @@ const char *ck_instruction_set(void) { return chosen->instruction_set; }
 
 int ck_multiplies_bf16(void) {
 #if defined(__x86_64__)
-  return chosen == &ck_kernels_avx512bf16;
+  return chosen == &ck_kernels_amx || chosen == &ck_kernels_avx512bf16;
+#else
+  return 0;
+#endif
+}
+
+int ck_multiplies_tiles(void) {
+#if defined(__x86_64__)
+  return chosen == &ck_kernels_amx;
 #else
   return 0;
 #endif

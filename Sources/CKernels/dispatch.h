@@ -74,7 +74,10 @@ typedef struct {
 #define CK_ENTRY(result, name, parameters, arguments) .name = CK(name),
 #define CK_TABLE(set) {.instruction_set = set, CK_EVERY(CK_ENTRY)}
 
-extern const ck_kernels ck_kernels_avx512bf16, ck_kernels_avx512, ck_kernels_avx2, ck_kernels_baseline;
+// Whether the processor multiplies tiles and the kernel lets this process use them.
+int ck_may_use_amx(void);
+
+extern const ck_kernels ck_kernels_amx, ck_kernels_avx512bf16, ck_kernels_avx512, ck_kernels_avx2, ck_kernels_baseline;
 
 // This thread's memory for a packed block and a panel, 64-byte aligned.
 float *ck_gemm_scratch(void);

@@ -10,6 +10,7 @@ final class GradientSums: @unchecked Sendable {
   /// Of the weight and the bias of each of the model's linear layers; nil where they are not trained.
   private let layers: [(weight: Int?, bias: Int?, inputsFirst: Bool)]
   private let takesOthers: Bool
+  private let precision: Precision
   private var ordered: OrderedSum<Matrix>
 
   /// - Parameter takesOthers: whether more is trained than linear layers.
@@ -18,6 +19,7 @@ final class GradientSums: @unchecked Sendable {
     let places = Dictionary(uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
     self.places = places
     self.takesOthers = takesOthers
+    precision = model.precision
     layers = model.linearLayers.indices.map { layer in
       let stored = model.storedWeight(ofLayer: layer)
       let stem = stored.name.hasSuffix(".weight") ? stored.name.dropLast("weight".count) : "\(stored.name)."
@@ -46,7 +48,9 @@ final class GradientSums: @unchecked Sendable {
       let (weight, bias, inputsFirst) = sums.layers[layer]
       if let weight {
         let (rows, columns) = inputsFirst ? (x, d) : (d, x)
-        ordered.add(place: weight, turn: turn) { gemm(rows, .yes, columns, into: $0, beta: 1) }
+        ordered.add(place: weight, turn: turn) {
+          gemm(rows, .yes, columns, into: $0, beta: 1, precision: sums.precision)
+        }
       }
       if let bias {
         ordered.add(place: bias, turn: turn) { addColumnSums(of: d, to: $0) }

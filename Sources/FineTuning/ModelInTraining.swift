@@ -22,9 +22,11 @@ package protocol ModelInTraining {
 package struct WholeModel: ModelInTraining {
   private let source: ModelSource
   private let weights: TrainableWeights
+  private let precision: Precision
 
-  package init(_ source: ModelSource) throws {
+  package init(_ source: ModelSource, precision: Precision = .f32) throws {
     self.source = source
+    self.precision = precision
     weights = TrainableWeights(source.weights)
     _ = try model()
   }
@@ -37,7 +39,9 @@ package struct WholeModel: ModelInTraining {
 
   package var settings: JSONValue { [:] }
 
-  package func model() throws -> any CausalLanguageModel { try source.model(of: weights) }
+  package func model() throws -> any CausalLanguageModel {
+    try source.model(of: weights, precision: precision)
+  }
 
   package func save(to folder: String) throws {
     try SafetensorsWriter.write(

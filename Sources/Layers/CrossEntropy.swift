@@ -145,7 +145,9 @@ private struct HeadChunk {
         }
       }
       if let slopes { multiply(part, by: slopes.view.columns(block)) }
-      if let headGradient { gemm(part.view, .yes, states.view, into: headGradient.rows(block), beta: 1) }
+      if let headGradient {
+        gemm(part.view, .yes, states.view, into: headGradient.rows(block), beta: 1, precision: precision)
+      }
       gemm(part.view, .no, head.rows(block), into: gradient, beta: index == 0 ? 0 : 1, precision: precision)
     }
   }

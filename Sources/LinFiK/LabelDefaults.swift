@@ -1,15 +1,19 @@
 import LanguageModels
+import TensorKernels
 
 /// Settings that are the same wherever labels are made.
 package enum LabelDefaults {
   /// Memory that one worker's activations may take, so that two of them and all that is fixed stay within 400 MB
   /// beside a model's weights and one gradient.
   private static let workerBytes = 180 << 20
+  /// Where products of tiles are so fast that reading and rounding a weight takes longer than using it for 200 tokens.
+  private static let tileWorkerBytes = 4 * workerBytes
 
   /// Tokens packed into one batch: as many as a worker's memory holds, for a weight is read once a batch; beyond 1024
   /// that costs nothing any more.
   package static func batchTokens(for model: some CausalLanguageModel) -> Int {
-    stride(from: 1024, to: 128, by: -16).first { model.activationBytes(tokens: $0) <= workerBytes } ?? 128
+    let bytes = model.precision.multipliesTiles ? tileWorkerBytes : workerBytes
+    return stride(from: 1024, to: 128, by: -16).first { model.activationBytes(tokens: $0) <= bytes } ?? 128
   }
 
   /// lambda as a share of a layer's mean eigenvalue.

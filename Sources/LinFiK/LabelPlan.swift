@@ -71,9 +71,12 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
       // Each target's projected gradient is there twice while they are gathered.
       return 2 * run.targets.count * run.watched.projectedWidth(rank: rank) + projectionNumbers(run)
     }
-    var gradients = max(1, run.checkpoints.count) * (configuration.holdsEachTarget ? 1 + run.targets.count : 1)
+    var gradients =
+      max(1, run.checkpoints.count) * (configuration.holdsEachTarget ? 1 + run.targets.count : 1)
     // What curvature turns is there beside what it makes of it: the mean's, and each worker's.
-    if CurvatureKind(for: configuration.kind) != nil { gradients += configuration.holdsEachTarget ? workers : 1 }
+    if CurvatureKind(for: configuration.kind) != nil {
+      gradients += configuration.holdsEachTarget ? workers : 1
+    }
     return gradients * run.watched.parameterCount
   }
 
@@ -133,7 +136,8 @@ private struct Work {
       ? Operations(of: run.labelled.sequences, model: run.model.model, watched: run.watched).gradientNorms : 0
     curvature = run.curvatureRecipe?.operations ?? 0
     samples = Self.labels(run, run.labelled.sequences, each: run.configuration.holdsEachTarget) + norms
-    targets = (run.configuration.holdsEachTarget ? 2 : 1) * Self.labels(run, run.targets.sequences, each: false)
+    targets =
+      (run.configuration.holdsEachTarget ? 2 : 1) * Self.labels(run, run.targets.sequences, each: false)
     if case .pca(let rank, _) = run.configuration.projection {
       components = Operations(of: run.principalRows, model: run.model.model, watched: run.watched)
         .principalComponents(rank: rank)

@@ -21,7 +21,8 @@ package struct MeanGradient: Sendable {
     let batches = BatchPlan(targets, batchTokens: batchTokens)
     let losses = try batches.map(workers: workers, progress: progress) { index, batch, workspace in
       let observer = GradientSum(
-        target: target, batchIndex: index, watched: watched, weight: 1 / Float(targets.count))
+        target: target, batchIndex: index, watched: watched, weight: 1 / Float(targets.count),
+        precision: model.precision)
       return model.losses(of: batch, workspace: workspace, observer: observer)
     }
     layers = sums.map(\.view)
@@ -64,11 +65,12 @@ private struct GradientSum: GradientObserver {
   let batchIndex: Int
   let watched: WatchedLayers
   let weight: Float
+  let precision: Precision
 
   func observe(layer: Int, input: MatrixView, outputGradient: MatrixView, batch: TokenBatch) {
     guard let place = watched.place(ofLayer: layer) else { return }
     target.add(place: place, turn: batchIndex) { sum in
-      gemm(outputGradient, .yes, input, into: sum, alpha: weight, beta: 1)
+      gemm(outputGradient, .yes, input, into: sum, alpha: weight, beta: 1, precision: precision)
     }
   }
 }

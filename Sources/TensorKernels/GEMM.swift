@@ -11,6 +11,9 @@ package enum Precision: String, Sendable, CaseIterable {
   case f32
   case bf16
 
+  /// Whether this machine multiplies whole tiles of such factors, several times as fast as f32.
+  package var multipliesTiles: Bool { self == .bf16 && ck_multiplies_tiles() == 1 }
+
   /// How products of this precision are computed on this machine, for people.
   package var path: String {
     switch self {
@@ -25,7 +28,7 @@ package enum Precision: String, Sendable, CaseIterable {
 /// General matrix product: `C = alpha op(A) op(B) + beta C`, with `op(A)`: m x k, `op(B)`: k x n, C: m x n.
 ///
 /// Runs on the calling thread. An element's bits depend on k, its row of A and its column of B alone, so a row comes
-/// out the same whatever stands above and below it. The kernel is ours (bodies/gemm.h in CKernels).
+/// out the same whatever stands above and below it. The kernel is ours (bodies/product.h in CKernels).
 package func gemm(
   _ a: MatrixView, _ transposeA: Transpose, _ b: MatrixView, _ transposeB: Transpose = .no,
   into c: Matrix, alpha: Float = 1, beta: Float = 0, precision: Precision = .f32

@@ -105,6 +105,10 @@ struct FinetuneCommand: ParsableCommand {
   @Option(help: "Steps between two checkpoints (default: one after each epoch).")
   var checkpointEvery: Int?
 
+  @Option(
+    help: "What the factors of products are rounded to: f32 or bf16. Weights, sums and moments are f32.")
+  var precision: Precision = .f32
+
   @Flag(help: "Take the rows in the order in which they are given.")
   var keepOrder = false
 
@@ -141,6 +145,7 @@ struct FinetuneCommand: ParsableCommand {
     let start = try training.model()
     terminal.say("model: \(start.summary)")
     terminal.say("trained: \(training.summary)")
+    terminal.say("products: \(precision.path)")
     let tokenizer = try Tokenizer.load(carrying: ModelLoader.tokenizerPath(path: tokenizer ?? model ?? ""))
     guard tokenizer.vocabularySize <= start.vocabularySize else {
       throw ModelError.configuration(
@@ -187,11 +192,14 @@ struct FinetuneCommand: ParsableCommand {
   private func modelInTraining() throws -> any ModelInTraining {
     if let `init` {
       return try WholeModel(
-        ModelSource(untrained: `init`) { RandomWeights(path: $0, start: $1, seed: common.seed) })
+        ModelSource(untrained: `init`) { RandomWeights(path: $0, start: $1, seed: common.seed) },
+        precision: precision)
     }
     guard let model else { preconditionFailure("neither --model nor --init") }
-    guard let loraRank else { return try WholeModel(ModelSource(path: model)) }
-    let base = try ModelLoader.load(path: model)
+    guard let loraRank else {
+      return try WholeModel(ModelSource(path: model), precision: precision)
+    }
+    let base = try ModelLoader.load(path: model, precision: precision)
     guard base.adapterLayers.isEmpty else {
       throw FineTuningError.options("\(model) is an adapter already; give the model that it changes")
     }
@@ -214,7 +222,8 @@ struct FinetuneCommand: ParsableCommand {
     [
       "model_sha256": JSONValue(try model.map(ModelLoader.sha256) ?? FileHash.sha256(path: `init` ?? "")),
       "data_sha256": JSONValue(rows.sha256), "validation_sha256": JSONValue(heldOut?.sha256 ?? ""),
-      "kernels": JSONValue(vectorInstructionSet), "max_tokens": maxTokens.map { JSONValue($0) } ?? .null,
+      "kernels": JSONValue(vectorInstructionSet), "precision": JSONValue(precision.rawValue),
+      "max_tokens": maxTokens.map { JSONValue($0) } ?? .null,
     ]
   }
 

@@ -176,6 +176,7 @@ import Testing
 
   private let products: [Product] = [
     { m, n, k, a, b, c in emulated_bf16_gemm(m, n, k, 2, a, b, 0.5, c, n) },
+    { m, n, k, a, b, c in emulated_tile_gemm(m, n, k, 2, a, b, 0.5, c, n) },
     { m, n, k, a, b, c in ck_gemm(m, n, k, 2, a, b, 0.5, c, n, 1) },
   ]
 

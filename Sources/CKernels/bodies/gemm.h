@@ -1,30 +1,14 @@
-// Matrix product, included once for each instruction set and each kind of word. The instruction set has defined
-//   V, LANES        a vector of floats and its width
+// Matrix product in vector registers, included once for each instruction set and each kind of word. Beside what packing.h
+// asks for, the instruction set has defined
 //   TILE_ROWS       rows of C that a tile keeps in registers; a tile is 2 vectors wide
-//   ck_transpose    LANES x LANES words, transposed
-// and words_f32.h or words_bf16.h what is packed and multiplied. A word has 32 bits and holds one number or two that
-// follow each other along k; all sizes of packed memory are in words.
+// and the words CK_MULTIPLY_ADD(sum, x, packed).
 //
-// The blocked algorithm of Goto & van de Geijn (2008): a block of B is packed into the level-2 cache, by routines that
-// transpose or widen it on the way, so that weights are never kept twice and may be bf16 in a mapped file.
+// The blocked algorithm of Goto & van de Geijn (2008): a block of B is packed into the level-2 cache.
 //
 // Every element of C is summed over k in one order that depends on k and on whether B is transposed alone: rows,
 // columns, workers and the tile's shape do not change its bits.
 
-#ifndef CK_GEMM_SIZES
-#define CK_GEMM_SIZES
-enum {
-  TILE_COLUMNS = 2 * LANES,
-  // A block of B fills most of a level-2 cache. It is long where B is contiguous, so that memory is read in long runs:
-  // LONG x SHORT for a transposed B (k is contiguous), SHORT x LONG otherwise.
-  BLOCK_LONG = 640,
-  BLOCK_SHORT = 256,
-  // Rows of A's panel, and panels of B, lie a cache line more than their size apart: else they share cache sets.
-  PANEL_STRIDE = BLOCK_LONG + 16,
-  PANEL_GAP = 16,
-  MAX_TILE_ROWS = 16,
-};
-#endif
+#include "packing.h"
 
 // C[R x 2 LANES] = alpha A B + beta C: a at [r a_row + p a_column], b packed.
 CK_INLINE void CK_WORDS(tile)(const int R, size_t depth, const WORD *a, size_t a_row, size_t a_column, const WORD *b,
@@ -77,63 +61,6 @@ static void CK_WORDS(tile_rows)(size_t rows, size_t depth, const WORD *a, int a_
 #endif
   }
 #undef CK_ROWS
-}
-
-// How many numbers of k the words first ... first + count hold; the last word may lack its second.
-CK_INLINE size_t CK_WORDS(numbers)(size_t k, size_t first, size_t count) {
-  size_t left = k - first * WORD_NUMBERS;
-  return left < count * WORD_NUMBERS ? left : count * WORD_NUMBERS;
-}
-
-// `width` columns of a transposed B, from `column` on, into a packed panel.
-static void CK_WORDS(pack_transposed)(const ck_factor *b, size_t column, size_t width, size_t k, size_t first,
-                                      size_t depth, int rounds, WORD *out) {
-  WORD square[LANES * LANES] __attribute__((aligned(64)));
-  for (size_t p = 0; p < depth; p += LANES) {
-    size_t count = depth - p < LANES ? depth - p : LANES;
-    for (size_t i = 0; i < TILE_COLUMNS; i += LANES) {
-      size_t rows = i >= width ? 0 : width - i < LANES ? width - i : LANES;
-      const WORD *as_it_lies = rows == LANES && count == LANES ? CK_WORDS(in_place)(b, column + i, first + p) : NULL;
-      if (as_it_lies && !rounds) {
-        // A row's next cache lines but three: runs are too short for the processor to foresee.
-        for (size_t r = 0; r < LANES; r++) __builtin_prefetch(as_it_lies + r * b->stride + 64);
-        ck_transpose((const float *)as_it_lies, b->stride, (float *)out + p * TILE_COLUMNS + i, TILE_COLUMNS);
-        continue;
-      }
-      if (rows < LANES || count < LANES) memset(square, 0, sizeof square);
-      size_t numbers = CK_WORDS(numbers)(k, first + p, count);
-      for (size_t r = 0; r < rows; r++)
-        CK_WORDS(along)(b, column + i + r, (first + p) * WORD_NUMBERS, numbers, rounds, square + r * LANES);
-      if (count == LANES) {
-        ck_transpose((const float *)square, LANES, (float *)out + p * TILE_COLUMNS + i, TILE_COLUMNS);
-      } else {
-        for (size_t q = 0; q < count; q++)
-          for (size_t r = 0; r < LANES; r++) out[(p + q) * TILE_COLUMNS + i + r] = square[r * LANES + q];
-      }
-    }
-  }
-}
-
-// A block of B, depth x width, into panels of TILE_COLUMNS columns, the last one filled up with zeros.
-static void CK_WORDS(pack)(const ck_factor *b, size_t k, size_t first, size_t depth, size_t column, size_t width,
-                           int rounds, WORD *out) {
-  size_t whole = width / TILE_COLUMNS * TILE_COLUMNS, panel = depth * TILE_COLUMNS + PANEL_GAP;
-  if (b->is_transposed) {
-    for (size_t j = 0; j < width; j += TILE_COLUMNS) {
-      size_t count = width - j < TILE_COLUMNS ? width - j : TILE_COLUMNS;
-      CK_WORDS(pack_transposed)(b, column + j, count, k, first, depth, rounds, out + j / TILE_COLUMNS * panel);
-    }
-    return;
-  }
-  if (whole < width) memset(out + whole / TILE_COLUMNS * panel, 0, panel * sizeof(WORD));
-  // Row after row, as they lie in memory.
-  for (size_t p = 0; p < depth; p++) {
-    WORD *to = out + p * TILE_COLUMNS;
-    size_t row = (first + p) * WORD_NUMBERS, j = 0;
-    for (; j < whole; j += TILE_COLUMNS, to += panel)
-      CK_WORDS(across)(b, k, row, column + j, TILE_COLUMNS, rounds, to);
-    if (j < width) CK_WORDS(across)(b, k, row, column + j, width - j, rounds, to);
-  }
 }
 
 // `rows` rows of A from `row` on: a panel of rows, or of columns where A is transposed, each at a fixed stride.

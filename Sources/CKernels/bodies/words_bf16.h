@@ -1,10 +1,18 @@
 // A packed word of the matrix product is two bf16 that follow each other along k, the first in the low half. The
-// instruction set defines CK_MULTIPLY_PAIRS(sum, x, packed): sum + the f32 products of the high halves and the low ones.
+// instruction set defines CK_MULTIPLY_PAIRS(sum, x, packed): sum + the f32 products of the high halves and the low ones;
+// and, where it has instructions for it, CK_ROUND_RUN(from, count, halves) and CK_ROUND_PAIRS(low, high, count, words).
 // Where k is odd the last word's high half is zero.
 
 #ifndef CK_HALF
 #define CK_HALF
 typedef uint16_t ck_half __attribute__((may_alias));
+#endif
+
+#ifndef CK_ROUND_RUN
+#define CK_ROUND_RUN(from, count, to) \
+  for (size_t i = 0; i < (count); i++) (to)[i] = ck_to_bf16((from)[i])
+#define CK_ROUND_PAIRS(low, high, count, to) \
+  for (size_t i = 0; i < (count); i++) (to)[i] = ck_to_bf16((low)[i]) | (uint32_t)ck_to_bf16((high)[i]) << 16
 #endif
 
 #define WORD uint32_t
@@ -21,7 +29,10 @@ CK_INLINE void CK(along_pairs)(const ck_factor *factor, size_t row, size_t first
     memcpy(halves, (const uint16_t *)factor->values + row * factor->stride + first, count * sizeof(uint16_t));
   } else {
     const float *from = (const float *)factor->values + row * factor->stride + first;
-    for (size_t i = 0; i < count; i++) halves[i] = ck_to_bf16(from[i]);
+    // What follows soon: where rows take turns, their runs are too short for the processor to foresee.
+    __builtin_prefetch(from + 96);
+    __builtin_prefetch(from + 112);
+    CK_ROUND_RUN(from, count, halves);
   }
   if (count % 2) halves[count] = 0;
 }
@@ -31,15 +42,15 @@ CK_INLINE void CK(across_pairs)(const ck_factor *factor, size_t k, size_t p, siz
                                 uint32_t *out) {
   (void)rounds;
   size_t low = p * factor->stride + column, high = p + 1 < k ? low + factor->stride : low;
-  uint32_t mask = p + 1 < k ? 0xffff : 0;
   if (factor->is_bf16) {
     const uint16_t *from = factor->values;
-    for (size_t i = 0; i < width; i++) out[i] = from[low + i] | (from[high + i] & mask) << 16;
+    for (size_t i = 0; i < width; i++) out[i] = from[low + i] | (uint32_t)from[high + i] << 16;
   } else {
     const float *from = factor->values;
-    for (size_t i = 0; i < width; i++)
-      out[i] = ck_to_bf16(from[low + i]) | (ck_to_bf16(from[high + i]) & mask) << 16;
+    CK_ROUND_PAIRS(from + low, from + high, width, out);
   }
+  if (p + 1 >= k)
+    for (size_t i = 0; i < width; i++) out[i] &= 0xffff;
 }
 
 // No matrix is kept as words; one of bf16 whose rows are even in length would be, but reading it is not what takes time.

@@ -1,7 +1,7 @@
 // The loops and the matrix product under the layers, in C because they need an instruction set chosen at run time:
-// each is compiled for AVX-512 with and without bf16, AVX2 and the baseline, and one set is chosen when the program
-// starts. The environment variable ALINFIK_INSTRUCTION_SET=avx512, avx2 or baseline takes a smaller one than the
-// processor has.
+// each is compiled for AVX-512 with AMX, with bf16 and without, AVX2 and the baseline, and one set is chosen when the program
+// starts. The environment variable ALINFIK_INSTRUCTION_SET=avx512bf16, avx512, avx2 or baseline takes a smaller one than
+// the processor has.
 // Matrices are row-major f32. `rows` x `columns`, with a stride in elements where rows may be apart.
 // Sums use a fixed order for a given instruction set, so the same machine gives the same bits.
 
@@ -11,10 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Name of the chosen instruction set: "avx512bf16", "avx512", "avx2" or "baseline".
+// Name of the chosen instruction set: "amx", "avx512bf16", "avx512", "avx2" or "baseline".
 const char *ck_instruction_set(void);
 // Whether it multiplies bf16 pairs; else the factors of such a product are rounded and multiplied in f32.
 int ck_multiplies_bf16(void);
+// Whether it multiplies whole tiles of bf16 (AMX), many times as fast as f32.
+int ck_multiplies_tiles(void);
 
 // y += x
 void ck_add(float *y, const float *x, size_t n);

@@ -10,4 +10,8 @@
 void emulated_bf16_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c,
                         size_t c_stride);
 
+// The same by tiles, as AMX multiplies them.
+void emulated_tile_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c,
+                        size_t c_stride);
+
 #endif

@@ -1,0 +1,62 @@
+#include "dispatch.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,bmi,bmi2,f16c,lzcnt,popcnt,avx512bf16,amx-tile,amx-bf16"))), apply_to = function)
+#define CK(name) name##_amx
+#include "bodies/round_bf16.h"
+
+// Eight tiles of 16 rows of 64 bytes.
+static inline void begin_tiles(void) {
+  struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+  } shape = {.palette = 1};
+  for (int tile = 0; tile < 8; tile++) {
+    shape.row_bytes[tile] = 64;
+    shape.rows[tile] = 16;
+  }
+  _tile_loadconfig(&shape);
+}
+
+static inline __attribute__((always_inline)) void multiply_tiles(size_t depth, const uint32_t *a, size_t a_stride,
+                                                                 const uint32_t *b, float *c, size_t c_stride) {
+  size_t a_bytes = 4 * a_stride, b_bytes = 4 * 32, c_bytes = 4 * c_stride;
+  _tile_loadd(0, c, c_bytes);
+  _tile_loadd(1, c + 16, c_bytes);
+  _tile_loadd(2, c + 16 * c_stride, c_bytes);
+  _tile_loadd(3, c + 16 * c_stride + 16, c_bytes);
+  for (size_t p = 0; p < depth; p += 16, a += 16, b += 16 * 32) {
+    _tile_loadd(4, a, a_bytes);
+    _tile_loadd(6, b, b_bytes);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, b + 16, b_bytes);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_loadd(5, a + 16 * a_stride, a_bytes);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, c, c_bytes);
+  _tile_stored(1, c + 16, c_bytes);
+  _tile_stored(2, c + 16 * c_stride, c_bytes);
+  _tile_stored(3, c + 16 * c_stride + 16, c_bytes);
+}
+
+#define CK_BEGIN_TILES begin_tiles()
+#define CK_END_TILES _tile_release()
+#define CK_MULTIPLY_TILES(depth, a, b, c, c_stride) multiply_tiles(depth, a, TILE_PANEL_STRIDE, b, c, c_stride)
+#include "bodies/avx512.h"
+const ck_kernels ck_kernels_amx = CK_TABLE("amx");
+#pragma clang attribute pop
+
+// Linux wants to be asked, once a process and before its threads begin: a tile is much for a thread to keep.
+int ck_may_use_amx(void) {
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16")
+         && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+#endif
