@@ -130,6 +130,9 @@ package struct FineTuningRun {
     if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
   }
 
+  /// Fewer tokens than this do not pay for reading the weights.
+  private static let leastBatchTokens = 256
+
   /// The rows of a step: consecutive ones of its epoch's order.
   private func batch(_ step: Int, _ perEpoch: Int) -> [TokenizedSample] {
     let (epoch, place) = step.quotientAndRemainder(dividingBy: perEpoch)
@@ -147,8 +150,10 @@ package struct FineTuningRun {
     of batch: [TokenizedSample], _ model: any CausalLanguageModel, _ sums: GradientSums, _ workers: Int
   ) throws -> Double {
     sums.clear()
-    let plan = BatchPlan(batch, batchTokens: LabelDefaults.batchTokens(for: model))
-    let losses = try plan.map(workers: workers) { index, tokens, workspace in
+    // Quarters of a step, so that workers have like parts; their number must not decide.
+    let quarter = batch.reduce(0) { $0 + $1.tokens.count } / 4
+    let tokens = min(LabelDefaults.batchTokens(for: model), max(Self.leastBatchTokens, quarter))
+    let losses = try BatchPlan(batch, batchTokens: tokens).map(workers: workers) { index, tokens, workspace in
       model.losses(of: tokens, workspace: workspace, observer: sums.observer(turn: index))
     }
     return losses.reduce(0, +) / Double(losses.count)

@@ -49,7 +49,7 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     seconds =
       measuresTime && fits
       ? try work.seconds(run, workers: workers)
-      : operations / (try productRate(workers: workers) * Self.efficiency)
+      : operations / (try productRate(workers: workers, precision: run.model.model.precision) * Self.efficiency)
   }
 
   /// Throws where the machine has not enough memory left, saying what to change.
@@ -164,23 +164,25 @@ private struct Work {
   }
 }
 
-/// Operations a second of products like a layer's, `workers` side by side.
-private func productRate(workers: Int) throws -> Double {
+/// Operations a second of products like a layer's, `workers` side by side: the weight comes from memory, as it does in a pass.
+private func productRate(workers: Int, precision: Precision) throws -> Double {
   // More workers than processors are no faster, and would make the measurement itself long.
   let workers = min(workers, ProcessInfo.processInfo.activeProcessorCount)
-  let (rows, width) = (256, 1024)
+  let (rows, inputs, outputs) = (256, 1024, 4096)
+  let w = Matrix(rows: outputs, columns: inputs)
+  w.fill(1)
+  let weight = w.view
   var best = Double.infinity
   for _ in 0..<4 {
     let begin = ContinuousClock.now
     try parallelForEach(count: workers, workers: workers) { _, _ in
-      let x = Matrix(rows: rows, columns: width)
-      let w = Matrix(rows: width, columns: width)
-      let y = Matrix(rows: rows, columns: width)
-      for _ in 0..<4 { gemm(x.view, .no, w.view, .yes, into: y) }
+      let x = Matrix(rows: rows, columns: inputs)
+      let y = Matrix(rows: rows, columns: outputs)
+      gemm(x.view, .no, weight, .yes, into: y, precision: precision)
     }
     best = min(best, begin.duration(to: .now) / .seconds(1))
   }
-  return Double(workers * 4 * 2 * rows * width * width) / best
+  return Double(workers * 2 * rows * inputs * outputs) / best
 }
 
 /// Memory this process has now, in bytes: all of it, or what is not of files (which the system can take back).

@@ -80,6 +80,22 @@ import Testing
     #expect(record["losses"]?.array?.count == 3 && record["configuration"]?["seed"]?.string == "0")
   }
 
+  @Test func precisionDecidesARun() throws {
+    func train(_ precision: String) throws -> Command.Result {
+      try Command.run(
+        "finetune", "--model", model, "--data", data, "--output", folder.path(precision), "--precision",
+        precision,
+        "--learning-rate", "1e-2")
+    }
+    let (f32, bf16) = (try train("f32"), try train("bf16"))
+    #expect(f32.status == 0 && f32.errors.contains("products: f32"), "\(f32.errors)")
+    #expect(bf16.status == 0 && bf16.errors.contains("bf16"), "\(bf16.errors)")
+    let losses = try [f32, bf16].indices.map { try loss(of: folder.path(["f32", "bf16"][$0])) }
+    #expect(losses[0] != losses[1] && abs(losses[0] - losses[1]) < 0.05, "\(losses)")
+    let record = try JSONValue.read(path: folder.path("bf16") + "/finetune.json")
+    #expect(record["configuration"]?["precision"]?.string == "bf16")
+  }
+
   /// What is saved on the way is what a shorter run would have come to.
   @Test func stepsAreSavedOnTheWay() throws {
     let constant = ["--schedule", "constant", "--warm-up", "0", "--learning-rate", "1e-2", "--epochs", "3"]

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""For three pools without a row in common, the rows that each method ranks highest: 5, 10 and 20 % of the pool's tokens.
+"""Which rows each method ranks highest: 5, 10 and 20 % of a pool's tokens.
 
-choose.py LABELS.h5 TARGET.jsonl VALUATOR ALINFIK FOLDER
-choose.py kind FOLDER POOL KIND LABELS.h5
+choose.py pools PART.jsonl RUNS                       three pools of RUNS/pool-N.jsonl without a row in common
+choose.py plain RUNS POOL TARGET.jsonl VALUATOR ALINFIK   what needs the labels RUNS/linfik-POOL.h5 alone, and the plain methods
+choose.py kind RUNS POOL KIND                         by another kind's labels, RUNS/KIND-POOL.h5
 
-The second form adds KIND-POOL.jsonl and KIND-within-POOL.jsonl to a folder that is there, by another kind's labels of FOLDER/pool-POOL.jsonl.
-
-Writes METHOD-POOL.jsonl, the best 5 % first (in random order), then what 10 % adds, then what 20 % adds. Every method takes
-STEPS steps to the end of each tier, for AdamW moves by steps; so a method that likes short rows has more rows in a step
-(METHOD-POOL.jsonl.batch), and budgets are met within half a row a step.
+Writes RUNS/chosen/METHOD-POOL.jsonl, the best 5 % first (in random order), then what 10 % adds, then what 20 % adds. Every method
+takes STEPS steps to the end of each tier, for AdamW moves by steps; so a method that likes short rows has more rows in a step
+(METHOD-POOL.jsonl.batch), and budgets are met within half a row a step. METHOD-within: the best of each source, at the pool's
+proportions.
 """
 
 import json
@@ -48,63 +48,59 @@ def within_sources(scores, sources, tokens):
     return np.argsort(places)
 
 
-def main(labels, target, valuator, alinfik, folder):
-    with h5py.File(labels) as file:
-        records = [json.loads(record) for record in file["records"].asstr()[:]]
-        label, loss, tokens = file["labels"][:], file["loss"][:], file["token_count"][:].astype(float)
-        sources = file["sources"].asstr()[:]
-    queries = [text(json.loads(line)) for line in open(target, encoding="utf-8")]
-    folder, partial = pathlib.Path(folder), pathlib.Path(folder + ".partial")
-    partial.mkdir(exist_ok=True)
-    every = np.random.default_rng(1).permutation(len(records))
+def draw_pools(part, runs):
+    rows = [line for line in open(part, encoding="utf-8") if line.strip()]
+    every = np.random.default_rng(1).permutation(len(rows))
     for pool in range(1, POOLS + 1):
-        rows = every[(pool - 1) * ROWS : pool * ROWS]
-        texts = partial / f"pool-{pool}.jsonl"
-        texts.write_text("".join(json.dumps({**records[row], "source": sources[row]}) + "\n" for row in rows))
-        scored = subprocess.run(
-            [alinfik, "score", valuator, texts, "--quiet"], check=True, capture_output=True, text=True)
-        scores = np.array([json.loads(line)["alinfik_score"] for line in scored.stdout.splitlines()])
-        generator = np.random.default_rng(pool)
-        mean = {source: label[rows][sources[rows] == source].mean() for source in set(sources)}
-        values = {
-            "linfik": label[rows],
-            "valuator": scores,
-            "random": generator.normal(size=ROWS),
-            "source-mean": np.array([mean[source] for source in sources[rows]]) + 1e-6 * generator.normal(size=ROWS),
-            "bm25": baselines.bm25([text(records[row]) for row in rows], queries).mean(1),
-            "loss": loss[rows],
-            "length": tokens[rows],
-        }
-        orders = {name: np.argsort(-value) for name, value in values.items()}
-        orders["linfik-within"] = within_sources(label[rows], sources[rows], tokens[rows])
-        for name, order in orders.items():
-            write(partial / f"{name}-{pool}.jsonl", order, [records[row] for row in rows], tokens[rows], pool)
-    partial.rename(folder)
+        chosen = "".join(rows[row] for row in every[(pool - 1) * ROWS : pool * ROWS])
+        (pathlib.Path(runs) / f"pool-{pool}.jsonl").write_text(chosen, encoding="utf-8")
 
 
-def write(path, order, records, tokens, seed):
+def labelled(path):
+    with h5py.File(path) as file:
+        records = [json.loads(record) for record in file["records"].asstr()[:]]
+        return records, file["labels"][:], file["loss"][:], file["token_count"][:].astype(float), file["sources"].asstr()[:]
+
+
+def choose_plain(runs, pool, target, valuator, alinfik):
+    records, label, loss, tokens, sources = labelled(f"{runs}/linfik-{pool}.h5")
+    queries = [text(json.loads(line)) for line in open(target, encoding="utf-8")]
+    scored = subprocess.run(
+        [alinfik, "score", valuator, f"{runs}/pool-{pool}.jsonl", "--quiet"], check=True, capture_output=True, text=True)
+    generator = np.random.default_rng(int(pool))
+    mean = {source: label[sources == source].mean() for source in sorted(set(sources))}
+    values = {
+        "linfik": label,
+        "valuator": np.array([json.loads(line)["alinfik_score"] for line in scored.stdout.splitlines()]),
+        "bm25": baselines.bm25([text(record) for record in records], queries).mean(1),
+        "random": generator.normal(size=len(records)),
+        "source-mean": np.array([mean[source] for source in sources]) + 1e-6 * generator.normal(size=len(records)),
+        "loss": loss,
+        "length": tokens,
+    }
+    for name, value in values.items():
+        write(runs, name, pool, np.argsort(-value), records, tokens)
+    for name in ("linfik", "valuator", "bm25"):
+        write(runs, f"{name}-within", pool, within_sources(values[name], sources, tokens), records, tokens)
+
+
+def choose_kind(runs, pool, kind):
+    records, label, _, tokens, sources = labelled(f"{runs}/{kind}-{pool}.h5")
+    write(runs, kind, pool, np.argsort(-label), records, tokens)
+    write(runs, f"{kind}-within", pool, within_sources(label, sources, tokens), records, tokens)
+
+
+def write(runs, method, pool, order, records, tokens):
     """The chosen rows of an order, and beside them the rows of a step."""
     batch, chosen = tiers(order, tokens, tokens.sum())
     for tier in chosen:
-        random.Random(seed).shuffle(tier)
-    path.write_text("".join(json.dumps(records[row]) + "\n" for tier in chosen for row in tier))
+        random.Random(int(pool)).shuffle(tier)
+    path = pathlib.Path(runs) / "chosen" / f"{method}-{pool}.jsonl"
+    path.parent.mkdir(exist_ok=True)
     pathlib.Path(f"{path}.batch").write_text(f"{batch}\n")
+    path.write_text("".join(json.dumps(records[row]) + "\n" for tier in chosen for row in tier))
     shares = [tokens[np.concatenate(chosen[: k + 1])].sum() / tokens.sum() for k in range(len(chosen))]
     print(f"{path.stem}: {batch} rows a step, " + ", ".join(f"{share:.1%}" for share in shares), "of the tokens")
 
 
-def add_kind(folder, pool, kind, labels):
-    with h5py.File(labels) as file:
-        records = [json.loads(record) for record in file["records"].asstr()[:]]
-        label, tokens, sources = file["labels"][:], file["token_count"][:].astype(float), file["sources"].asstr()[:]
-    if len(set(sources)) < 2:
-        sys.exit(f"{labels}: its rows say no source")
-    write(pathlib.Path(folder) / f"{kind}-{pool}.jsonl", np.argsort(-label), records, tokens, int(pool))
-    order = within_sources(label, sources, tokens)
-    write(pathlib.Path(folder) / f"{kind}-within-{pool}.jsonl", order, records, tokens, int(pool))
-
-
-if sys.argv[1] == "kind":
-    add_kind(*sys.argv[2:])
-else:
-    main(*sys.argv[1:])
+{"pools": draw_pools, "plain": choose_plain, "kind": choose_kind}[sys.argv[1]](*sys.argv[2:])

@@ -27,8 +27,8 @@ def interval(differences):
 def main(runs, folder):
     runs, folder = pathlib.Path(runs), pathlib.Path(folder)
     losses = {}
-    for path in sorted(runs.glob("*-[0-9].json")):
-        method, pool = path.stem.rsplit("-", 1)
+    for path in sorted(runs.glob("trained-*-[0-9].json")):
+        method, pool = path.stem.removeprefix("trained-").rsplit("-", 1)
         validation = {entry["step"]: entry["rows"] for entry in json.loads(path.read_text(encoding="utf-8"))["validation"]}
         losses[method, int(pool)] = np.array([validation[step] for step in (0, *STEPS)])
     methods = sorted({method for method, _ in losses})

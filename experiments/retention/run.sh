@@ -1,32 +1,49 @@
 #!/usr/bin/env bash
-# Fine-tunes SmolLM2 on what each method ranks highest and takes the loss on report rows. Four minutes a training, 24 of them (SEEDS="1 2 3",
-# METHODS=...); goes on where it stopped. Labels come from experiments/valuator-labels, the valuator from experiments/valuator-encoders:
-# neither knows a row of these pools but by its label.
+# Fine-tunes SmolLM2 on what each method ranks highest and takes the loss on report rows. Labels and trainings in bf16; about a
+# minute a training and five minutes of labels a pool where the processor has AMX, four times as long elsewhere. SEEDS="1 2 3" names
+# pools, METHODS and KINDS what is trained; goes on where it stopped.
 experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$experiment/../environment.sh"
-labels=$repository/runs/valuator-labels
-valuator=$repository/runs/valuator-encoders/final-small-1
+common=(--model "$model" --max-tokens 192 --precision bf16)
 rows "$data/instruct/report.jsonl" 40 1 "$runs/report.jsonl"
-once "$runs/pools" "$python" "$experiment/choose.py" "$labels/labels-3.h5" "$labels/target.jsonl" "$valuator" "$alinfik" "$runs/pools"
+rows "$data/instruct/target.jsonl" 64 1 "$runs/target.jsonl"
 
-# KINDS="relatif logra cosine": other kinds of labels too, by projected gradients of the pool (a quarter of an hour a pool)
+# The rows as experiments/valuator-labels divides them: the valuator learns part 2, pools are drawn from part 3.
+usable "$data/instruct/pool.jsonl" "$runs/usable.jsonl"
+once "$runs/part-3.jsonl" python3 "$experiment/../valuator-labels/by_hash.py" "$runs/usable.jsonl" 1500 2000 "$runs/part"
+once "$runs/pool-3.jsonl" "$python" "$experiment/choose.py" pools "$runs/part-3.jsonl" "$runs"
+
+# label NAME SAMPLE OPTIONS...
+label() {
+  local output=$runs/$1.h5 sample=$2 resume=()
+  shift 2
+  [ ! -e "$output.partial" ] || resume=(--resume)
+  once "$output" "$alinfik" label "${common[@]}" --target "$runs/target.jsonl" --sample "$sample" --output "$output" "$@" "${resume[@]}"
+}
+label part-2 "$runs/part-2.jsonl"
+once "$runs/valuator" "$alinfik" train "$runs/part-2.h5" --init "$model" --size small --seed 1 --output "$runs/valuator"
+
 for seed in ${SEEDS:-1 2 3}; do
-  for kind in ${KINDS:-}; do
-    stored=$runs/gradients-$seed.h5
-    resume=()
-    [ ! -e "$stored.partial" ] || resume=(--resume)
-    once "$stored" "$alinfik" label --model "$model" --target "$labels/target.jsonl" --sample "$runs/pools/pool-$seed.jsonl" \
-      --max-tokens 192 --projection random --rank 32 --store-gradients --store-as int8 --seed "$seed" --output "$stored" "${resume[@]}"
-    once "$runs/$kind-$seed.h5" "$alinfik" relabel "$stored" --model "$model" --target "$labels/target.jsonl" --kind "$kind" \
-      --output "$runs/$kind-$seed.h5"
-    once "$runs/pools/$kind-$seed.jsonl" "$python" "$experiment/choose.py" kind "$runs/pools" "$seed" "$kind" "$runs/$kind-$seed.h5"
+  label "linfik-$seed" "$runs/pool-$seed.jsonl"
+  once "$runs/chosen/linfik-$seed.jsonl" "$python" "$experiment/choose.py" plain "$runs" "$seed" "$runs/target.jsonl" \
+    "$runs/valuator" "$alinfik"
+  # Other kinds by projected gradients of the pool.
+  label "gradients-$seed" "$runs/pool-$seed.jsonl" --projection random --rank 32 --store-gradients --store-as int8 --seed "$seed"
+  for kind in ${KINDS:-cosine layer-cosine logra relatif}; do
+    once "$runs/$kind-$seed.h5" "$alinfik" relabel "$runs/gradients-$seed.h5" --model "$model" --target "$runs/target.jsonl" \
+      --kind "$kind" --output "$runs/$kind-$seed.h5"
+    once "$runs/chosen/$kind-$seed.jsonl" "$python" "$experiment/choose.py" kind "$runs" "$seed" "$kind"
   done
-  for method in ${METHODS:-linfik random linfik-within valuator source-mean bm25 loss length}; do
-    result=$runs/$method-$seed.json
+done
+
+methods="random linfik relatif cosine source-mean bm25 linfik-within relatif-within cosine-within valuator bm25-within valuator-within"
+for seed in ${SEEDS:-1 2 3}; do
+  for method in ${METHODS:-$methods logra layer-cosine length loss}; do
+    result=$runs/trained-$method-$seed.json
     [ ! -e "$result" ] || continue
-    chosen=$runs/pools/$method-$seed.jsonl
-    "$alinfik" finetune --model "$model" --data "$chosen" --validation "$runs/report.jsonl" --keep-order --batch-rows "$(cat "$chosen.batch")" \
-      --learning-rate 5e-5 --schedule constant --warm-up 0 --max-tokens 192 --seed "$seed" --quiet \
+    chosen=$runs/chosen/$method-$seed.jsonl
+    "$alinfik" finetune "${common[@]}" --data "$chosen" --validation "$runs/report.jsonl" --keep-order \
+      --batch-rows "$(cat "$chosen.batch")" --learning-rate 5e-5 --schedule constant --warm-up 0 --seed "$seed" --quiet \
       --validate-at 5 10 20 --output "$runs/trained" --force
     mv "$runs/trained/finetune.json" "$result"
     rm -r "$runs/trained"

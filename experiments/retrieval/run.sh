@@ -5,11 +5,12 @@ experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$experiment/../environment.sh"
 howdy=$data/howdy
 common=(--model "$model" --target "$howdy/target.jsonl")
+pass=("${common[@]}" --sample "$howdy/pool.jsonl" --max-tokens 192 --precision bf16)
 
 for seed in ${SEEDS:-1 2 3}; do
   resume=()
   [ ! -e "$runs/gradients-$seed.h5.partial" ] || resume=(--resume)
-  once "$runs/gradients-$seed.h5" "$alinfik" label "${common[@]}" --sample "$howdy/pool.jsonl" --max-tokens 192 \
+  once "$runs/gradients-$seed.h5" "$alinfik" label "${pass[@]}" \
     --kind dot --projection random --rank 32 --store-gradients --seed "$seed" --output "$runs/gradients-$seed.h5" "${resume[@]}"
   for kind in dot cosine layer-cosine logra relatif; do
     once "$runs/$kind-$seed.h5" "$alinfik" relabel "$runs/gradients-$seed.h5" "${common[@]}" --kind "$kind" \
@@ -17,7 +18,7 @@ for seed in ${SEEDS:-1 2 3}; do
   done
 done
 for kind in ${WHOLE:-}; do
-  once "$runs/$kind-1.h5" "$alinfik" label "${common[@]}" --sample "$howdy/pool.jsonl" --max-tokens 192 --kind "$kind" \
+  once "$runs/$kind-1.h5" "$alinfik" label "${pass[@]}" --kind "$kind" \
     --layers "${LAYERS:-*.mlp.down_proj.weight}" --output "$runs/$kind-1.h5"
 done
 "$python" "$experiment/average_precision.py" "$howdy" "$runs" "$experiment"
