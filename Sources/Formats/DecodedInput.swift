@@ -54,6 +54,23 @@ final class DecodedInput {
     }
   }
 
+  /// Passes over so many bytes of what `read` would give; before the first `read` alone.
+  func skip(_ count: Int) throws(FormatError) {
+    try decide()
+    if case .plain = coding, lseek(file.descriptor, off_t(count), SEEK_SET) == off_t(count) {
+      (unread, isAtEnd, bytesConsumed) = (0..<0, false, count)
+      return
+    }
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
+    defer { block.deallocate() }
+    var left = count
+    while left > 0 {
+      let found = try read(into: UnsafeMutableRawBufferPointer(rebasing: block[..<min(left, block.count)]))
+      if found == 0 { throw damaged("it ends before byte \(count), up to which it was read earlier") }
+      left -= found
+    }
+  }
+
   private func damaged(_ reason: String) -> FormatError { .malformed(place: file.path, reason: reason) }
 
   /// Reads one more block behind what is unread.

@@ -17,8 +17,13 @@ package enum FormatError: Error, Equatable, CustomStringConvertible {
   /// A journal that was made with other settings cannot be gone on with; values are as in its configuration.
   case differentConfiguration(path: String, option: String, journal: String, now: String)
 
+  /// A finished file that was made with other settings than are asked for now.
+  case scoredOtherwise(path: String, setting: String, then: String, now: String)
+
   package var description: String {
     switch self {
+    case .scoredOtherwise(let path, let setting, let then, let now):
+      "\(path) was scored with another '\(setting)' (\(then), now \(now)); give another --output-dir, or --force to score it again"
     case .missing(let path): "\(path): no such file or folder"
     case .malformed(let place, let reason): "\(place): \(reason)"
     case .inputOutput(let path, let reason): "\(path): \(reason)"

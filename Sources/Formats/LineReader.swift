@@ -7,7 +7,24 @@ import Glibc
 /// several threads.
 package final class LineReader {
   /// One line and its number, counted from 1.
-  package typealias Line = (number: Int, bytes: [UInt8])
+  package struct Line: Sendable {
+    package let number: Int
+    package let bytes: [UInt8]
+    /// Where the next line begins.
+    package let end: Position
+  }
+
+  /// A place between two lines.
+  package struct Position: Sendable, Equatable {
+    /// Bytes before it, after decompression.
+    package var offset: Int
+    /// Lines before it.
+    package var lines: Int
+
+    package static let start = Position(offset: 0, lines: 0)
+
+    package init(offset: Int, lines: Int) { (self.offset, self.lines) = (offset, lines) }
+  }
 
   package static let defaultMaximum = 64 << 20
 
@@ -23,13 +40,24 @@ package final class LineReader {
   private let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
   private var unread: Range<Int> = 0..<0
   private var lineNumber = 0
+  private var offset = 0
+  /// A line that has been read behind blank ones, and where each of those ends.
   private var held: Line?
-  private var blankLines: Range<Int> = 0..<0
+  private var blankEnds: ArraySlice<Position> = []
 
   package convenience init(
     path: String, maximumLineBytes: Int = LineReader.defaultMaximum
   ) throws(FormatError) {
     self.init(try InputFile(path: path), maximumLineBytes: maximumLineBytes)
+  }
+
+  /// Goes on with a file from a place that a reader of the same file gave.
+  package convenience init(
+    path: String, from position: Position, maximumLineBytes: Int = LineReader.defaultMaximum
+  ) throws(FormatError) {
+    try self.init(path: path, maximumLineBytes: maximumLineBytes)
+    try input.skip(position.offset)
+    (offset, lineNumber) = (position.offset, position.lines)
   }
 
   /// Reads standard input.
@@ -63,24 +91,29 @@ package final class LineReader {
 
   /// Whether the next line may have to be waited for: a pipe, and no whole line at hand.
   package var mayWait: Bool {
-    guard fileSize == nil, held == nil, blankLines.isEmpty else { return false }
+    guard fileSize == nil, held == nil, blankEnds.isEmpty else { return false }
     return unread.isEmpty || memchr(block.baseAddress! + unread.lowerBound, 0x0A, unread.count) == nil
   }
 
   /// The next line, or nil at the end.
   package func next() throws(FormatError) -> Line? {
-    if let number = blankLines.popFirst() { return (number, []) }
+    if let end = blankEnds.popFirst() { return Line(number: end.lines, bytes: [], end: end) }
     if let line = held {
       held = nil
       return line
     }
-    let firstBlank = lineNumber + 1
+    var blanks: [Position] = []
     while let bytes = try nextRaw() {
-      if bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 }) { continue }
-      if firstBlank == lineNumber { return (lineNumber, bytes) }
-      held = (lineNumber, bytes)
-      blankLines = firstBlank + 1..<lineNumber
-      return (firstBlank, [])
+      let end = Position(offset: offset, lines: lineNumber)
+      if bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 }) {
+        blanks.append(end)
+        continue
+      }
+      let line = Line(number: lineNumber, bytes: bytes, end: end)
+      guard !blanks.isEmpty else { return line }
+      held = line
+      blankEnds = blanks[...]
+      return try next()
     }
     return nil
   }
@@ -103,6 +136,7 @@ package final class LineReader {
       if line.count + count > maximumLineBytes { throw tooLong() }
       line.append(contentsOf: UnsafeRawBufferPointer(rebasing: rest[..<count]))
       unread = unread.dropFirst(count + (end == nil ? 0 : 1))
+      offset += count + (end == nil ? 0 : 1)
       if end != nil { return try finished(&line) }
     }
   }

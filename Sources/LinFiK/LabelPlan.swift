@@ -49,7 +49,8 @@ package struct LabelPlan: Sendable, CustomStringConvertible {
     seconds =
       measuresTime && fits
       ? try work.seconds(run, workers: workers)
-      : operations / (try productRate(workers: workers, precision: run.model.model.precision) * Self.efficiency)
+      : operations
+        / (try productRate(workers: workers, precision: run.model.model.precision) * Self.efficiency)
   }
 
   /// Throws where the machine has not enough memory left, saying what to change.

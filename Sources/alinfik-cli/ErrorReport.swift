@@ -27,7 +27,7 @@ extension FormatError: ExitCoded {
     case .missing: Exit.missingInput
     case .malformed: Exit.badData
     case .inputOutput: Exit.inputOutput
-    case .exists, .isInput, .differentConfiguration, .unfinished: Exit.usage
+    case .exists, .isInput, .differentConfiguration, .scoredOtherwise, .unfinished: Exit.usage
     }
   }
 }

@@ -11,26 +11,51 @@ struct ScoreCommand: ParsableCommand {
       Examples:
         alinfik score valuator incoming.jsonl.gz --output scored.jsonl
         alinfik score valuator a.jsonl b.jsonl.gz --output-dir scored
+        alinfik score valuator corpus --output-dir scored --sidecar --shard auto
         zcat incoming.jsonl.gz | alinfik score valuator | jq -c 'select(.alinfik_score > 0)'
 
       Every line comes out once, in order, with alinfik_score added: positive means that training on the text lowers
       the target's loss. The unit is in the valuator's alinfik.json. alinfik_low and alinfik_high hold the label in
       --coverage of the texts that are like those of training; alinfik_ood says that a text is not, and then neither
-      they nor the score can be relied on; null: too short to tell.
+      they nor the score can be relied on; null: too short to tell. alinfik_tokens have been read.
+
+      With --output-dir a run that was broken off goes on where it was when it is started again, with any number of shards: what
+      is marked as done is passed over. A folder is searched for .jsonl, .jsonl.gz and .jsonl.zst, and its own folders are kept.
       """)
 
   @Argument(help: "The valuator's directory.")
   var valuator: String
 
   @Argument(
-    help: ArgumentHelp("JSON Lines, plain, .gz or .zst (default: standard input).", valueName: "file"))
+    help: ArgumentHelp(
+      "JSON Lines, plain, .gz or .zst (default: standard input); with --output-dir folders of them too.",
+      valueName: "file"))
   var files: [String] = []
 
-  @Option(name: .shortAndLong, help: "Where the records go (default: standard output).")
+  @Option(
+    name: .shortAndLong,
+    help: "Where the records go, compressed where it ends in .gz or .zst (default: standard output).")
   var output: String?
 
-  @Option(help: ArgumentHelp("A folder that gets one file for each input file.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp(
+      "A folder that gets one file of the same name for each input, and beside it NAME.done.json: settings, counts, rejected lines, hashes.",
+      valueName: "dir"))
   var outputDir: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "With --output-dir, this run's part of the inputs: of n runs the i-th takes inputs i, i + n, i + 2n ... in their order (a folder's by name); auto: as Slurm or MPI say.",
+      valueName: "i/n"))
+  var shard: ShardArgument?
+
+  @Flag(help: "Write only each record's id and what is said of it, a line a record.")
+  var sidecar = false
+
+  @Option(
+    help: "Records after which scores are handed on at the latest; a slow pipe is answered as it goes anyway."
+  )
+  var flushEvery = 256
 
   @Option(
     help: """
@@ -41,10 +66,10 @@ struct ScoreCommand: ParsableCommand {
 
   @Option(
     help: """
-      Of a text longer than the valuator reads at once: the first window alone, as labels are made, the mean of all windows by \
-      their tokens, or the max.
+      Of a text longer than the valuator reads at once: the mean of all windows by their tokens, the max, or the first window \
+      alone, as labels are made (alinfik_truncated is then true).
       """)
-  var pooling: WindowPooling = .first
+  var pooling: WindowPooling = .mean
 
   @Flag(help: "The head's own output alone, instead of label units, interval and domain.")
   var raw = false
@@ -66,9 +91,12 @@ struct ScoreCommand: ParsableCommand {
       throw ValidationError("--coverage \(coverage): above 0 and below 1")
     }
     if outputDir != nil && files.isEmpty { throw ValidationError("--output-dir wants input files") }
-    if let output, output.hasSuffix(".gz") || output.hasSuffix(".zst") {
+    if shard != nil && outputDir == nil { throw ValidationError("--shard wants --output-dir") }
+    if flushEvery < 1 { throw ValidationError("--flush-every \(flushEvery): at least 1") }
+    if let parquet = files.first(where: { $0.hasSuffix(".parquet") }) {
       throw ValidationError(
-        "--output \(output): records are written uncompressed; give a name without .gz or .zst")
+        "\(parquet): Parquet is scored by `python -m alinfik.parquet VALUATOR IN... --output-dir OUT` (integrations/python)"
+      )
     }
   }
 
@@ -77,34 +105,44 @@ struct ScoreCommand: ParsableCommand {
     let loaded = try Valuator.load(directory: valuator)
     let plan =
       "\(loaded.card.labelKind) valuator, the first \(loaded.card.maxTokens) tokens, \(common.threads) workers"
-    let outputs = try checkedOutputs()
+    try output.map { try refuse($0) }
     let scorer = try Scorer(valuator: loaded, configuration: scoringConfiguration)
+    if let outputDir {
+      try ScoreFolder(command: self, scorer: scorer, terminal: terminal, plan: plan).run(into: outputDir)
+      return
+    }
     if common.dryRun {
       print(plan)
       return
     }
     terminal.say(plan)
     let started = Date()
-    if let outputDir {
-      try FileManager.default.createDirectory(atPath: outputDir, withIntermediateDirectories: true)
-      for (path, output) in zip(files, outputs) {
-        let file = try OutputFile(path: output, force: common.force)
-        try keepingPartial(file, terminal) { try score(path, scorer, into: file, terminal) }
-        try file.commit()
-      }
-    } else {
-      try together(scorer, terminal)
-    }
+    try together(scorer, terminal)
     finish(scorer.summary, seconds: Date().timeIntervalSince(started), terminal)
   }
 
-  private var scoringConfiguration: ScoringConfiguration {
+  /// Throws before anything is scored where an input is missing, or the output exists or is an input.
+  private func refuse(_ output: String) throws {
+    try refuseMissing()
+    try OutputFile.refuseInputs(output, files)
+    try OutputFile.refuseExisting(output, force: common.force)
+  }
+
+  func refuseMissing() throws {
+    for path in files where path != "-" {
+      guard FileManager.default.fileExists(atPath: path) else { throw FormatError.missing(path: path) }
+    }
+  }
+
+  var scoringConfiguration: ScoringConfiguration {
     var configuration = ScoringConfiguration()
     configuration.onError = onError == .fail ? .fail : .mark
     configuration.isRaw = raw
     configuration.pooling = pooling
     configuration.coverage = coverage
     configuration.records = fields.recordOptions
+    configuration.isSidecar = sidecar
+    configuration.flushEvery = flushEvery
     configuration.workers = common.threads
     return configuration
   }
@@ -112,49 +150,26 @@ struct ScoreCommand: ParsableCommand {
   /// All inputs into one file or standard output.
   private func together(_ scorer: Scorer, _ terminal: Terminal) throws {
     let file = try output.map { try OutputFile(path: $0, force: common.force) }
-    let sink: any LineOutput = file ?? StandardOutput()
-    try keepingPartial(file, terminal) {
-      for path in files.isEmpty ? ["-"] : files { try score(path, scorer, into: sink, terminal) }
+    let compressed = file.map { CompressedOutput($0, as: $0.path) }
+    let sink: any LineOutput = compressed ?? StandardOutput()
+    do {
+      for path in files.isEmpty ? ["-"] : files {
+        try score(try LineReader(argument: path), scorer, into: sink, terminal)
+      }
+      try compressed?.end()
+    } catch {
+      try? compressed?.end()
+      if let kept = file?.setAside() { terminal.warn("what was scored before is in \(kept)") }
+      throw error
     }
     try file?.commit()
   }
 
-  /// Runs `body`; when it is broken off, what was scored so far stays beside the output's name.
-  private func keepingPartial(_ file: OutputFile?, _ terminal: Terminal, _ body: () throws -> Void) throws {
-    do { try body() } catch {
-      if let kept = file?.setAside() { terminal.warn("what was scored before is in \(kept)") }
-      throw error
-    }
-  }
-
-  /// The files that will be written, one for each input with `--output-dir` (its name without `.gz` or `.zst`). Throws
-  /// before anything is scored where an input is missing, or an output exists or is an input.
-  private func checkedOutputs() throws -> [String] {
-    for path in files where path != "-" {
-      guard FileManager.default.fileExists(atPath: path) else { throw FormatError.missing(path: path) }
-    }
-    let outputs =
-      outputDir.map { folder in files.map { "\(folder)/\(Self.outputName($0))" } }
-      ?? [output].compactMap { $0 }
-    for (index, path) in outputs.enumerated() {
-      if let other = outputs[..<index].firstIndex(of: path) {
-        throw FormatError.inputOutput(
-          path: path, reason: "both \(files[other]) and \(files[index]) would be written under this name")
-      }
-      try OutputFile.refuseInputs(path, files)
-      try OutputFile.refuseExisting(path, force: common.force)
-    }
-    return outputs
-  }
-
-  private static func outputName(_ path: String) -> String {
-    let name = URL(fileURLWithPath: path).lastPathComponent
-    return name.hasSuffix(".gz") || name.hasSuffix(".zst") ? (name as NSString).deletingPathExtension : name
-  }
-
-  private func score(_ path: String, _ scorer: Scorer, into sink: any LineOutput, _ terminal: Terminal) throws
-  {
-    let input = try LineReader(argument: path)
+  /// Scores one input, saying how far it is; `kept` hears of it too.
+  func score(
+    _ input: LineReader, _ scorer: Scorer, into sink: any LineOutput, _ terminal: Terminal,
+    kept: (ScoringSummary) throws -> Void = { _ in }
+  ) throws {
     let started = Date()
     var announced = scorer.summary.shapes.count
     try scorer.score(
@@ -168,11 +183,12 @@ struct ScoreCommand: ParsableCommand {
           line += ", \(durationText(Date().timeIntervalSince(started) * (1 / share - 1))) left"
         }
         terminal.progress(line)
+        try kept(summary)
       }, isCancelled: { Interruption.signal != nil })
   }
 
-  private func finish(_ summary: ScoringSummary, seconds: Double, _ terminal: Terminal) {
-    summary.messages.forEach(terminal.warn)
+  func finish(_ summary: ScoringSummary, seconds: Double, _ terminal: Terminal) {
+    summary.rejected.prefix(10).forEach { terminal.warn($0.message) }
     if summary.badLines > 0 { terminal.warn("\(summary.badLines) of \(summary.records) lines have no score") }
     if summary.untold > 0 && !raw {
       terminal.warn(

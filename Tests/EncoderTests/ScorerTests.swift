@@ -153,7 +153,7 @@ private final class Collected: LineOutput {
     #expect(values.map { $0["alinfik_error"] != nil } == [false, true, true, false, true, false])
     #expect(values[1]["id"]?.int == 4)
     #expect(values[2]["alinfik_line"]?.string == "not json")
-    #expect(summary.badLines == 3 && summary.messages.count == 3)
+    #expect(summary.badLines == 3 && summary.rejected.map(\.line) == [2, 3, 5])
   }
 
   @Test func manyLinesStayInOrderWhateverTheWorkers() throws {
@@ -173,5 +173,50 @@ private final class Collected: LineOutput {
     #expect(throws: EncoderError.interrupted) {
       try scorer.score(LineReader(path: path), into: Collected(), isCancelled: { true })
     }
+  }
+
+  /// What was read of a text, and whether some was not.
+  @Test func tokensAndCutsAreSaid() throws {
+    let letters = "a b c d e f g h i j k l m n o p q r s t u v w"
+    for (pooling, tokens, isCut) in [(WindowPooling.first, 12, true), (.mean, 29, false)] {
+      let (lines, _) = try run("{\"text\": \"\(letters)\"}") { $0.pooling = pooling }
+      let record = try JSONValue.parse(Array(lines[0].utf8))
+      #expect(record["alinfik_tokens"]?.int == tokens && record["alinfik_truncated"]?.bool == isCut)
+    }
+  }
+
+  @Test func aSidecarHasIdsAndScoresAlone() throws {
+    let input = """
+      {"id": "one", "text": "a b", "n": 1}
+      {"id": 7, "text": "c"}
+      {"id": "bad", "text": ""}
+      nonsense
+      """
+    let (lines, _) = try run(input) { ($0.isSidecar, $0.onError) = (true, .mark) }
+    let whole = try run(input) { $0.onError = .mark }.lines
+    #expect(lines.count == 4)
+    for (index, id) in ["one", "7"].enumerated() {
+      let (side, record) = (
+        try JSONValue.parse(Array(lines[index].utf8)), try JSONValue.parse(Array(whole[index].utf8))
+      )
+      #expect(side["id"]?.string == id && side["text"] == nil && side["n"] == nil)
+      for key: ByteString in [
+        "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens",
+      ] {
+        #expect(side[key] != nil && side[key] == record[key])
+      }
+    }
+    let (bad, none) = (try JSONValue.parse(Array(lines[2].utf8)), try JSONValue.parse(Array(lines[3].utf8)))
+    #expect(bad["id"]?.string == "bad" && bad["alinfik_error"] != nil && bad["alinfik_score"] == nil)
+    #expect(none["id"]?.isNull == true && none["alinfik_error"] != nil)
+  }
+
+  /// Lines that were written before a break are known by their place.
+  @Test func positionsAreThoseOfWhatWasWritten() throws {
+    let folder = try TemporaryFolder()
+    let scorer = try Scorer(valuator: tinyValuator(in: folder), configuration: ScoringConfiguration())
+    let path = try folder.file("in.jsonl", "{\"text\": \"a\"}\n\n{\"text\": \"b\"}\n")
+    #expect(throws: RecordError.self) { try scorer.score(LineReader(path: path), into: Collected()) }
+    #expect(scorer.position == LineReader.Position(offset: 14, lines: 1))
   }
 }

@@ -74,6 +74,29 @@ func zstd(_ bytes: [UInt8]) -> [UInt8] {
     return (bytes, lines)
   }
 
+  /// From where any line ends, a second reader gives what the first gives after it.
+  @Test func aReaderGoesOnWhereAnotherWas() throws {
+    let folder = try TemporaryFolder()
+    let text = Array("\u{feff}a\n\n  \nb b\r\n\u{feff}c\n\n\nd".utf8)
+    for (name, bytes) in [("plain", text), ("gzip", gzip(text)), ("zstd", zstd(text))] {
+      let path = try folder.file(name, bytes)
+      let reader = try LineReader(path: path)
+      var lines: [LineReader.Line] = []
+      while let line = try reader.next() { lines.append(line) }
+      #expect(lines.map(\.end.lines) == Array(1...8) && lines.last?.end.offset == text.count)
+      for (index, line) in lines.enumerated() {
+        let second = try LineReader(path: path, from: line.end)
+        var rest: [String] = []
+        while let line = try second.next() { rest.append("\(line.number) \(line.end) \(line.bytes)") }
+        #expect(
+          rest == lines[(index + 1)...].map { "\($0.number) \($0.end) \($0.bytes)" }, "\(name), line \(index)"
+        )
+      }
+    }
+    let short = try folder.file("short.gz", gzip(Array("a\n".utf8)))
+    #expect(throws: FormatError.self) { try LineReader(path: short, from: .init(offset: 9, lines: 3)) }
+  }
+
   @Test func streamsAcrossBuffers() throws {
     let folder = try TemporaryFolder()
     let (bytes, expected) = Self.longText(seed: 3)

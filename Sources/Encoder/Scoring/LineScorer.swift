@@ -1,0 +1,155 @@
+import Formats
+import RankStatistics
+import Records
+
+/// Some scored lines, in order.
+struct ScoredLines: Sendable {
+  /// As they are written, with their ends.
+  var bytes: [[UInt8]] = []
+  var summary = ScoringSummary()
+  /// The place after the last of them.
+  var end: LineReader.Position
+  /// What ended them before their time.
+  var failure: (any Error)?
+}
+
+/// Scores lines by themselves: whatever stands beside them, and whoever does it, the bytes are the same.
+struct LineScorer: Sendable {
+  let valuator: Valuator
+  let configuration: ScoringConfiguration
+  private let parser: RecordParser
+  /// One a worker.
+  private let workspaces: [EncoderWorkspaces]
+  /// Of a score's spread, to its interval's half width; nil where there are no intervals.
+  private let multiplier: Double?
+
+  /// What `alinfik_` keys are ours; those that are not written anew are removed, for they were said of another score.
+  private static let ownKeys: [ByteString] = [
+    "alinfik_error", "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens",
+    "alinfik_truncated",
+  ]
+
+  /// Throws where the valuator's intervals cannot have this coverage.
+  init(valuator: Valuator, configuration: ScoringConfiguration) throws {
+    self.valuator = valuator
+    self.configuration = configuration
+    if let coverage = configuration.coverage, valuator.card.intervals == nil, !configuration.isRaw {
+      throw EncoderError.coverage(coverage, needs: ConformalResiduals.fewest(coverage: coverage), has: 0)
+    }
+    multiplier =
+      configuration.isRaw
+      ? nil
+      : try valuator.card.intervals?
+        .multiplier(coverage: configuration.coverage ?? ScoreIntervals.standardCoverage)
+    parser = RecordParser(configuration.records)
+    workspaces = (0..<configuration.workers).map { _ in EncoderWorkspaces(1) }
+  }
+
+  /// The lines with their scores; where bad ones end a run, those before the first of them.
+  func score(_ lines: [LineReader.Line], of file: String, worker: Int) throws -> ScoredLines {
+    var good: [(record: Record, windows: [EncodedText])] = []
+    var results: [Result<Int, RecordError>] = []
+    for line in lines {
+      do throws(RecordError) {
+        let record = try parser.parse(line.bytes, file: file, line: line.number)
+        let windows = try windows(of: record)
+        results.append(.success(good.count))
+        good.append((record, windows))
+      } catch {
+        results.append(.failure(error))
+        if configuration.onError == .fail { break }
+      }
+    }
+    let texts = good.flatMap(\.windows)
+    let scores = try valuator.scores(of: texts, workspaces: workspaces[worker])
+    var scored = ScoredLines(end: lines.last?.end ?? .start)
+    var next = 0
+    for (line, result) in zip(lines, results) {
+      switch result {
+      case .success(let place):
+        let (record, windows) = good[place]
+        let own = Array(scores[next..<next + windows.count])
+        next += own.count
+        let score = configuration.pooling.pooled(own, windows: windows, map: valuator.card.calibration)
+        scored.summary.windowed += own.count > 1 ? 1 : 0
+        scored.bytes.append(try self.scored(line, record, score, &scored.summary))
+      case .failure(let error) where configuration.onError == .fail:
+        scored.failure = error
+        return scored
+      case .failure(let error):
+        scored.summary.badLines += 1
+        scored.summary.rejected.append(.init(line: line.number, message: "\(error)"))
+        scored.bytes.append(marked(line, error))
+      }
+      scored.summary.records += 1
+      scored.end = line.end
+    }
+    return scored
+  }
+
+  private func windows(of record: Record) throws(RecordError) -> [EncodedText] {
+    configuration.pooling == .first
+      ? [try valuator.encoding.encode(record)] : try valuator.encoding.windows(of: record)
+  }
+
+  private func scored(
+    _ line: LineReader.Line, _ record: Record, _ score: Valuator.Score, _ summary: inout ScoringSummary
+  ) throws -> [UInt8] {
+    guard score.raw.isFinite, score.value.isFinite, score.spread?.isFinite != false else {
+      throw EncoderError.notFinite
+    }
+    summary.scored += 1
+    summary.tokens += score.tokens
+    summary.truncated += score.isTruncated ? 1 : 0
+    if !summary.shapes.contains(record.shape) { summary.shapes.append(record.shape) }
+    if let isOutside = score.isOutside {
+      summary.outside += isOutside ? 1 : 0
+    } else if valuator.card.domain != nil {
+      summary.untold += 1
+    }
+    let said = values(of: score)
+    if configuration.isSidecar { return lineBytes([("id", .string(record.id))] + said) }
+    let changes =
+      said.map { (key: $0.key, value: Optional($0.value)) }
+      + Self.ownKeys.filter { own in !said.contains { $0.key == own } }.map { (key: $0, value: nil) }
+    return try JSONObjectScanner(line.bytes).changing(changes) + [0x0A]
+  }
+
+  private func values(of score: Valuator.Score) -> [(key: ByteString, value: JSONValue)] {
+    var values: [(key: ByteString, value: JSONValue)] = [
+      ("alinfik_score", configuration.isRaw ? JSONValue(score.raw) : JSONValue(score.value))
+    ]
+    if let multiplier, let spread = score.spread {
+      values.append(("alinfik_low", JSONValue(score.value - multiplier * spread)))
+      values.append(("alinfik_high", JSONValue(score.value + multiplier * spread)))
+    }
+    if valuator.card.domain != nil, !configuration.isRaw {
+      values.append(("alinfik_ood", score.isOutside.map { JSONValue($0) } ?? .null))
+    }
+    values.append(("alinfik_tokens", JSONValue(score.tokens)))
+    values.append(("alinfik_truncated", JSONValue(score.isTruncated)))
+    return values
+  }
+
+  private func lineBytes(_ members: [(key: ByteString, value: JSONValue)]) -> [UInt8] {
+    JSONValue.object(members).serialized() + [0x0A]
+  }
+
+  /// The record with `alinfik_error` in the place of a score. A line that is no JSON object comes out as one that
+  /// holds it as a string.
+  private func marked(_ line: LineReader.Line, _ error: RecordError) -> [UInt8] {
+    let message = JSONValue("\(error)")
+    let scanner = try? JSONObjectScanner(line.bytes)
+    if configuration.isSidecar {
+      let id = scanner.flatMap { (try? $0.value(ByteString(configuration.records.idField))) ?? nil }
+      return lineBytes([("id", id ?? .null), ("alinfik_error", message)])
+    }
+    guard let scanner else {
+      return lineBytes([("alinfik_error", message), ("alinfik_line", .string(ByteString(line.bytes)))])
+    }
+    return scanner.changing(
+      [(key: "alinfik_error", value: message)] + Self.ownKeys.dropFirst().map { (key: $0, value: nil) }) + [
+        0x0A
+      ]
+  }
+}

@@ -1,0 +1,130 @@
+import Formats
+import Foundation
+
+/// The scores of one input in a folder of many: written beside their name, gone on with after a break, and marked when whole.
+///
+/// `NAME.partial` has what was scored so far and `NAME.progress.json` how much of it is certain; both go when `NAME` is whole,
+/// beside which `NAME.done.json` then says of what: the settings, counts, the lines that were rejected, and the SHA-256 of input and
+/// output. A run with the same settings passes over what is done, in whatever order and on whichever machine.
+package final class ScoredFile: LineOutput {
+  package let input: String
+  package let output: String
+  /// What is done already, with which scoring goes on.
+  package let begun: (summary: ScoringSummary, position: LineReader.Position)
+  private let settings: JSONValue
+  private let force: Bool
+  private let file: AppendedFile
+  private let compressor: Compressor
+  private var lastKept = ContinuousClock.now
+
+  /// Time between two notes of how far it is.
+  private static let keptEvery = Duration.seconds(5)
+
+  private static func marker(_ output: String) -> String { output + ".done.json" }
+  private static func partial(_ output: String) -> String { output + ".partial" }
+  private static func progress(_ output: String) -> String { output + ".progress.json" }
+
+  /// What decides the bytes of the output, and which input it is of.
+  package static func settings(
+    input: String, valuator: String, configuration: ScoringConfiguration
+  ) throws -> JSONValue {
+    let version: [(key: ByteString, value: JSONValue)] = [
+      ("alinfik_version", JSONValue(alinfikVersion)), ("valuator_sha256", JSONValue(valuator)),
+      ("input_bytes", JSONValue(try Self.size(input))),
+    ]
+    return .object(version + configuration.description)
+  }
+
+  private static func size(_ path: String) throws -> Int {
+    guard let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int else {
+      throw FormatError.missing(path: path)
+    }
+    return size
+  }
+
+  /// What was scored, where the output is there and marked as whole; nil where it is not. Throws where it was made with other
+  /// settings or of an input that has changed, or stands there without a mark.
+  package static func finished(output: String, settings: JSONValue) throws -> ScoringSummary? {
+    let path = marker(output)
+    guard FileManager.default.fileExists(atPath: output) else { return nil }
+    guard FileManager.default.fileExists(atPath: path) else { throw FormatError.exists(path: output) }
+    let found = try JSONValue.read(path: path)
+    for (key, value) in settings.members ?? [] where found["settings"]?[key] != value {
+      func text(_ value: JSONValue?) -> String {
+        String(decoding: (value ?? .null).serialized(), as: UTF8.self)
+      }
+      throw FormatError.scoredOtherwise(
+        path: output, setting: key.string, then: text(found["settings"]?[key]), now: text(value))
+    }
+    guard let summary = ScoringSummary(json: found), found["output_bytes"]?.int == (try size(output)) else {
+      throw FormatError.malformed(
+        place: path, reason: "it does not belong to \(output); --force scores it again")
+    }
+    return summary
+  }
+
+  /// Begins an output, or goes on with one that was broken off. By force it begins anew.
+  package init(input: String, output: String, settings: JSONValue, force: Bool) throws {
+    (self.input, self.output, self.settings, self.force) = (input, output, settings, force)
+    compressor = Compressor(forName: output)
+    file = try AppendedFile(path: Self.partial(output))
+    var begun = (summary: ScoringSummary(), position: LineReader.Position.start)
+    var bytes = 0
+    let path = Self.progress(output)
+    if FileManager.default.fileExists(atPath: path), !force {
+      let kept = try JSONValue.read(path: path)
+      try refuseOtherConfiguration(settings, than: kept["settings"] ?? .null, path: path)
+      guard let summary = ScoringSummary(json: kept), let offset = kept["input_offset"]?.int,
+        let lines = kept["input_lines"]?.int, let written = kept["output_bytes"]?.int, written <= file.size
+      else {
+        throw FormatError.malformed(
+          place: path, reason: "it does not belong to \(Self.partial(output)); --force begins anew")
+      }
+      begun = (summary, LineReader.Position(offset: offset, lines: lines))
+      bytes = written
+    }
+    try file.cut(to: bytes)
+    self.begun = begun
+    if force { try? FileManager.default.removeItem(atPath: path) }
+  }
+
+  package func write(_ bytes: [UInt8]) throws(FormatError) { try file.write(compressor.compress(bytes)) }
+
+  /// Nobody waits for a file: it is handed on by `keep`.
+  package func flush() throws(FormatError) {}
+
+  /// Notes how far it is, where the last note is some seconds old or `now` is asked for.
+  package func keep(_ summary: ScoringSummary, _ position: LineReader.Position, now: Bool = false) throws {
+    guard now || lastKept.duration(to: .now) >= Self.keptEvery else { return }
+    try file.write(compressor.end())
+    try file.flush()
+    let place: [(key: ByteString, value: JSONValue)] = [
+      ("settings", settings), ("input_offset", JSONValue(position.offset)),
+      ("input_lines", JSONValue(position.lines)), ("output_bytes", JSONValue(file.size)),
+    ]
+    try OutputFile.write(
+      JSONValue.object(place + summary.json).serialized(pretty: true), to: Self.progress(output), force: true)
+    lastKept = .now
+  }
+
+  /// Gives the output its name and marks it. Throws where the input is no longer what was read.
+  package func commit(_ summary: ScoringSummary) throws {
+    try file.write(compressor.end())
+    try file.flush()
+    guard try Self.size(input) == settings["input_bytes"]?.int else {
+      throw FormatError.inputOutput(
+        path: input, reason: "it changed while it was read; score it again when nobody writes it")
+    }
+    let whole: [(key: ByteString, value: JSONValue)] = [
+      ("settings", settings), ("input_sha256", JSONValue(try FileHash.sha256(path: input))),
+      ("output_bytes", JSONValue(file.size)),
+      ("output_sha256", JSONValue(try FileHash.sha256(path: Self.partial(output)))),
+    ]
+    // The mark first: without its output it counts for nothing.
+    try OutputFile.write(
+      JSONValue.object(whole + summary.json).serialized(pretty: true) + [0x0A], to: Self.marker(output),
+      force: true)
+    try file.commit(as: output, force: force)
+    try? FileManager.default.removeItem(atPath: Self.progress(output))
+  }
+}

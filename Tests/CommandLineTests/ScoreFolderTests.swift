@@ -1,0 +1,171 @@
+import Formats
+import Foundation
+import TestSupport
+import Testing
+
+/// `score --output-dir`: many files, their marks, and going on after a break.
+@Suite struct ScoreFolderTests {
+  private let folder: TemporaryFolder
+  private let valuator: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    valuator = folder.path("valuator")
+    let rows = try folder.file("rows.jsonl", tinyRows(60))
+    let model = try folder.tinyModel()
+    let labels = folder.path("labels.h5")
+    for arguments in [
+      ["label", "--model", model, "--target", try folder.tinyTarget(), "--sample", rows, "--output", labels],
+      ["train", labels, "--output", valuator, "--init", model, "--size", "small"],
+    ] {
+      let run = try Command.run(arguments: arguments)
+      #expect(run.status == 0, "\(run.errors)")
+    }
+  }
+
+  private func read(_ path: String) throws -> [String] {
+    let reader = try LineReader(path: path)
+    var lines: [String] = []
+    while let line = try reader.next() { lines.append(String(decoding: line.bytes, as: UTF8.self)) }
+    return lines
+  }
+
+  private func compressed(_ name: String, _ text: String) throws -> String {
+    let compressor = Compressor(forName: name)
+    try OutputFile.write(compressor.compress(Array(text.utf8)) + compressor.end(), to: folder.path(name))
+    return folder.path(name)
+  }
+
+  private func score(_ arguments: String...) throws -> Command.Result {
+    try Command.run(arguments: ["score", valuator] + arguments)
+  }
+
+  @Test func everyInputHasItsOutputAndItsMark() throws {
+    let plain = try folder.file("a.jsonl", tinyRows(50))
+    let (gz, zst) = (try compressed("b.jsonl.gz", tinyRows(20)), try compressed("c.jsonl.zst", tinyRows(30)))
+    let out = folder.path("scored")
+    let run = try score(plain, gz, zst, "--output-dir", out)
+    #expect(run.status == 0, "\(run.errors)")
+    for (input, name, count) in [(plain, "a.jsonl", 50), (gz, "b.jsonl.gz", 20), (zst, "c.jsonl.zst", 30)] {
+      let output = "\(out)/\(name)"
+      let alone = try Command.run("score", valuator, input)
+      #expect(try read(output) == alone.output.split(separator: "\n").map(String.init))
+      let mark = try JSONValue.read(path: output + ".done.json")
+      #expect(mark["records"]?.int == count && mark["scored"]?.int == count && mark["bad_lines"]?.int == 0)
+      #expect(try mark["output_sha256"]?.string == FileHash.sha256(path: output))
+      #expect(try mark["input_sha256"]?.string == FileHash.sha256(path: input))
+      #expect(
+        mark["settings"]?["valuator_sha256"]?.string
+          == (try FileHash.sha256(path: valuator + "/alinfik.json")))
+    }
+    let left = try FileManager.default.contentsOfDirectory(atPath: out).filter {
+      $0.hasSuffix(".partial") || $0.hasSuffix(".progress.json")
+    }
+    #expect(left.isEmpty)
+    // Compressed by name alone, too.
+    let single = try score(plain, "--output", folder.path("single.jsonl.gz"))
+    #expect(try single.status == 0 && read(folder.path("single.jsonl.gz")) == read(out + "/a.jsonl"))
+  }
+
+  @Test func foldersKeepTheirShapeAndShardsTheirParts() throws {
+    for name in ["x/one.jsonl", "y/one.jsonl", "y/deep/two.jsonl", "note.txt"] {
+      let path = folder.path("corpus/" + name)
+      try FileManager.default.createDirectory(
+        atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true
+      )
+      try tinyRows(5).write(toFile: path, atomically: false, encoding: .utf8)
+    }
+    let (corpus, out) = (folder.path("corpus"), folder.path("scored"))
+    func there() -> [String] {
+      (FileManager.default.enumerator(atPath: out)?.compactMap { $0 as? String } ?? []).filter {
+        $0.hasSuffix(".jsonl")
+      }.sorted()
+    }
+    #expect(try score(corpus, "--output-dir", out, "--shard", "2/2").status == 0)
+    // By the order of their bytes: x/one, y/deep/two, y/one.
+    #expect(there() == ["y/deep/two.jsonl"])
+    // Another division passes over what is done.
+    let rest = try score(corpus, "--output-dir", out, "--shard", "1/1")
+    #expect(rest.status == 0 && rest.errors.contains("1 of them done before"), "\(rest.errors)")
+    #expect(there() == ["x/one.jsonl", "y/deep/two.jsonl", "y/one.jsonl"])
+    let slurm = try Command.run(
+      arguments: [
+        "score", valuator, corpus, "--output-dir", folder.path("auto"), "--shard", "auto", "--dry-run",
+      ],
+      environment: ["SLURM_PROCID": "0", "SLURM_NTASKS": "3"])
+    #expect(slurm.output.contains("1 inputs of 3, shard 1/3"), "\(slurm.output)\(slurm.errors)")
+    let twice = try score(
+      corpus + "/x/one.jsonl", corpus + "/y/one.jsonl", "--output-dir", folder.path("twice"))
+    #expect(twice.status == 74 && twice.errors.contains("give the folder"), "\(twice.errors)")
+  }
+
+  /// A run that is interrupted, or killed with half a line written, and goes on: the same bytes.
+  @Test(arguments: ["jsonl", "jsonl.gz"]) func aBrokenRunGoesOn(_ suffix: String) throws {
+    let input = try compressed("long.\(suffix)", tinyRows(20_000))
+    let (whole, out) = (folder.path("whole"), folder.path("out"))
+    #expect(try score(input, "--output-dir", whole).status == 0)
+    let broken = try Command.run(
+      arguments: ["score", valuator, input, "--output-dir", out, "--threads", "1"],
+      interrupt: (out + "/long.\(suffix).partial", 0))
+    #expect(broken.status == 130, "\(broken.status) \(broken.errors)")
+    let output = out + "/long.\(suffix)"
+    #expect(!FileManager.default.fileExists(atPath: output))
+    let kept = try JSONValue.read(path: output + ".progress.json")["records"]?.int
+    #expect(try #require(kept) < 20_000)
+    // What a kill would have left behind what is certain.
+    let handle = try #require(FileHandle(forWritingAtPath: output + ".partial"))
+    try handle.seekToEnd()
+    try handle.write(contentsOf: Data(#"{"half": "#.utf8))
+    try handle.close()
+    // Other settings do not go on with it.
+    let other = try score(input, "--output-dir", out, "--raw")
+    #expect(other.status == 64 && other.errors.contains("raw"), "\(other.errors)")
+    let second = try score(input, "--output-dir", out)
+    #expect(second.status == 0 && second.errors.contains("goes on after line"), "\(second.errors)")
+    #expect(try read(output) == read(whole + "/long.\(suffix)"))
+    #expect(try JSONValue.read(path: output + ".done.json")["records"]?.int == 20_000)
+    #expect(!FileManager.default.fileExists(atPath: output + ".progress.json"))
+  }
+
+  @Test func whatIsDoneIsNotTakenForSomethingElse() throws {
+    let input = try folder.file("a.jsonl", tinyRows(5) + "nonsense\n")
+    let out = folder.path("out")
+    let first = try score(input, "--output-dir", out, "--on-error", "mark")
+    #expect(first.status == 0, "\(first.errors)")
+    let mark = try JSONValue.read(path: out + "/a.jsonl.done.json")
+    #expect(mark["rejected"]?.array?.first?["line"]?.int == 6 && mark["bad_lines"]?.int == 1)
+    let again = try score(input, "--output-dir", out, "--on-error", "mark")
+    #expect(again.status == 0 && again.errors.contains("1 of them done before"), "\(again.errors)")
+    let raw = try score(input, "--output-dir", out, "--on-error", "mark", "--raw")
+    #expect(raw.status == 64 && raw.errors.contains("another 'raw'"), "\(raw.errors)")
+    try (tinyRows(6) + "nonsense\n").write(toFile: input, atomically: false, encoding: .utf8)
+    let changed = try score(input, "--output-dir", out, "--on-error", "mark")
+    #expect(changed.status == 64 && changed.errors.contains("input_bytes"), "\(changed.errors)")
+    let forced = try score(input, "--output-dir", out, "--on-error", "mark", "--force")
+    #expect(try forced.status == 0 && read(out + "/a.jsonl").count == 7, "\(forced.errors)")
+    // What stands there without a mark is somebody else's.
+    try FileManager.default.removeItem(atPath: out + "/a.jsonl.done.json")
+    let foreign = try score(input, "--output-dir", out, "--on-error", "mark")
+    #expect(foreign.status == 64 && foreign.errors.contains("exists already"), "\(foreign.errors)")
+    // A bad line ends a run whose finished lines stay.
+    let failing = try score(input, "--output-dir", folder.path("failing"))
+    #expect(failing.status == 65 && failing.errors.contains("a.jsonl:7"), "\(failing.errors)")
+    #expect(
+      try JSONValue.read(path: folder.path("failing") + "/a.jsonl.progress.json")["records"]?.int == 6)
+  }
+
+  @Test func wrongWordsAreUsage() throws {
+    for arguments in [
+      ["--shard", "1/2"], ["--flush-every", "0"], ["x.parquet", "--output-dir", folder.path("o")],
+      ["x.jsonl", "--output-dir", folder.path("o"), "--shard", "3/2"],
+    ] {
+      let run = try Command.run(arguments: ["score", valuator] + arguments)
+      #expect(run.status == 64, "\(arguments): \(run.status) \(run.errors)")
+      if arguments[0] == "x.parquet" { #expect(run.errors.contains("alinfik.parquet")) }
+    }
+    let empty = folder.path("empty")
+    try FileManager.default.createDirectory(atPath: empty, withIntermediateDirectories: true)
+    let none = try score(empty, "--output-dir", folder.path("o"))
+    #expect(none.status == 65 && none.errors.contains("no .jsonl"), "\(none.errors)")
+  }
+}
