@@ -45,7 +45,7 @@ extension EncoderModel {
     LinearGradient(weight: gradients.matrix(layout.headWeight), bias: gradients.matrix(layout.headBias))
       .add(input: kept.pooled.view, outputGradient: upstream.view)
     let pooled = arena.matrix(kept.batch.count, 2 * h)
-    linear(layout.headWeight, layout.headBias).inputGradient(upstream.view, into: pooled)
+    head.inputGradient(upstream.view, into: pooled)
     for (index, range) in zip(kept.batch.offsets, kept.batch.offsets.dropFirst()).enumerated() {
       let n = Float(range.1 - range.0)
       let row = pooled.rows(index..<index + 1)

@@ -28,7 +28,7 @@ extension EncoderModel {
   /// The head's output for each row of pooled features.
   func headOutputs(_ pooled: MatrixView) -> [Float] {
     let outputs = Matrix(rows: pooled.rows, columns: 1)
-    linear(layout.headWeight, layout.headBias).forward(pooled, into: outputs)
+    head.forward(pooled, into: outputs)
     return outputs.view.values
   }
 

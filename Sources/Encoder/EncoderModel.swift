@@ -11,6 +11,8 @@ package struct EncoderModel: Sendable {
   package let configuration: EncoderConfiguration
   package let layout: EncoderLayout
   package let parameters: FloatStorage
+  /// What the factors of all products but the head's are rounded to.
+  package var precision = Precision.f32
 
   package init(configuration: EncoderConfiguration, parameters: FloatStorage) {
     self.configuration = configuration
@@ -58,7 +60,7 @@ package struct EncoderModel: Sendable {
   var attentionShape: AttentionShape {
     AttentionShape(
       heads: configuration.heads, keyValueHeads: configuration.heads, headWidth: configuration.headWidth,
-      isCausal: false)
+      isCausal: false, precision: precision)
   }
 
   func norm(_ weight: ParameterPlace, _ bias: ParameterPlace) -> LayerNorm {
@@ -67,7 +69,11 @@ package struct EncoderModel: Sendable {
   }
 
   func linear(_ weight: ParameterPlace, _ bias: ParameterPlace) -> Linear {
-    Linear(weight: parameters.view(weight), bias: parameters.view(bias))
+    Linear(weight: .f32(parameters.view(weight)), bias: parameters.view(bias), precision: precision)
+  }
+
+  var head: Linear {
+    Linear(weight: parameters.view(layout.headWeight), bias: parameters.view(layout.headBias))
   }
 }
 

@@ -52,10 +52,12 @@ package struct FirstLayersModel: ValuatorModel {
   }
 
   /// Nil for an encoder of another kind.
-  package static func load(kind: String, directory: String) throws -> FirstLayersModel? {
+  package static func load(kind: String, directory: String, precision: Precision) throws -> FirstLayersModel?
+  {
     guard [kinds.layers, kinds.whole].contains(kind) else { return nil }
     let reader = LayerFeatures(
-      layers: try ModelLoader.loadEncoder(directory: directory), readsPredictions: kind == kinds.whole)
+      layers: try ModelLoader.loadEncoder(directory: directory, precision: precision),
+      readsPredictions: kind == kinds.whole)
     return FirstLayersModel(
       reader: reader,
       head: try KernelHead.load(

@@ -1,5 +1,6 @@
 import Formats
 import Foundation
+import TensorKernels
 import Tokenization
 
 extension Valuator {
@@ -18,7 +19,9 @@ extension Valuator {
 
   /// Reads a valuator directory. Throws where `alinfik.json` is missing, a file is not the one that was saved, or
   /// the weights are not what config.json says.
-  package static func load(directory: String) throws -> Valuator {
+  ///
+  /// - Parameter precision: another than the valuator's own, to see what it changes.
+  package static func load(directory: String, precision: Precision? = nil) throws -> Valuator {
     let path = directory + "/" + cardName
     guard FileManager.default.fileExists(atPath: path) else {
       throw EncoderError.missing(directory, "this is no valuator: it has no \(cardName)")
@@ -41,7 +44,8 @@ extension Valuator {
     for name in required where !files.contains(where: { $0.key == ByteString(name) }) {
       throw EncoderError.malformed(path, "'files' does not list \(name)")
     }
-    let model = try loadModel(kind: json["encoder"]?.string ?? EncoderModel.kind, directory, path)
+    let model = try loadModel(
+      kind: json["encoder"]?.string ?? EncoderModel.kind, directory, path, precision ?? card.precision)
     guard card.maxTokens <= model.maxPositions else {
       throw EncoderError.malformed(
         path, "max_tokens \(card.maxTokens) is more than the \(model.maxPositions) positions")
@@ -60,13 +64,17 @@ extension Valuator {
         folder: directory, files: files.map(\.key.string), embeddingWidth: model.embeddingWidth))
   }
 
-  private static func loadModel(kind: String, _ directory: String, _ path: String) throws -> any ValuatorModel
-  {
-    if let model = try FirstLayersModel.load(kind: kind, directory: directory) { return model }
+  private static func loadModel(
+    kind: String, _ directory: String, _ path: String, _ precision: Precision
+  ) throws -> any ValuatorModel {
+    if let model = try FirstLayersModel.load(kind: kind, directory: directory, precision: precision) {
+      return model
+    }
     guard kind == EncoderModel.kind else {
       throw EncoderError.unsupported(path, "an encoder of kind '\(kind)' is not known")
     }
-    let model = try EncoderModel.load(directory: directory)
+    var model = try EncoderModel.load(directory: directory)
+    model.precision = precision
     try model.readHead(path: directory + "/2_Dense/model.safetensors")
     return model
   }
@@ -74,6 +82,20 @@ extension Valuator {
   /// Throws where something stands under this name that a valuator must not replace. Worth asking before training.
   package static func refuseExisting(_ directory: String, force: Bool) throws {
     try OutputDirectory(path: directory, entries: entries, force: force).discard()
+  }
+
+  /// The lines of `training.jsonl` of a valuator that is there; none where it has none.
+  package static func trainingLog(directory: String) throws -> [JSONValue] {
+    let path = directory + "/training.jsonl"
+    guard FileManager.default.fileExists(atPath: path) else { return [] }
+    let reader = try LineReader(path: path)
+    var log: [JSONValue] = []
+    while let line = try reader.next() {
+      do { log.append(try JSONValue.parse(line.bytes)) } catch {
+        throw EncoderError.malformed("\(path):\(line.number)", error.description)
+      }
+    }
+    return log
   }
 
   /// Writes the directory beside its name and renames it when it is whole.

@@ -8,7 +8,7 @@ import Tokenization
 package struct Valuator: Sendable {
   package let model: any ValuatorModel
   package let encoding: TextEncoding
-  package let card: ValuatorCard
+  package var card: ValuatorCard
   /// What a text can be likened to; nil where the valuator does not carry it.
   package let rows: LabelledRows?
   private let words: WordStarts

@@ -1,6 +1,7 @@
 import Formats
 import RankStatistics
 import Records
+import TensorKernels
 
 /// What `alinfik.json` says of a valuator: what its scores mean, and what it has read.
 package struct ValuatorCard: Sendable {
@@ -20,6 +21,8 @@ package struct ValuatorCard: Sendable {
   package var maxTokens: Int
   package var seed: UInt64
   package var version: String
+  /// What the factors of its products are rounded to.
+  package var precision = Precision.f32
   /// From the head's output to label units; strictly increasing.
   package var calibration: IsotonicMap
   /// Nil where the calibration part was too small.
@@ -130,7 +133,8 @@ extension ValuatorCard {
       "label_projection": JSONValue(labelProjection), "label_layers": JSONValue(labelLayers),
       "model_sha256": JSONValue(modelSHA256), "target_sha256": JSONValue(targetSHA256),
       "target_description": JSONValue(targetDescription), "initial_encoder": JSONValue(initialEncoder),
-      "max_tokens": JSONValue(maxTokens), "seed": JSONValue(String(seed)), "precision": "f32",
+      "max_tokens": JSONValue(maxTokens), "seed": JSONValue(String(seed)),
+      "precision": JSONValue(precision.rawValue),
       "calibration": [
         "inputs": .array(calibration.inputs.map { JSONValue($0) }),
         "outputs": .array(calibration.outputs.map { JSONValue($0) }),
@@ -155,8 +159,12 @@ extension ValuatorCard {
     guard json["schema_version"]?.int == Self.schemaVersion else {
       throw EncoderError.unsupported(path, "only schema_version \(Self.schemaVersion) is supported")
     }
-    guard try string("precision") == "f32" else {
-      throw EncoderError.unsupported(path, "only precision f32 is supported")
+    let named = try string("precision")
+    guard let precision = Precision(rawValue: named) else {
+      throw EncoderError.unsupported(
+        path,
+        "precision '\(named)' is not known; known: \(Precision.allCases.map(\.rawValue).joined(separator: ", "))"
+      )
     }
     func doubles(_ key: ByteString) -> [Double] {
       json["calibration"]?[key]?.array?.compactMap(\.double) ?? []
@@ -178,6 +186,7 @@ extension ValuatorCard {
       version: try string("alinfik_version"), calibration: try require("calibration", map),
       intervals: intervals,
       metrics: json["metrics"] ?? .null, rows: try require("rows", RowHashes(json: json["rows"])))
+    self.precision = precision
     labelLayers = json["label_layers"]?.string ?? "*"
     leftOutSources = json["left_out_sources"]?.array?.compactMap(\.string) ?? []
   }

@@ -22,8 +22,8 @@ package enum ModelLoader {
   }
 
   /// What `Llama.saveAsEncoder` wrote: a directory of the Llama family that may have no layers at all.
-  package static func loadEncoder(directory path: String) throws -> Llama {
-    guard let model = try ModelSource(path: path).model() as? Llama else {
+  package static func loadEncoder(directory path: String, precision: Precision = .f32) throws -> Llama {
+    guard let model = try ModelSource(path: path).model(precision: precision) as? Llama else {
       throw ModelError.configuration("\(path)/config.json", "is not of the Llama family")
     }
     return model

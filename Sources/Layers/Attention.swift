@@ -17,10 +17,12 @@ package struct AttentionShape: Sendable {
   /// From one head's features to the next one's in queries, keys and values; more than `headWidth` where a head's
   /// query, key and value stand together. Outputs are always side by side.
   package let headStride: Int
+  /// What the factors of its products are rounded to.
+  package let precision: Precision
 
   package init(
     heads: Int, keyValueHeads: Int, headWidth: Int, isCausal: Bool, scale: Float? = nil, window: Int? = nil,
-    softCap: Float? = nil, headStride: Int? = nil
+    softCap: Float? = nil, headStride: Int? = nil, precision: Precision = .f32
   ) {
     precondition(
       keyValueHeads > 0 && heads % keyValueHeads == 0, "\(heads) heads over \(keyValueHeads) key-value heads")
@@ -33,6 +35,7 @@ package struct AttentionShape: Sendable {
     self.window = window
     self.softCap = softCap
     self.headStride = headStride ?? headWidth
+    self.precision = precision
   }
 
   package var queryWidth: Int { heads * headWidth }
@@ -71,7 +74,9 @@ package func attention(
 ) {
   forEachBlock(offsets: offsets, shape: shape, arena: arena) { block in
     let p = attentionProbabilities(q, k, block, capSlope: nil, arena)
-    gemm(p.view, .no, v.rows(block.keys).columns(block.keyValueColumns), into: block.output(of: output))
+    gemm(
+      p.view, .no, v.rows(block.keys).columns(block.keyValueColumns), into: block.output(of: output),
+      precision: shape.precision)
   }
 }
 
@@ -93,13 +98,15 @@ package func attentionBackward(
     let upstream = block.output(of: outputGradient)
     let slope = shape.softCap == nil ? nil : arena.matrix(block.queries.count, block.keys.count)
     let p = attentionProbabilities(q, k, block, capSlope: slope, arena)
-    gemm(p.view, .yes, upstream, into: dv.rows(block.keys).columns(kv), beta: 1)
+    gemm(p.view, .yes, upstream, into: dv.rows(block.keys).columns(kv), beta: 1, precision: shape.precision)
     let ds = arena.matrix(block.queries.count, block.keys.count)
-    gemm(upstream, .no, v.rows(block.keys).columns(kv), .yes, into: ds)
+    gemm(upstream, .no, v.rows(block.keys).columns(kv), .yes, into: ds, precision: shape.precision)
     ck_softmax_backward(ds.pointer, p.pointer, shape.scale, ds.rows, ds.columns)
     if let slope { multiply(ds, by: slope.view) }
-    gemm(ds.view, .no, k.rows(block.keys).columns(kv), into: block.part(of: dq))
-    gemm(ds.view, .yes, block.part(of: q), into: dk.rows(block.keys).columns(kv), beta: 1)
+    gemm(ds.view, .no, k.rows(block.keys).columns(kv), into: block.part(of: dq), precision: shape.precision)
+    gemm(
+      ds.view, .yes, block.part(of: q), into: dk.rows(block.keys).columns(kv), beta: 1,
+      precision: shape.precision)
   }
 }
 
@@ -152,7 +159,9 @@ private func attentionProbabilities(
   _ q: MatrixView, _ k: MatrixView, _ block: AttentionBlock, capSlope: Matrix?, _ arena: Arena
 ) -> Matrix {
   let p = arena.matrix(block.queries.count, block.keys.count)
-  gemm(block.part(of: q), .no, k.rows(block.keys).columns(block.keyValueColumns), .yes, into: p)
+  gemm(
+    block.part(of: q), .no, k.rows(block.keys).columns(block.keyValueColumns), .yes, into: p,
+    precision: block.shape.precision)
   var scale = block.shape.scale
   if let cap = block.shape.softCap {
     softCap(p, scale: scale, cap: cap, slope: capSlope)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Encoder
 import Formats
 import Foundation
+import TensorKernels
 
 struct ScoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -104,7 +105,8 @@ struct ScoreCommand: ParsableCommand {
     let terminal = Terminal(isQuiet: common.quiet)
     let loaded = try Valuator.load(directory: valuator)
     let plan =
-      "\(loaded.card.labelKind) valuator, the first \(loaded.card.maxTokens) tokens, \(common.threads) workers"
+      "\(loaded.card.labelKind) valuator, \(loaded.card.maxTokens) tokens at once, \(common.threads) workers, "
+      + "products: \(loaded.card.precision.path)"
     try output.map { try refuse($0) }
     let scorer = try Scorer(valuator: loaded, configuration: scoringConfiguration)
     if let outputDir {

@@ -1,0 +1,85 @@
+import ArgumentParser
+import Encoder
+import Formats
+import Foundation
+import RankStatistics
+import Records
+import TensorKernels
+
+struct QuantizeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "quantize",
+    abstract: "Give a valuator another precision, with which it scores wherever it is taken.",
+    discussion: """
+      Examples:
+        alinfik quantize valuator --precision bf16 --check sample.jsonl --output valuator-bf16
+
+      The precision is what factors of products are rounded to; weights stay in the files as they are. bf16 is several times
+      as fast where the processor multiplies it (AMX, AVX-512 BF16), and gives the same scores elsewhere at the speed of f32.
+      --check says on some records how near the scores stay to those of f32.
+      """)
+
+  @Argument(help: "The valuator's directory.")
+  var valuator: String
+
+  @Option(help: "f32 or bf16.")
+  var precision: Precision
+
+  @Option(name: .shortAndLong, help: "The directory to write.")
+  var output: String
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("Records on which both precisions are compared, as JSON Lines.", valueName: "file"))
+  var check: [String] = []
+
+  @OptionGroup var fields: FieldOptions
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    let terminal = Terminal(isQuiet: common.quiet)
+    try OutputFile.refuseInputs(output, [valuator] + check)
+    if !common.dryRun { try Valuator.refuseExisting(output, force: common.force) }
+    var quantized = try Valuator.load(directory: valuator, precision: precision)
+    quantized.card.precision = precision
+    terminal.say("products: \(precision.path)")
+    var summary: [(key: ByteString, value: JSONValue)] = [
+      ("output", JSONValue(output)), ("precision", JSONValue(precision.rawValue)),
+    ]
+    if !check.isEmpty { summary += try agreement(of: quantized, terminal) }
+    if common.dryRun { return }
+    try quantized.save(to: output, log: try Valuator.trainingLog(directory: valuator), force: common.force)
+    terminal.say("\(output): written")
+    if common.json { print(String(decoding: JSONValue.object(summary).serialized(), as: UTF8.self)) }
+  }
+
+  /// How near its scores of the records are to those in f32.
+  private func agreement(of quantized: Valuator, _ terminal: Terminal) throws -> [(
+    key: ByteString, value: JSONValue
+  )] {
+    let records = try RecordReader.readAll(check, options: fields.recordOptions).records
+    func raw(_ valuator: Valuator) throws -> [Double] {
+      try valuator.scores(of: records, workers: common.threads).map { Double($0.raw) }
+    }
+    let (exact, rounded) = (
+      try raw(Valuator.load(directory: valuator, precision: .f32)), try raw(quantized)
+    )
+    guard let correlation = spearman(rounded, exact),
+      let found = recall(rounded, truth: exact, fraction: 0.01)
+    else {
+      terminal.warn("\(records.count) records are too few, or their scores too alike, to compare precisions")
+      return []
+    }
+    let spread = (exact.max() ?? 0) - (exact.min() ?? 0)
+    let largest = zip(exact, rounded).map { abs($0 - $1) }.max() ?? 0
+    terminal.say(
+      String(
+        format:
+          "%d records: Spearman with f32 %.5f, recall of its best 1 %% %.3f, largest difference %.2g of the scores' range",
+        records.count, correlation, found, spread > 0 ? largest / spread : 0))
+    return [
+      ("records", JSONValue(records.count)), ("spearman", JSONValue(correlation)),
+      ("recall_1", JSONValue(found)), ("largest_difference", JSONValue(spread > 0 ? largest / spread : 0)),
+    ]
+  }
+}
