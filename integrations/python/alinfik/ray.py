@@ -3,7 +3,8 @@
     from alinfik.ray import Score
 
     scored = dataset.map_batches(
-        Score, fn_constructor_args=["valuator"], batch_format="pyarrow", concurrency=4)
+        Score, fn_constructor_args=["/data/valuator"], batch_format="pyarrow", batch_size=4096,
+        compute=ray.data.ActorPoolStrategy(size=4))
 """
 
 import pandas as pd
