@@ -55,8 +55,8 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .executableTarget(
-      name: "Benchmarks", dependencies: ["LinFiK", "COpenBLAS"], path: "Benchmarks",
-      exclude: ["peers", "label.py", "growth.py", "svg.py", "train.py"],
+      name: "Benchmarks", dependencies: ["LinFiK", "Encoder", "Tokenization", "COpenBLAS"], path: "Benchmarks",
+      exclude: ["peers", "label.py", "growth.py", "svg.py", "train.py", "score.py"],
       swiftSettings: strict),
 
     .target(name: "TestSupport", dependencies: ["Formats"], path: "Tests/TestSupport", swiftSettings: strict),

@@ -103,8 +103,7 @@ struct LabelBenchmark {
       ("loaded_rss_bytes", JSONValue(loaded)), ("kernels", JSONValue(vectorInstructionSet)),
       ("openblas", JSONValue(BLAS.coreName)), ("model", JSONValue(model.summary)),
     ]
-    let line = parts.map { "\"\($0)\": \(String(decoding: $1.serialized(), as: UTF8.self))" }
-    print("{" + line.joined(separator: ", ") + "}")
+    printLine(parts.map { (key: ByteString($0.0), value: $0.1) })
   }
 
   /// Rows from `--rows FILE` (an array of token ids a line), or `--count` random ones of `--tokens` each.
@@ -126,6 +125,11 @@ struct LabelBenchmark {
     TokenizedSample(
       tokens: tokens, scored: [false] + Array(repeating: true, count: tokens.count - 1), truncated: false)
   }
+}
+
+/// One result, as one line of JSON.
+func printLine(_ members: [(key: ByteString, value: JSONValue)]) {
+  print(String(decoding: JSONValue.object(members).serialized(), as: UTF8.self))
 }
 
 func seconds(_ body: () throws -> Void) rethrows -> Double {

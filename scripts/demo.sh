@@ -48,7 +48,7 @@ stage() {
 resume=()
 [ ! -e "$run/labels.h5.partial" ] || resume=(--resume)
 stage label "$run/labels.h5" label --model "$model" --target "$data/target.jsonl" \
-  --sample "$data/sample.jsonl" --output "$run/labels.h5" --max-tokens "$max_tokens" \
+  --sample "$data/sample.jsonl" --output "$run/labels.h5" --max-tokens "$max_tokens" --precision bf16 \
   --target-description "32 held-out posts of sci.space" "${resume[@]}"
 stage train "$run/valuator" train "$run/labels.h5" --output "$run/valuator" --init "$model" \
   --size small --test-rows 100

@@ -132,9 +132,9 @@ def split(records, counts, seed):
     return parts
 
 
-def write(name, records):
-    final = OUTPUT / name
-    partial = OUTPUT / (name + ".partial")
+def write(folder, name, records):
+    final = folder / name
+    partial = folder / (name + ".partial")
     with open(partial, "w", encoding="utf-8") as file:
         for record in records:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
@@ -148,6 +148,7 @@ def main():
     parser.add_argument("--sample", type=int, default=400, help="texts to label (default 400)")
     parser.add_argument("--unseen", type=int, default=300, help="texts to score (default 300)")
     parser.add_argument("--max-characters", type=int, default=700, help="longest text (default 700)")
+    parser.add_argument("--output", type=pathlib.Path, default=OUTPUT, help="where they go (default .cache/demo)")
     options = parser.parse_args()
 
     limit = options.max_characters
@@ -162,10 +163,10 @@ def main():
         for part, chosen in zip((sample, unseen), split(records, share, options.seed)):
             part.extend(chosen)
 
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    write("target.jsonl", shuffled(target, options.seed)[: options.target])
-    write("sample.jsonl", shuffled(sample, options.seed))
-    write("unseen.jsonl", shuffled(unseen, options.seed))
+    options.output.mkdir(parents=True, exist_ok=True)
+    write(options.output, "target.jsonl", shuffled(target, options.seed)[: options.target])
+    write(options.output, "sample.jsonl", shuffled(sample, options.seed))
+    write(options.output, "unseen.jsonl", shuffled(unseen, options.seed))
 
 
 if __name__ == "__main__":

@@ -154,6 +154,31 @@ import Testing
       try JSONValue.read(path: folder.path("failing") + "/a.jsonl.progress.json")["records"]?.int == 6)
   }
 
+  /// A valuator in bf16 scores nearly as it does in f32, says so, and keeps its precision wherever it is taken.
+  @Test func aQuantizedValuatorStaysNear() throws {
+    let input = try folder.file("a.jsonl", tinyRows(60))
+    let (bf16, back) = (folder.path("bf16"), folder.path("back"))
+    let made = try Command.run(
+      "quantize", valuator, "--precision", "bf16", "--output", bf16, "--check", input, "--json")
+    #expect(made.status == 0 && made.errors.contains("Spearman with f32"), "\(made.errors)")
+    #expect(try #require(JSONValue.parse(Array(made.output.utf8))["spearman"]?.double) > 0.99)
+    #expect(try JSONValue.read(path: bf16 + "/alinfik.json")["precision"]?.string == "bf16")
+    func raw(_ valuator: String) throws -> [Double] {
+      let run = try Command.run("score", valuator, input, "--raw")
+      return try run.output.split(separator: "\n").compactMap {
+        try JSONValue.parse(Array($0.utf8))["alinfik_score"]?.double
+      }
+    }
+    let (exact, rounded) = (try raw(valuator), try raw(bf16))
+    #expect(exact.count == 60 && zip(exact, rounded).allSatisfy { abs($0 - $1) < 0.05 * (1 + abs($0)) })
+    let again = try Command.run("quantize", bf16, "--precision", "f32", "--output", back)
+    #expect(try again.status == 0 && raw(back) == exact, "\(again.errors)")
+    let log = try String(contentsOfFile: back + "/training.jsonl", encoding: .utf8)
+    #expect(try log == String(contentsOfFile: valuator + "/training.jsonl", encoding: .utf8))
+    let over = try Command.run("quantize", valuator, "--precision", "bf16", "--output", valuator, "--force")
+    #expect(over.status == 64, "\(over.errors)")
+  }
+
   @Test func wrongWordsAreUsage() throws {
     for arguments in [
       ["--shard", "1/2"], ["--flush-every", "0"], ["x.parquet", "--output-dir", folder.path("o")],

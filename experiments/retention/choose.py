@@ -51,8 +51,9 @@ def within_sources(scores, sources, tokens):
 def draw_pools(part, runs):
     rows = [line for line in open(part, encoding="utf-8") if line.strip()]
     every = np.random.default_rng(1).permutation(len(rows))
+    size = min(ROWS, len(rows) // POOLS)
     for pool in range(1, POOLS + 1):
-        chosen = "".join(rows[row] for row in every[(pool - 1) * ROWS : pool * ROWS])
+        chosen = "".join(rows[row] for row in every[(pool - 1) * size : pool * size])
         (pathlib.Path(runs) / f"pool-{pool}.jsonl").write_text(chosen, encoding="utf-8")
 
 

@@ -1,16 +1,30 @@
 #!/usr/bin/env bash
 # Fine-tunes SmolLM2 on what each method ranks highest and takes the loss on report rows. Labels and trainings in bf16; about a
 # minute a training and five minutes of labels a pool where the processor has AMX, four times as long elsewhere. SEEDS="1 2 3" names
-# pools, METHODS and KINDS what is trained; goes on where it stopped.
+# pools, METHODS and KINDS what is trained; goes on where it stopped. CORPUS=demo: on the demo's texts, which anyone can fetch.
 experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$experiment/../environment.sh"
 common=(--model "$model" --max-tokens 192 --precision bf16)
-rows "$data/instruct/report.jsonl" 40 1 "$runs/report.jsonl"
-rows "$data/instruct/target.jsonl" 64 1 "$runs/target.jsonl"
-
-# The rows as experiments/valuator-labels divides them: the valuator learns part 2, pools are drawn from part 3.
-usable "$data/instruct/pool.jsonl" "$runs/usable.jsonl"
-once "$runs/part-3.jsonl" python3 "$experiment/../valuator-labels/by_hash.py" "$runs/usable.jsonl" 1500 2000 "$runs/part"
+corpus=${CORPUS:-instruct}
+results=$experiment
+if [ "$corpus" = demo ]; then
+  runs=$runs/demo
+  results=$experiment/demo
+  mkdir -p "$runs" "$results"
+  "$repository/scripts/fetch-models" corpora
+  # Posts about space are the target, others the report; a valuator learns from 300 rows, pools are drawn from 2,100 others.
+  once "$runs/part-3.jsonl" "$repository/scripts/make-demo-corpus.py" --target 104 --sample 2100 --unseen 300 --output "$runs/texts"
+  once "$runs/target.jsonl" cp <(head -n 64 "$runs/texts/target.jsonl") "$runs/target.jsonl"
+  once "$runs/report.jsonl" cp <(tail -n 40 "$runs/texts/target.jsonl") "$runs/report.jsonl"
+  once "$runs/part-2.jsonl" cp "$runs/texts/unseen.jsonl" "$runs/part-2.jsonl"
+  once "$runs/part-3.jsonl" cp "$runs/texts/sample.jsonl" "$runs/part-3.jsonl"
+else
+  rows "$data/instruct/report.jsonl" 40 1 "$runs/report.jsonl"
+  rows "$data/instruct/target.jsonl" 64 1 "$runs/target.jsonl"
+  # The rows as experiments/valuator-labels divides them: the valuator learns part 2, pools are drawn from part 3.
+  usable "$data/instruct/pool.jsonl" "$runs/usable.jsonl"
+  once "$runs/part-3.jsonl" python3 "$experiment/../valuator-labels/by_hash.py" "$runs/usable.jsonl" 1500 2000 "$runs/part"
+fi
 once "$runs/pool-3.jsonl" "$python" "$experiment/choose.py" pools "$runs/part-3.jsonl" "$runs"
 
 # label NAME SAMPLE OPTIONS...
@@ -49,4 +63,4 @@ for seed in ${SEEDS:-1 2 3}; do
     rm -r "$runs/trained"
   done
 done
-"$python" "$experiment/losses.py" "$runs" "$experiment"
+"$python" "$experiment/losses.py" "$runs" "$results"
