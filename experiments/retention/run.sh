@@ -12,8 +12,8 @@ if [ "$corpus" = demo ]; then
   results=$experiment/demo
   mkdir -p "$runs" "$results"
   "$repository/scripts/fetch-models" corpora
-  # Posts about space are the target, others the report; a valuator learns from 300 rows, pools are drawn from 2,100 others.
-  once "$runs/part-3.jsonl" "$repository/scripts/make-demo-corpus.py" --target 104 --sample 2100 --unseen 300 --output "$runs/texts"
+  # Posts about space are the target, others the report; a valuator learns from 300 rows, pools of 133 are drawn from 400 others.
+  once "$runs/part-3.jsonl" "$repository/scripts/make-demo-corpus.py" --target 104 --output "$runs/texts"
   once "$runs/target.jsonl" cp <(head -n 64 "$runs/texts/target.jsonl") "$runs/target.jsonl"
   once "$runs/report.jsonl" cp <(tail -n 40 "$runs/texts/target.jsonl") "$runs/report.jsonl"
   once "$runs/part-2.jsonl" cp "$runs/texts/unseen.jsonl" "$runs/part-2.jsonl"
