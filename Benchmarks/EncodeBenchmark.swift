@@ -6,16 +6,16 @@ import TensorKernels
 /// Throughput of a BERT encoder on texts of one length, as one JSON line that stands beside the peers'.
 struct EncodeBenchmark {
   static func run(_ options: Options) throws {
-    guard let precision = Precision(rawValue: options["precision"] ?? "f32") else {
-      throw Refusal("--precision is f32 or bf16")
+    guard let precision = ValuatorPrecision(rawValue: options["precision"] ?? "f32") else {
+      throw Refusal("--precision is one of \(ValuatorPrecision.names)")
     }
-    var model = try EncoderModel.load(directory: try options.required("encoder"))
-    model.precision = precision
+    let model = try EncoderModel.load(directory: try options.required("encoder")).at(precision)
     let threads = options.integer("threads", default: ProcessInfo.processInfo.activeProcessorCount)
     let (count, tokens) = (options.integer("count", default: 256), options.integer("tokens", default: 128))
     var generator = SeededGenerator(seed: 1)
     let texts = (0..<count).map { _ in
-      EncodedText((0..<tokens).map { _ in 1000 + Int(generator.next() % UInt64(model.vocabularySize - 1000)) })
+      EncodedText(
+        (0..<tokens).map { _ in 1000 + Int(generator.next() % UInt64(model.vocabularySize - 1000)) })
     }
     let workspaces = EncoderWorkspaces(threads)
     let encoder = model

@@ -69,7 +69,7 @@ def encoder(rounds):
     for tokens in (128, 256):
         rows = {}
         for _ in range(rounds):
-            for precision in ("f32", "bf16"):
+            for precision in ("f32", "bf16", "int8"):
                 found = result(PROGRAM, "encode", "--encoder", model, "--tokens", tokens, "--precision", precision, "--threads", 2)
                 rows.setdefault(f"alinfik {precision} ({found['kernels']})", []).append(found["texts_per_second"])
             for engine in ("torch-f32", "onnxruntime-f32", "torch-bf16", "onnxruntime-int8"):

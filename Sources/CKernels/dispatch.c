@@ -22,7 +22,7 @@ __attribute__((constructor)) static void choose(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const char *wish = getenv("ALINFIK_INSTRUCTION_SET");
-  int has_bf16 = has_avx512() && __builtin_cpu_supports("avx512bf16");
+  int has_bf16 = has_avx512() && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
   const struct {
     const ck_kernels *kernels;
     int is_there;
@@ -52,6 +52,8 @@ int ck_multiplies_bf16(void) {
 #endif
 }
 
+int ck_multiplies_int8(void) { return ck_multiplies_bf16(); }
+
 int ck_multiplies_tiles(void) {
 #if defined(__x86_64__)
   return chosen == &ck_kernels_amx;
@@ -70,6 +72,9 @@ CK_EVERY(CK_FORWARD)
 static pthread_key_t scratch_key;
 static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
 static void make_key(void) { pthread_key_create(&scratch_key, free); }
+static pthread_key_t int8_key;
+static pthread_once_t int8_once = PTHREAD_ONCE_INIT;
+static void make_int8_key(void) { pthread_key_create(&int8_key, free); }
 
 float *ck_gemm_scratch(void) {
   static _Thread_local float *scratch;
@@ -81,5 +86,18 @@ float *ck_gemm_scratch(void) {
   madvise(scratch, bytes, MADV_HUGEPAGE);
   pthread_once(&scratch_once, make_key);
   pthread_setspecific(scratch_key, scratch);
+  return scratch;
+}
+
+void *ck_int8_scratch(size_t bytes) {
+  static _Thread_local void *scratch;
+  static _Thread_local size_t size;
+  if (size >= bytes) return scratch;
+  free(scratch);
+  size = (bytes + 4095) / 4096 * 4096;
+  scratch = aligned_alloc(64, size);
+  if (!scratch) abort();
+  pthread_once(&int8_once, make_int8_key);
+  pthread_setspecific(int8_key, scratch);
   return scratch;
 }

@@ -62,7 +62,11 @@
   X(void, gemm,                                                                                                        \
     (size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c, size_t c_stride,       \
      int rounds),                                                                                                      \
-    (m, n, k, alpha, a, b, beta, c, c_stride, rounds))
+    (m, n, k, alpha, a, b, beta, c, c_stride, rounds))                                                                \
+  X(void, gemm_int8,                                                                                                   \
+    (size_t m, size_t n, size_t k, const float *a, size_t a_stride, const int8_t *b, size_t b_stride,                  \
+     const float *b_scales, float beta, float *c, size_t c_stride),                                                    \
+    (m, n, k, a, a_stride, b, b_stride, b_scales, beta, c, c_stride))
 
 #define CK_MEMBER(result, name, parameters, arguments) result(*name) parameters;
 typedef struct {
@@ -81,5 +85,7 @@ extern const ck_kernels ck_kernels_amx, ck_kernels_avx512bf16, ck_kernels_avx512
 
 // This thread's memory for a packed block and a panel, 64-byte aligned.
 float *ck_gemm_scratch(void);
+// This thread's memory for an int8 product, so many bytes at least, 64-byte aligned.
+void *ck_int8_scratch(size_t bytes);
 
 #endif

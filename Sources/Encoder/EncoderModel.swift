@@ -11,8 +11,10 @@ package struct EncoderModel: Sendable {
   package let configuration: EncoderConfiguration
   package let layout: EncoderLayout
   package let parameters: FloatStorage
-  /// What the factors of all products but the head's are rounded to.
-  package var precision = Precision.f32
+  /// Of all products but the head's.
+  package private(set) var precision = ValuatorPrecision.f32
+  /// With int8, the linear layers' weights by their place in `parameters`.
+  private var quantized: [Int: QuantizedMatrix] = [:]
 
   package init(configuration: EncoderConfiguration, parameters: FloatStorage) {
     self.configuration = configuration
@@ -60,7 +62,7 @@ package struct EncoderModel: Sendable {
   var attentionShape: AttentionShape {
     AttentionShape(
       heads: configuration.heads, keyValueHeads: configuration.heads, headWidth: configuration.headWidth,
-      isCausal: false, precision: precision)
+      isCausal: false, precision: precision.products)
   }
 
   func norm(_ weight: ParameterPlace, _ bias: ParameterPlace) -> LayerNorm {
@@ -69,7 +71,23 @@ package struct EncoderModel: Sendable {
   }
 
   func linear(_ weight: ParameterPlace, _ bias: ParameterPlace) -> Linear {
-    Linear(weight: .f32(parameters.view(weight)), bias: parameters.view(bias), precision: precision)
+    let linear = Linear(
+      weight: .f32(parameters.view(weight)), bias: parameters.view(bias), precision: precision.products)
+    return quantized[weight.offset].map { linear.quantized($0) } ?? linear
+  }
+
+  /// The model as it is now with another precision, for passes forward alone where that is int8.
+  package func at(_ precision: ValuatorPrecision) -> EncoderModel {
+    var model = self
+    model.precision = precision
+    let weights = layout.layers.flatMap {
+      [$0.queryKeyValueWeight, $0.attentionOutputWeight, $0.intermediateWeight, $0.outputWeight]
+    }
+    model.quantized =
+      precision == .int8
+      ? Dictionary(uniqueKeysWithValues: weights.map { ($0.offset, QuantizedMatrix(parameters.view($0))) })
+      : [:]
+    return model
   }
 
   var head: Linear {

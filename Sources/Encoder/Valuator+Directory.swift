@@ -1,6 +1,5 @@
 import Formats
 import Foundation
-import TensorKernels
 import Tokenization
 
 extension Valuator {
@@ -21,7 +20,7 @@ extension Valuator {
   /// the weights are not what config.json says.
   ///
   /// - Parameter precision: another than the valuator's own, to see what it changes.
-  package static func load(directory: String, precision: Precision? = nil) throws -> Valuator {
+  package static func load(directory: String, precision: ValuatorPrecision? = nil) throws -> Valuator {
     let path = directory + "/" + cardName
     guard FileManager.default.fileExists(atPath: path) else {
       throw EncoderError.missing(directory, "this is no valuator: it has no \(cardName)")
@@ -65,18 +64,23 @@ extension Valuator {
   }
 
   private static func loadModel(
-    kind: String, _ directory: String, _ path: String, _ precision: Precision
+    kind: String, _ directory: String, _ path: String, _ precision: ValuatorPrecision
   ) throws -> any ValuatorModel {
-    if let model = try FirstLayersModel.load(kind: kind, directory: directory, precision: precision) {
+    if let model = try FirstLayersModel.load(
+      kind: kind, directory: directory, precision: precision.products)
+    {
+      guard precision != .int8 else {
+        throw EncoderError.unsupported(
+          directory, "int8 is for text encoders; a language model's layers take bf16")
+      }
       return model
     }
     guard kind == EncoderModel.kind else {
       throw EncoderError.unsupported(path, "an encoder of kind '\(kind)' is not known")
     }
-    var model = try EncoderModel.load(directory: directory)
-    model.precision = precision
+    let model = try EncoderModel.load(directory: directory)
     try model.readHead(path: directory + "/2_Dense/model.safetensors")
-    return model
+    return model.at(precision)
   }
 
   /// Throws where something stands under this name that a valuator must not replace. Worth asking before training.

@@ -1,7 +1,6 @@
 import Formats
 import RankStatistics
 import Records
-import TensorKernels
 
 /// What `alinfik.json` says of a valuator: what its scores mean, and what it has read.
 package struct ValuatorCard: Sendable {
@@ -21,8 +20,7 @@ package struct ValuatorCard: Sendable {
   package var maxTokens: Int
   package var seed: UInt64
   package var version: String
-  /// What the factors of its products are rounded to.
-  package var precision = Precision.f32
+  package var precision = ValuatorPrecision.f32
   /// From the head's output to label units; strictly increasing.
   package var calibration: IsotonicMap
   /// Nil where the calibration part was too small.
@@ -160,11 +158,9 @@ extension ValuatorCard {
       throw EncoderError.unsupported(path, "only schema_version \(Self.schemaVersion) is supported")
     }
     let named = try string("precision")
-    guard let precision = Precision(rawValue: named) else {
+    guard let precision = ValuatorPrecision(rawValue: named) else {
       throw EncoderError.unsupported(
-        path,
-        "precision '\(named)' is not known; known: \(Precision.allCases.map(\.rawValue).joined(separator: ", "))"
-      )
+        path, "precision '\(named)' is not known; known: \(ValuatorPrecision.names)")
     }
     func doubles(_ key: ByteString) -> [Double] {
       json["calibration"]?[key]?.array?.compactMap(\.double) ?? []

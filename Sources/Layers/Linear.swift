@@ -6,6 +6,8 @@ package struct Linear: Sendable {
   package let bias: MatrixView?
   /// What the factors of its products are rounded to.
   package let precision: Precision
+  /// The weight in int8, by which `forward` then multiplies.
+  private var quantized: QuantizedMatrix?
 
   package init(weight: MatrixView, bias: MatrixView? = nil) { self.init(weight: .f32(weight), bias: bias) }
 
@@ -25,9 +27,20 @@ package struct Linear: Sendable {
     Linear(weight: weight, bias: bias, precision: precision)
   }
 
+  /// The same layer multiplying in int8.
+  package func quantized(_ weight: QuantizedMatrix) -> Linear {
+    var copy = self
+    copy.quantized = weight
+    return copy
+  }
+
   /// `y = x W^T + b`, or with `adding` `y += x W^T + b`, which is how a residual joins without a pass of its own.
   package func forward(_ x: MatrixView, into y: Matrix, adding: Bool = false) {
-    gemm(x, .no, weight, .yes, into: y, beta: adding ? 1 : 0, precision: precision)
+    if let quantized {
+      quantized.product(x, into: y, beta: adding ? 1 : 0)
+    } else {
+      gemm(x, .no, weight, .yes, into: y, beta: adding ? 1 : 0, precision: precision)
+    }
     if let bias { addBias(bias, to: y) }
   }
 

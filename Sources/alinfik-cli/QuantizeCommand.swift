@@ -4,7 +4,6 @@ import Formats
 import Foundation
 import RankStatistics
 import Records
-import TensorKernels
 
 struct QuantizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,16 +13,17 @@ struct QuantizeCommand: ParsableCommand {
       Examples:
         alinfik quantize valuator --precision bf16 --check sample.jsonl --output valuator-bf16
 
-      The precision is what factors of products are rounded to; weights stay in the files as they are. bf16 is several times
-      as fast where the processor multiplies it (AMX, AVX-512 BF16), and gives the same scores elsewhere at the speed of f32.
+      The precision is how the network multiplies; weights stay in the files as they are. bf16 and int8 are several times as fast
+      as f32 where the processor has instructions for them (AMX, AVX-512 BF16 and VNNI), and give the same scores elsewhere: bf16
+      at the speed of f32, int8 far slower.
       --check says on some records how near the scores stay to those of f32.
       """)
 
   @Argument(help: "The valuator's directory.")
   var valuator: String
 
-  @Option(help: "f32 or bf16.")
-  var precision: Precision
+  @Option(help: "f32, bf16 or, for a text encoder, int8.")
+  var precision: ValuatorPrecision
 
   @Option(name: .shortAndLong, help: "The directory to write.")
   var output: String
@@ -83,3 +83,5 @@ struct QuantizeCommand: ParsableCommand {
     ]
   }
 }
+
+extension ValuatorPrecision: ExpressibleByArgument {}

@@ -2,7 +2,6 @@ import ArgumentParser
 import Encoder
 import Formats
 import Foundation
-import TensorKernels
 
 struct ScoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

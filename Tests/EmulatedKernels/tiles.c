@@ -42,3 +42,8 @@ void emulated_tile_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, 
                         size_t c_stride) {
   gemm_emulated(m, n, k, alpha, a, b, beta, c, c_stride, 1);
 }
+
+void emulated_int8_gemm(size_t m, size_t n, size_t k, const float *a, size_t a_stride, const int8_t *b, size_t b_stride,
+                        const float *b_scales, float beta, float *c, size_t c_stride) {
+  gemm_int8_emulated(m, n, k, a, a_stride, b, b_stride, b_scales, beta, c, c_stride);
+}

@@ -10,6 +10,8 @@
 #include "gemm.h"
 #endif
 
+#include "gemm_int8.h"
+
 static void CK(gemm)(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c,
                      size_t c_stride, int rounds) {
 #if defined(CK_MULTIPLY_TILES)

@@ -1,6 +1,10 @@
 // What every body uses: pragmas, and functions of one number.
 
+typedef uint32_t __attribute__((may_alias)) ck_bits;
+
+#ifndef CK_UNROLL
 #define CK_UNROLL _Pragma("clang loop unroll(full)")
+#endif
 #define CK_INLINE static inline __attribute__((always_inline))
 // Lets the compiler keep several partial sums; without it a sum is one scalar chain, 20 times slower.
 #define CK_REASSOCIATE _Pragma("clang fp reassociate(on) contract(fast)")

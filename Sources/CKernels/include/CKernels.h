@@ -15,6 +15,8 @@
 const char *ck_instruction_set(void);
 // Whether it multiplies bf16 pairs; else the factors of such a product are rounded and multiplied in f32.
 int ck_multiplies_bf16(void);
+// Whether it multiplies int8 numbers four at a time or more; else such a product is exact too, and slow.
+int ck_multiplies_int8(void);
 // Whether it multiplies whole tiles of bf16 (AMX), many times as fast as f32.
 int ck_multiplies_tiles(void);
 
@@ -96,5 +98,11 @@ typedef struct {
 // first; products and sums are f32 (numbers below 2^-126 count as zero where the processor multiplies pairs). One thread; an element's bits depend on k, its row and its column alone.
 void ck_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c, size_t c_stride,
              int rounds);
+
+// C = A B^T + beta C with A (m x k, f32) rounded row by row to int8 with a scale of its own (largest / 127), and B (n x k)
+// int8 already, a scale a row; rows of B are filled up with zeros to 64 bytes and lie `b_stride` bytes apart. Sums are exact:
+// the same bits for every instruction set. k at most 131072.
+void ck_gemm_int8(size_t m, size_t n, size_t k, const float *a, size_t a_stride, const int8_t *b, size_t b_stride,
+                  const float *b_scales, float beta, float *c, size_t c_stride);
 
 #endif
