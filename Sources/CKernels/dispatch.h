@@ -36,6 +36,7 @@
     (float *w, float *m, float *v, const float *g, float lr, float b1, float b2, float c1, float c2, float eps,        \
      float decay, size_t n),                                                                                           \
     (w, m, v, g, lr, b1, b2, c1, c2, eps, decay, n))                                                                   \
+  X(void, gaussian, (float *x, float own, const float *squares, float scale, size_t n), (x, own, squares, scale, n))    \
   X(int, all_finite, (const float *x, size_t n), (x, n))                                                               \
   X(void, rms_norm,                                                                                                    \
     (float *y, float *inverse_rms, const float *x, const float *w, float epsilon, size_t rows, size_t columns),        \

@@ -11,6 +11,7 @@ extension EncoderModel: ValuatorModel {
 
   package var vocabularySize: Int { configuration.vocabularySize }
   package var embeddingWidth: Int { configuration.hiddenSize }
+  package var textsAtOnce: Int { 32 }
   package var maxPositions: Int { configuration.maxPositions }
   package var summary: String { "BERT, \(configuration.layers) layers of width \(configuration.hiddenSize)" }
 

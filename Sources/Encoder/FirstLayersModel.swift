@@ -20,6 +20,8 @@ package struct FirstLayersModel: ValuatorModel {
   package var kind: String { reader.readsPredictions ? Self.kinds.whole : Self.kinds.layers }
   package var vocabularySize: Int { reader.layers.vocabularySize }
   package var embeddingWidth: Int { reader.count }
+  /// Without blocks a text costs less than reading the head's centres.
+  package var textsAtOnce: Int { reader.layers.configuration.layers == 0 ? 256 : 8 }
   package var maxPositions: Int { reader.layers.contextLength }
   package var summary: String {
     let (count, width) = (reader.layers.configuration.layers, reader.layers.configuration.hiddenSize)
@@ -58,9 +60,9 @@ package struct FirstLayersModel: ValuatorModel {
     let reader = LayerFeatures(
       layers: try ModelLoader.loadEncoder(directory: directory, precision: precision),
       readsPredictions: kind == kinds.whole)
-    return FirstLayersModel(
-      reader: reader,
-      head: try KernelHead.load(
-        path: directory + "/head.safetensors", features: reader.count, linear: reader.linearCount))
+    var head = try KernelHead.load(
+      path: directory + "/head.safetensors", features: reader.count, linear: reader.linearCount)
+    head.precision = precision
+    return FirstLayersModel(reader: reader, head: head)
   }
 }

@@ -18,6 +18,10 @@ package struct KernelHead: Sendable {
   package let weights: [Float]
   package let bias: Float
   package let gamma: Float
+  /// What the factors of its products are rounded to.
+  package var precision = Precision.f32
+  /// Of the centres.
+  private let squares: [Float]
 
   package init(
     means: [Float], deviations: [Float], scales: [Float], centres: MatrixView, weights: [Float], bias: Float,
@@ -35,14 +39,17 @@ package struct KernelHead: Sendable {
     self.weights = weights
     self.bias = bias
     self.gamma = gamma
+    squares = squaredRowNorms(centres)
   }
 
   /// The output for each row of features.
   package func callAsFunction(_ features: MatrixView) -> [Float] {
     let z = Self.standardised(features, means: means, deviations: deviations)
-    let basis = Self.basis(
-      z, scales: scales, centres: centres, gamma: gamma, linear: weights.count - centres.rows)
-    return (0..<z.rows).map { row in weights.indices.reduce(bias) { $0 + weights[$1] * basis[row, $1] } }
+    let units = Self.kernel(
+      Self.scaled(z, by: scales), centres, gamma: gamma, squares: squares, precision: precision)
+    let basis = Self.basis(z, units: units, linear: weights.count - centres.rows)
+    let weights = Matrix(rows: 1, columns: weights.count, values: weights).view
+    return (0..<z.rows).map { Float(Double(bias) + dot(weights, basis.rows($0..<$0 + 1))) }
   }
 
   /// Features as distances between them count in the units.
@@ -54,9 +61,9 @@ package struct KernelHead: Sendable {
   {
     let z = Matrix(rows: features.rows, columns: features.columns)
     for row in 0..<features.rows {
+      let (from, to) = (features.pointer + row * features.stride, z.pointer + row * z.stride)
       for column in 0..<features.columns {
-        z[row, column] = min(
-          farthest, max(-farthest, (features[row, column] - means[column]) / deviations[column]))
+        to[column] = min(farthest, max(-farthest, (from[column] - means[column]) / deviations[column]))
       }
     }
     return z.view
@@ -72,7 +79,10 @@ package struct KernelHead: Sendable {
   package static func basis(
     _ z: MatrixView, scales: [Float], centres: MatrixView, gamma: Float, linear: Int
   ) -> MatrixView {
-    let units = kernel(scaled(z, by: scales), centres, gamma: gamma)
+    basis(z, units: kernel(scaled(z, by: scales), centres, gamma: gamma), linear: linear)
+  }
+
+  private static func basis(_ z: MatrixView, units: MatrixView, linear: Int) -> MatrixView {
     let basis = Matrix(rows: z.rows, columns: units.columns + linear)
     basis.columns(0..<units.columns).copy(units)
     basis.columns(units.columns..<basis.columns).copy(z.columns(z.columns - linear..<z.columns))
@@ -83,25 +93,23 @@ package struct KernelHead: Sendable {
   package static func scaled(_ z: MatrixView, by scales: [Float]) -> MatrixView {
     let result = Matrix(rows: z.rows, columns: z.columns)
     for row in 0..<z.rows {
-      for column in 0..<z.columns { result[row, column] = scales[column] * z[row, column] }
+      let (from, to) = (z.pointer + row * z.stride, result.pointer + row * result.stride)
+      for column in 0..<z.columns { to[column] = scales[column] * from[column] }
     }
     return result.view
   }
 
   /// `exp(-gamma |x_i - y_j|^2 / p)`: rows of x times rows of y.
-  package static func kernel(_ x: MatrixView, _ y: MatrixView, gamma: Float) -> MatrixView {
+  ///
+  /// - Parameter squares: the squared norms of y's rows, where they are known.
+  package static func kernel(
+    _ x: MatrixView, _ y: MatrixView, gamma: Float, squares: [Float]? = nil, precision: Precision = .f32
+  ) -> MatrixView {
     let result = Matrix(rows: x.rows, columns: y.rows)
-    gemm(x, .no, y, .yes, into: result)
-    func squares(_ m: MatrixView) -> [Float] {
-      (0..<m.rows).map { Float(dot(m.rows($0..<$0 + 1), m.rows($0..<$0 + 1))) }
-    }
-    let (ofX, ofY) = (squares(x), squares(y))
-    let scale = -gamma / Float(x.columns)
-    for row in 0..<x.rows {
-      for column in 0..<y.rows {
-        result[row, column] = exp(scale * max(0, ofX[row] + ofY[column] - 2 * result[row, column]))
-      }
-    }
+    gemm(x, .no, y, .yes, into: result, precision: precision)
+    gaussian(
+      result, rowSquares: squaredRowNorms(x), columnSquares: squares ?? squaredRowNorms(y),
+      scale: -gamma / Float(x.columns))
     return result.view
   }
 }

@@ -135,7 +135,7 @@ package struct LayerFeatures: Sendable {
 
   /// 0 of no rows.
   private func mean(_ states: MatrixView, of rows: [Int], into result: Matrix) {
-    for row in rows { addColumnSums(of: states.rows(row..<row + 1), to: result) }
+    addRows(rows, of: states, to: result)
     scale(result, by: 1 / Float(max(1, rows.count)))
   }
 }

@@ -10,6 +10,8 @@ package protocol ValuatorModel: Sendable {
   var vocabularySize: Int { get }
   /// The most tokens it can read.
   var maxPositions: Int { get }
+  /// Texts that one worker should read together: enough for products at full speed, few enough for all workers to have some.
+  var textsAtOnce: Int { get }
   /// What the network makes of each text before its head, one row a text; the same bits whatever the number of workers.
   func features(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws -> MatrixView
   /// The head's output for each row of features, the same bits whatever the number of workers.

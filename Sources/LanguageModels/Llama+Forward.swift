@@ -117,7 +117,7 @@ extension Llama {
       embedding.copyRow(Int(token), into: x.rows(row..<row + 1))
     }
     if let factor = c.embeddingScale { scale(x, by: factor) }
-    let angles = rotary.map { $0.angles(positions: batch.longest) }
+    let angles = blocks.isEmpty ? [] : rotary.map { $0.angles(positions: batch.longest) }
     var saved: [Saved] = []
     for index in blocks.indices {
       if saved.isEmpty || keepsActivations { saved.append(Saved(batch.tokenCount, c, arena)) }

@@ -43,6 +43,33 @@ package func addColumnSums(of x: MatrixView, to b: Matrix) {
   for row in 0..<x.rows { ck_add(b.pointer, x.pointer + row * x.stride, x.columns) }
 }
 
+/// `b += x_r` over the rows r that are named.
+package func addRows(_ rows: [Int], of x: MatrixView, to b: Matrix) {
+  precondition(
+    b.rows == 1 && b.columns == x.columns, "addRows: of \(x.rows) x \(x.columns) to \(b.rows) x \(b.columns)")
+  for row in rows {
+    precondition(row >= 0 && row < x.rows, "addRows: row \(row) of \(x.rows)")
+    ck_add(b.pointer, x.pointer + row * x.stride, x.columns)
+  }
+}
+
+/// `|x_r|^2` of each row.
+package func squaredRowNorms(_ x: MatrixView) -> [Float] {
+  (0..<x.rows).map { row in
+    let values = x.pointer + row * x.stride
+    return Float(ck_dot(values, values, x.columns))
+  }
+}
+
+/// `x_ij = exp(scale max(0, r_i + c_j - 2 x_ij))`: of inner products of rows with these squared norms, a Gaussian of their
+/// distances, for a negative scale.
+package func gaussian(_ x: Matrix, rowSquares r: [Float], columnSquares c: [Float], scale: Float) {
+  precondition(
+    r.count == x.rows && c.count == x.columns, "gaussian: \(r.count), \(c.count) for \(x.rows) x \(x.columns)"
+  )
+  for row in 0..<x.rows { ck_gaussian(x.pointer + row * x.stride, r[row], c, scale, x.columns) }
+}
+
 /// `x *= a`
 package func scale(_ x: Matrix, by a: Float) {
   for row in 0..<x.rows { ck_scale(x.pointer + row * x.stride, a, x.pointer + row * x.stride, x.columns) }

@@ -41,6 +41,14 @@ static void CK(silu_mul_backward)(float *dgate, float *dup, const float *dh, con
   }
 }
 
+static void CK(gaussian)(float *x, float own, const float *squares, float scale, size_t n) {
+  CK_IN_PLACE
+  for (size_t i = 0; i < n; i++) {
+    float distance = own + squares[i] - 2 * x[i];
+    x[i] = ck_exp(scale * (distance > 0 ? distance : 0));
+  }
+}
+
 static void CK(gelu)(float *y, const float *x, size_t n) {
   CK_IN_PLACE
   for (size_t i = 0; i < n; i++) y[i] = 0.5f * x[i] * (1.0f + ck_erf(x[i] * 0.70710678118654752f));

@@ -83,6 +83,9 @@ void ck_rope(float *x, size_t stride, const float *cosine, const float *sine, fl
 // m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= lr (m/c1 / (sqrt(v/c2) + eps) + decay w), c = 1 - b^step
 void ck_adamw(float *w, float *m, float *v, const float *g, float lr, float b1, float b2, float c1, float c2, float eps, float decay, size_t n);
 
+// x_i = e^(scale max(0, own + squares_i - 2 x_i)): of inner products a Gaussian of distances.
+void ck_gaussian(float *x, float own, const float *squares, float scale, size_t n);
+
 // 1 when every value is finite, else 0.
 int ck_all_finite(const float *x, size_t n);
 

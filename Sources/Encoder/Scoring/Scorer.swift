@@ -10,9 +10,8 @@ package final class Scorer {
   /// The place in the input up to which lines have been written.
   package private(set) var position = LineReader.Position.start
 
-  /// Lines that one worker scores together: enough tokens for products at full speed, few enough for all workers to have some.
-  private static let partLines = 32
-  private static let partBytes = 1 << 14
+  /// Bytes that one worker scores together for each text that its model should read at once.
+  private static let bytesAText = 1 << 10
 
   /// Throws where the valuator's intervals cannot have this coverage.
   package init(valuator: Valuator, configuration: ScoringConfiguration) throws {
@@ -34,8 +33,8 @@ package final class Scorer {
     _ input: LineReader, into output: any LineOutput, progress: (ScoringSummary) throws -> Void = { _ in },
     isCancelled: () -> Bool = { false }
   ) throws {
-    var chunks = LineChunks(
-      input, lines: min(Self.partLines, configuration.flushEvery), bytes: Self.partBytes)
+    let lines = min(lineScorer.valuator.model.textsAtOnce, configuration.flushEvery)
+    var chunks = LineChunks(input, lines: lines, bytes: lines * Self.bytesAText)
     let (lineScorer, name) = (lineScorer, input.name)
     var waiting = 0
     func handOn() throws {
