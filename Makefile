@@ -1,11 +1,11 @@
 # `make demo` shows the whole loop on real text; `make test` says whether this checkout is sound.
 
-.PHONY: help setup build demo test check-peers bench-label bench-growth bench-train format format-check clean
+.PHONY: help setup build demo test check-peers test-integrations bench-label bench-growth bench-train format format-check clean
 
 SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
 
 help: ## what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what the build needs (Debian packages); quiet when nothing is missing
 	@scripts/setup.sh
@@ -22,6 +22,9 @@ test: setup ## build and run all tests; needs no model, no Python packages
 
 check-peers: build ## hold results against PyTorch, transformers, sentence-transformers and h5py
 	@scripts/check-peers.sh
+
+test-integrations: build ## test the Python package with pyarrow, Ray, Spark, datatrove, onnxruntime (ARGS: for pytest)
+	@scripts/test-integrations.sh $(ARGS)
 
 bench-label: setup ## our labels beside LogIX, Bergson and plain PyTorch; continues where it stopped (ARGS=--quick: a look)
 	swift build -c release --product Benchmarks

@@ -18,9 +18,10 @@ class Score:
     """The class to give `map_batches`, with `batch_format="pyarrow"` or `"pandas"`.
 
     Rows keep their order and get the columns of `alinfik.arrow.SCORE_FIELDS`. The arguments are those of
-    `alinfik.Scorer`, but one thread is the default: Ray counts one processor for an actor. The valuator must lie
-    at the same path on every node. Where the command ends, `ScorerError` fails the batch; when Ray tries the batch
-    again, a new command scores all of it.
+    `alinfik.Scorer`, but one thread is the default: Ray counts one processor for an actor, and waits for ever where
+    there are as many actors as processors. The command and the valuator must lie at the same path on every node.
+    Where the command ends, `ScorerError` fails the batch; when Ray tries the batch again, a new command scores all
+    of it.
     """
 
     def __init__(self, valuator, *, text_field=None, threads=1, **options):
