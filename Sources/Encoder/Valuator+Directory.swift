@@ -1,5 +1,7 @@
 import Formats
 import Foundation
+import Synchronization
+import TensorKernels
 import Tokenization
 
 extension Valuator {
@@ -26,21 +28,39 @@ extension Valuator {
       throw EncoderError.missing(directory, "this is no valuator: it has no \(cardName)")
     }
     let json = try JSONValue.read(path: path)
-    var card = try ValuatorCard(json: json, path: path)
-    guard let files = json["files"]?.members, !files.isEmpty else {
+    let card = try ValuatorCard(json: json, path: path)
+    guard let members = json["files"]?.members, !members.isEmpty else {
       throw EncoderError.malformed(path, "'files' is missing")
     }
-    for (name, hash) in files {
-      guard !name.string.hasPrefix("/"), !name.string.split(separator: "/").contains("..") else {
-        throw EncoderError.malformed(path, "'files' names \(name.string), which is not in the directory")
+    let files = members.map { (name: $0.key.string, sha256: $0.value.string) }
+    for (name, _) in files where name.hasPrefix("/") || name.split(separator: "/").contains("..") {
+      throw EncoderError.malformed(path, "'files' names \(name), which is not in the directory")
+    }
+    // Hashing takes as long as reading: both at once. A file that is not the one that was saved is named before whatever
+    // else it led to.
+    let loaded = Mutex<Result<Valuator, any Error>?>(nil)
+    try parallelForEach(count: 2, workers: 2) { _, part in
+      guard part == 0 else {
+        let valuator = Result { try read(directory, json, card, files.map(\.name), precision) }
+        return loaded.withLock { $0 = valuator }
       }
-      guard try FileHash.sha256(path: directory + "/" + name.string) == hash.string else {
-        throw EncoderError.tampered(directory: directory, file: name.string)
+      for (name, hash) in files where try FileHash.sha256(path: directory + "/" + name) != hash {
+        throw EncoderError.tampered(directory: directory, file: name)
       }
     }
+    return try loaded.withLock { $0! }.get()
+  }
+
+  /// The valuator of files whose hashes somebody else looks at.
+  private static func read(
+    _ directory: String, _ json: JSONValue, _ card: ValuatorCard, _ files: [String],
+    _ precision: ValuatorPrecision?
+  ) throws -> Valuator {
+    let path = directory + "/" + cardName
+    var card = card
     let hasDomain = json["out_of_domain"].map { !$0.isNull } ?? false
     let required = ["config.json", "model.safetensors", "tokenizer.json"] + (hasDomain ? [domainName] : [])
-    for name in required where !files.contains(where: { $0.key == ByteString(name) }) {
+    for name in required where !files.contains(name) {
       throw EncoderError.malformed(path, "'files' does not list \(name)")
     }
     let model = try loadModel(
@@ -59,8 +79,7 @@ extension Valuator {
     try model.requireVocabulary(of: tokenizer, directory: directory)
     return Valuator(
       model: model, tokenizer: tokenizer, card: card,
-      rows: try LabelledRows.load(
-        folder: directory, files: files.map(\.key.string), embeddingWidth: model.embeddingWidth))
+      rows: try LabelledRows.load(folder: directory, files: files, embeddingWidth: model.embeddingWidth))
   }
 
   private static func loadModel(
