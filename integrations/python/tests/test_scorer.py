@@ -213,6 +213,19 @@ def test_an_answer_too_many_is_an_error(valuator, tmp_path):
         scorer.close()
 
 
+def test_a_command_that_complains_at_length(valuator, tmp_path):
+    script = tmp_path / "complains"
+    script.write_text(
+        f"#!{sys.executable}\nimport sys\nfor line in sys.stdin:\n"
+        "    sys.stderr.write('no! ' * 100_000 + '\\n')\n    sys.stdout.write(line)\n    sys.stdout.flush()\n"
+        "sys.exit('the last words')\n")
+    script.chmod(0o755)
+    scorer = Scorer(valuator, command=str(script))
+    assert len(within(120, lambda: scorer.score(["{}"] * 20))) == 20
+    with pytest.raises(ScorerError, match="exit code 1, 0 records(?s:.*)the last words"):
+        scorer.close()
+
+
 def test_a_scorer_stays_in_its_process(scorer):
     child = os.fork()
     if child == 0:
