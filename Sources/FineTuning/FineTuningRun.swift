@@ -67,10 +67,12 @@ package struct FineTuningRun {
   ///
   /// - Parameters:
   ///   - save: takes what a run to one of `configuration.savedSteps` would have come to, when it is there.
+  ///   - finish: takes what the whole run has come to; where it throws, a checkpoint is kept.
   ///   - isCancelled: asked before each step; true keeps a checkpoint and throws `FineTuningError.interrupted`.
   package func run(
     checkpoint path: String?, workers: Int, progress: (FineTuningProgress) -> Void,
-    save: (Outcome) throws -> Void = { _ in }, isCancelled: () -> Bool
+    save: (Outcome) throws -> Void = { _ in }, finish: (Outcome) throws -> Void = { _ in },
+    isCancelled: () -> Bool
   ) throws -> Outcome {
     let started = DispatchTime.now()
     var model = try training.model()
@@ -114,14 +116,15 @@ package struct FineTuningRun {
       if isEpochsEnd || step + 1 == stepCount || configuration.validationSteps.contains(step + 1) {
         try validate()
       }
-      if isEpochsEnd || step + 1 == stepCount
-        || configuration.checkpointEvery.map({ (step + 1) % $0 == 0 }) == true
-      {
-        try keep()
-      }
+      let isDue = configuration.checkpointEvery.map { (step + 1) % $0 == 0 } == true
+      if step + 1 < stepCount, isEpochsEnd || isDue { try keep() }
       if configuration.savedSteps.contains(step + 1) { try save(outcome) }
     }
     outcome.seconds = secondsSince(started)
+    do { try finish(outcome) } catch {
+      try? keep()
+      throw error
+    }
     return outcome
   }
 

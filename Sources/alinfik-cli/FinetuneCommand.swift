@@ -175,8 +175,8 @@ struct FinetuneCommand: ParsableCommand {
       checkpoint: checkpoint, workers: common.threads, progress: line.show,
       // A run that was killed may come to a step twice.
       save: { try directory($0).write(to: savedName($0.losses.count), force: true) },
+      finish: { try directory($0).write(to: name, force: common.force) },
       isCancelled: { Interruption.signal != nil })
-    try directory(outcome).write(to: name, force: common.force)
     try FineTuningRun.discardCheckpoint(checkpoint)
     terminal.say(
       "\(name): \(outcome.losses.count) steps, \(durationText(outcome.seconds)), loss of the first step's rows "
