@@ -1,6 +1,6 @@
 # `make demo` shows the whole loop on real text; `make test` says whether this checkout is sound.
 
-.PHONY: help setup build demo test check-peers test-integrations bench-label bench-growth bench-train format format-check clean
+.PHONY: help setup build demo test check-peers test-integrations bench-label bench-growth bench-train bench-score format format-check clean
 
 SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
 
@@ -33,6 +33,10 @@ bench-label: setup ## our labels beside LogIX, Bergson and plain PyTorch; contin
 bench-growth: setup ## the cost of a sample against tokens and parameters, and docs/images/growth.svg (ARGS=--quick: a look)
 	swift build -c release --product Benchmarks
 	@python3 Benchmarks/growth.py $(ARGS)
+
+bench-score: build ## scoring beside tokenizers, PyTorch and onnxruntime: ARGS="[tokenizers] [encoder] [stream --valuator V --texts F]"
+	swift build -c release --product Benchmarks
+	@python3 Benchmarks/score.py $(ARGS)
 
 bench-train: build ## fine-tuning a text encoder beside PyTorch: ARGS="LABELS.h5 ENCODER"
 	@python3 Benchmarks/train.py $(ARGS)

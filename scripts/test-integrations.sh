@@ -41,9 +41,7 @@ if [ "$(cat "$environment/packages" 2>/dev/null)" != "torch ${packages[*]}" ]; t
     echo "test-integrations: python3 cannot make environments (Debian: apt-get install python3-venv)." >&2
     exit 69
   }
-  # The build without CUDA is a tenth as large; where its index cannot be reached, PyPI's does as well.
-  pip install --quiet --disable-pip-version-check --retries 0 torch --index-url https://download.pytorch.org/whl/cpu \
-    2>/dev/null || pip install --quiet --disable-pip-version-check torch
+  pip install --quiet --disable-pip-version-check torch
   pip install --quiet --disable-pip-version-check "${packages[@]}"
   echo "torch ${packages[*]}" >"$environment/packages"
 fi

@@ -90,7 +90,7 @@ import Tokenization
   }
 
   private func load(_ folder: String) throws -> FirstLayersModel {
-    try #require(try FirstLayersModel.load(kind: "first-layers", directory: folder))
+    try #require(try FirstLayersModel.load(kind: "first-layers", directory: folder, precision: .f32))
   }
 
   @Test func comesBackFromItsFolder() throws {

@@ -156,6 +156,20 @@ private final class Collected: LineOutput {
     #expect(summary.badLines == 3 && summary.rejected.map(\.line) == [2, 3, 5])
   }
 
+  /// What comes out can be read whatever came in.
+  @Test func aMarkedLineIsValidUTF8() throws {
+    let folder = try TemporaryFolder()
+    var configuration = ScoringConfiguration()
+    configuration.onError = .mark
+    let scorer = try Scorer(valuator: tinyValuator(in: folder), configuration: configuration)
+    let output = Collected()
+    let path = folder.path + "/in.jsonl"
+    try OutputFile.write([0x7B, 0xFF, 0xFE, 0x0A], to: path)
+    try scorer.score(LineReader(path: path), into: output)
+    #expect(ByteString(output.bytes).isValidUTF8)
+    #expect(try JSONValue.parse(Array(output.lines[0].utf8))["alinfik_line"]?.string == "{\u{fffd}\u{fffd}")
+  }
+
   @Test func manyLinesStayInOrderWhateverTheWorkers() throws {
     let input = (0..<700).map {
       "{\"id\": \($0), \"text\": \"\(String(repeating: "ab ", count: $0 % 7 + 1))\"}"

@@ -17,7 +17,10 @@ from kinds import columns, estimate, reports  # noqa: E402
 
 
 def main(runs, folder):
-    folder, result = pathlib.Path(folder), {}
+    folder = pathlib.Path(folder)
+    # Models whose reports are not at hand keep what was found before.
+    kept = folder / "results.json"
+    result = json.loads(kept.read_text()) if kept.exists() else {}
     for name in ("small", "smollm2", "finetuned"):
         found = [columns(report) for report in reports(runs, name)]
         if not found:

@@ -37,7 +37,9 @@ def estimate(pairs):
 
 def main(runs, folder):
     folder = pathlib.Path(folder)
-    result = {}
+    # Models whose reports are not at hand keep what was found before.
+    kept = folder / "results-kinds.json"
+    result = json.loads(kept.read_text()) if kept.exists() else {}
     for name in ("small", "smollm2", "finetuned"):
         found = reports(runs, name)
         if not found:
@@ -57,7 +59,7 @@ def main(runs, folder):
         print(name, len(found), "seeds")
         for method, entry in sorted(table.items(), key=lambda item: -item[1]["value"]):
             print("  {:18} {value:+.3f} ({low:+.3f} to {high:+.3f})".format(method, **entry))
-    (folder / "results-kinds.json").write_text(json.dumps(result, indent=2) + "\n")
+    kept.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

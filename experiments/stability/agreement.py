@@ -26,7 +26,9 @@ def labels(path):
 
 def main(runs, folder):
     runs, folder = pathlib.Path(runs), pathlib.Path(folder)
-    result, curves = {}, []
+    # Models whose labels are not at hand keep what was found before.
+    kept = folder / "results.json"
+    result = json.loads(kept.read_text()) if kept.exists() else {}
     generator = np.random.default_rng(0)
     for name in ("small", "smollm2"):
         for kind in ("dot", "cosine", "adam"):
@@ -47,9 +49,12 @@ def main(runs, folder):
                 entry[steps] = {"seeds": len(pairs), "spearman": mean(np.arange(count)), **spread}
                 print(f"{name} {kind} {steps}: " + "{spearman:.3f} ({low:.3f} to {high:.3f}), {seeds} seeds".format(**entry[steps]))
             if entry:
-                result.setdefault(name, {})[kind] = entry
-                curves.append((f"{name}, {kind}", list(entry), [found["spearman"] for found in entry.values()]))
-    (folder / "results.json").write_text(json.dumps(result, indent=2) + "\n")
+                result.setdefault(name, {})[kind] = {str(steps): found for steps, found in entry.items()}
+    kept.write_text(json.dumps(result, indent=2) + "\n")
+    curves = [
+        (f"{name}, {kind}", [int(steps) for steps in entry], [found["spearman"] for found in entry.values()])
+        for name, kinds in result.items() for kind, entry in kinds.items()
+    ]
     plots.lines(
         folder / "stability.svg", "Labels after fine-tuning against labels before", "steps", "Spearman", curves, logarithmic=True)
 

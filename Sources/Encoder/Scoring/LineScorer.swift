@@ -145,7 +145,9 @@ struct LineScorer: Sendable {
       return lineBytes([("id", id ?? .null), ("alinfik_error", message)])
     }
     guard let scanner else {
-      return lineBytes([("alinfik_error", message), ("alinfik_line", .string(ByteString(line.bytes)))])
+      // What is no UTF-8 would be no JSON either.
+      let shown = JSONValue(String(decoding: line.bytes, as: UTF8.self))
+      return lineBytes([("alinfik_error", message), ("alinfik_line", shown)])
     }
     return scanner.changing(
       [(key: "alinfik_error", value: message)] + Self.ownKeys.dropFirst().map { (key: $0, value: nil) }) + [

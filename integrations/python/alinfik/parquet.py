@@ -2,7 +2,7 @@
 
 Each file is written to the folder of --output-dir under its own name, when it is whole: its columns, types, row
 groups and metadata as they were, and the columns alinfik_score, alinfik_low, alinfik_high (double), alinfik_ood
-(boolean) and alinfik_error (string), null where the valuator gives none.
+and alinfik_truncated (boolean), alinfik_tokens (64 bits) and alinfik_error (string), null where the valuator gives none.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def output_schema(file):
     metadata = dict(schema.metadata or {})
     if SPARK_SCHEMA in metadata:
         struct = json.loads(metadata[SPARK_SCHEMA])
-        types = {pa.float64(): "double", pa.bool_(): "boolean", pa.string(): "string"}
+        types = {pa.float64(): "double", pa.int64(): "long", pa.bool_(): "boolean", pa.string(): "string"}
         struct["fields"] = [field for field in struct["fields"] if field["name"] not in SCORE_KEYS] + [
             {"name": field.name, "type": types[field.type], "nullable": True, "metadata": {}} for field in SCORE_FIELDS
         ]

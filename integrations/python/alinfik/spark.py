@@ -40,10 +40,13 @@ def score(valuator, *, text_field=None, threads=1, **options):
 
 def scored_schema(schema):
     """A data frame's schema without the columns of an earlier score, and with those that `score` adds."""
-    from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
+    from pyspark.sql.types import BooleanType, DoubleType, LongType, StringType, StructField, StructType
 
     added = [StructField(name, DoubleType()) for name in ("alinfik_score", "alinfik_low", "alinfik_high")]
-    added += [StructField("alinfik_ood", BooleanType()), StructField("alinfik_error", StringType())]
+    added += [
+        StructField("alinfik_ood", BooleanType()), StructField("alinfik_tokens", LongType()),
+        StructField("alinfik_truncated", BooleanType()), StructField("alinfik_error", StringType()),
+    ]
     return StructType([field for field in schema if field.name not in SCORE_KEYS] + added)
 
 
