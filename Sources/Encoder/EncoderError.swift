@@ -6,8 +6,6 @@ package enum EncoderError: Error, Equatable, CustomStringConvertible {
   case tampered(directory: String, file: String)
   /// More coverage than the calibration rows can promise.
   case coverage(_ coverage: Double, needs: Int, has: Int)
-  /// A score that is infinite or no number.
-  case notFinite
   case interrupted
 
   package var description: String {
@@ -27,7 +25,6 @@ package enum EncoderError: Error, Equatable, CustomStringConvertible {
       a coverage of \(coverage) needs \(needs) calibration rows, this valuator has \(has): ask for less (--coverage), \
       or train with more labels
       """
-    case .notFinite: "a score is not a finite number; the valuator's weights are broken: train anew"
     case .interrupted: "interrupted"
     }
   }

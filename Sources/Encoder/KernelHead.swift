@@ -49,7 +49,11 @@ package struct KernelHead: Sendable {
       Self.scaled(z, by: scales), centres, gamma: gamma, squares: squares, precision: precision)
     let basis = Self.basis(z, units: units, linear: weights.count - centres.rows)
     let weights = Matrix(rows: 1, columns: weights.count, values: weights).view
-    return (0..<z.rows).map { Float(Double(bias) + dot(weights, basis.rows($0..<$0 + 1))) }
+    return (0..<z.rows).map { row in
+      // Cut to +-10 a feature that is no number would look like one.
+      allFinite(features.rows(row..<row + 1))
+        ? Float(Double(bias) + dot(weights, basis.rows(row..<row + 1))) : .nan
+    }
   }
 
   /// Features as distances between them count in the units.

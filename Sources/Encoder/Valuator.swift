@@ -36,6 +36,8 @@ package struct Valuator: Sendable {
     package var isOutside: Bool?
     package var tokens: Int
     package var isTruncated: Bool
+
+    var isFinite: Bool { raw.isFinite && value.isFinite && spread?.isFinite != false }
   }
 
   package func scores(of records: [Record], workers: Int = 1) throws -> [Score] {

@@ -5,6 +5,8 @@ package final class AppendedFile {
   package let path: String
   /// Bytes in it, those that are buffered included.
   package private(set) var size: Int
+  /// Whether something could not be written: what is in the file is then not what was meant to be.
+  package private(set) var isBroken = false
   private var descriptor: Int32
   private var buffer: [UInt8] = []
   private static let bufferSize = 1 << 18
@@ -12,12 +14,7 @@ package final class AppendedFile {
   /// Opens the file, or makes it. Throws where another process is writing it.
   package init(path: String) throws(FormatError) {
     self.path = path
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-    size = 0
-    guard descriptor >= 0 else { throw .output(path, "create it") }
-    guard lockFile(descriptor) else {
-      throw .inputOutput(path: path, reason: "another process is writing it")
-    }
+    descriptor = try openLocked(path)
     size = Int(lseek(descriptor, 0, SEEK_END))
   }
 
@@ -41,14 +38,28 @@ package final class AppendedFile {
 
   /// Hands what is buffered to the system.
   package func flush() throws(FormatError) {
-    try OutputFile.writeAll(buffer, to: descriptor, path: path)
+    do { try OutputFile.writeAll(buffer, to: descriptor, path: path) } catch {
+      isBroken = true
+      throw error
+    }
     buffer.removeAll(keepingCapacity: true)
   }
 
+  /// Makes what was written safe on disk.
+  package func synchronize() throws(FormatError) {
+    try flush()
+    guard fsync(descriptor) == 0 else {
+      isBroken = true
+      throw .system(path, "write it to disk")
+    }
+  }
+
+  /// Removes the file.
+  package func remove() { unlink(path) }
+
   /// Makes everything safe on disk and gives the file its final name.
   package func commit(as name: String, force: Bool) throws(FormatError) {
-    try flush()
-    guard fsync(descriptor) == 0 else { throw .system(path, "write it to disk") }
+    try synchronize()
     try OutputFile.rename(path, to: name, force: force)
     close(descriptor)
     descriptor = -1

@@ -50,6 +50,9 @@ package final class Compressor {
   /// What closes the member or frame, if one is open.
   package func end() -> [UInt8] { isInsideStream ? step([], isLast: true) : [] }
 
+  /// What makes an output of nothing a file of its kind: one empty member or frame.
+  package func emptyStream() -> [UInt8] { step([], isLast: true) }
+
   private func step(_ bytes: [UInt8], isLast: Bool) -> [UInt8] {
     isInsideStream = !isLast
     return switch coding {

@@ -54,6 +54,13 @@ final class DecodedInput {
     }
   }
 
+  /// Whether bytes are at hand, or the end is.
+  var isReadable: Bool {
+    if !unread.isEmpty || isAtEnd { return true }
+    var request = pollfd(fd: file.descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&request, 1, 0) != 0
+  }
+
   /// Passes over so many bytes of what `read` would give; before the first `read` alone.
   func skip(_ count: Int) throws(FormatError) {
     try decide()

@@ -92,7 +92,13 @@ package final class LineReader {
   /// Whether the next line may have to be waited for: a pipe, and no whole line at hand.
   package var mayWait: Bool {
     guard fileSize == nil, held == nil, blankEnds.isEmpty else { return false }
-    return unread.isEmpty || memchr(block.baseAddress! + unread.lowerBound, 0x0A, unread.count) == nil
+    // Behind blank lines the next one is looked for, to tell whether they are at the end.
+    var rest = block[unread]
+    while let end = rest.firstIndex(of: 0x0A) {
+      if !rest[..<end].allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { return false }
+      rest = rest[(end + 1)...]
+    }
+    return !input.isReadable
   }
 
   /// The next line, or nil at the end.

@@ -23,8 +23,13 @@ package final class OutputFile {
     isDirect = Self.isDevice(path)
     temporaryPath = isDirect ? path : path + ".tmp"
     try Self.refuseExisting(path, force: force)
-    descriptor = isDirect ? open(path, O_WRONLY | O_CLOEXEC) : try Self.openLocked(temporaryPath)
+    descriptor = isDirect ? open(path, O_WRONLY | O_CLOEXEC) : try openLocked(temporaryPath)
     if descriptor < 0 { throw .output(path, "open it for writing") }
+    guard isDirect || ftruncate(descriptor, 0) == 0 else {
+      let error = FormatError.system(temporaryPath, "empty it")
+      close(descriptor)
+      throw error
+    }
     buffer.reserveCapacity(Self.bufferSize)
   }
 
@@ -71,29 +76,6 @@ package final class OutputFile {
     guard stat(path, &status) == 0 else { return false }
     let kind = status.st_mode & S_IFMT
     return kind == S_IFCHR || kind == S_IFIFO || kind == S_IFSOCK
-  }
-
-  /// Opens and empties the temporary file, locked, so that two processes never write into one. A file that
-  /// another process renamed between the opening and the lock is not the temporary file any more: try again.
-  private static func openLocked(_ path: String) throws(FormatError) -> Int32 {
-    while true {
-      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-      if descriptor < 0 { throw .output(path, "create it") }
-      guard lockFile(descriptor) else {
-        let code = errno
-        close(descriptor)
-        if code == EWOULDBLOCK { throw .inputOutput(path: path, reason: "another process is writing it") }
-        throw .system(path, "lock it", code: code)
-      }
-      var opened = stat()
-      var named = stat()
-      let isSame =
-        fstat(descriptor, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino
-        && opened.st_dev == named.st_dev
-      if isSame && ftruncate(descriptor, 0) == 0 { return descriptor }
-      close(descriptor)
-      if isSame { throw .system(path, "empty it") }
-    }
   }
 
   // MARK: Writing
@@ -308,6 +290,29 @@ package final class OutputDirectory {
     do { try body() } catch {
       throw .inputOutput(path: path, reason: "cannot \(doing): \(error.localizedDescription)")
     }
+  }
+}
+
+/// Opens a file, or makes it, locked, so that two processes never write into one. A file that another process renamed between the
+/// opening and the lock is not the one of that name any more: try again.
+func openLocked(_ path: String) throws(FormatError) -> Int32 {
+  while true {
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    if descriptor < 0 { throw .output(path, "create it") }
+    guard lockFile(descriptor) else {
+      let code = errno
+      close(descriptor)
+      if code == EWOULDBLOCK { throw .inputOutput(path: path, reason: "another process is writing it") }
+      throw .system(path, "lock it", code: code)
+    }
+    var opened = stat()
+    var named = stat()
+    if fstat(descriptor, &opened) == 0, stat(path, &named) == 0, opened.st_ino == named.st_ino,
+      opened.st_dev == named.st_dev
+    {
+      return descriptor
+    }
+    close(descriptor)
   }
 }
 

@@ -20,7 +20,8 @@ package final class QuantizedMatrix: @unchecked Sendable {
       let values = matrix.pointer + row * matrix.stride
       let largest = (0..<columns).reduce(Float(0)) { max($0, abs(values[$1])) }
       scales[row] = largest / 127
-      guard largest > 0 else { continue }
+      // So small a row that it has no factor, or a broken one, counts as zeros; a broken one's scale says so.
+      guard largest > 0, (127 / largest).isFinite, largest.isFinite else { continue }
       for column in 0..<columns {
         numbers[row * stride + column] = Int8((values[column] * (127 / largest)).rounded(.toNearestOrEven))
       }

@@ -66,10 +66,10 @@ struct ScoreCommand: ParsableCommand {
 
   @Option(
     help: """
-      Of a text longer than the valuator reads at once: the mean of all windows by their tokens, the max, or the first window \
-      alone, as labels are made (alinfik_truncated is then true).
+      Of a text longer than the valuator reads at once: the first window alone, as labels are made (alinfik_truncated is then \
+      true), the mean of all windows by their tokens, or the max.
       """)
-  var pooling: WindowPooling = .mean
+  var pooling: WindowPooling = .first
 
   @Flag(help: "The head's own output alone, instead of label units, interval and domain.")
   var raw = false
@@ -188,7 +188,8 @@ struct ScoreCommand: ParsableCommand {
       }, isCancelled: { Interruption.signal != nil })
   }
 
-  func finish(_ summary: ScoringSummary, seconds: Double, _ terminal: Terminal) {
+  /// - Parameter before: scores that earlier runs had made.
+  func finish(_ summary: ScoringSummary, before: Int = 0, seconds: Double, _ terminal: Terminal) {
     summary.rejected.prefix(10).forEach { terminal.warn($0.message) }
     if summary.badLines > 0 { terminal.warn("\(summary.badLines) of \(summary.records) lines have no score") }
     if summary.untold > 0 && !raw {
@@ -202,7 +203,7 @@ struct ScoreCommand: ParsableCommand {
           + "intervals cannot be relied on")
     }
     let windows = summary.windowed > 0 ? "\(summary.windowed) texts in windows, " : ""
-    let rate = Double(summary.scored) / max(seconds, 1e-9)
+    let rate = Double(summary.scored - before) / max(seconds, 1e-9)
     terminal.say(
       "\(summary.scored) scores, \(summary.tokens) tokens, \(windows)\(summary.truncated) texts cut, "
         + String(format: "%.1f s, %.1f records/s", seconds, rate))
@@ -227,7 +228,7 @@ extension EncoderError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .missing: Exit.missingInput
-    case .malformed, .unsupported, .tampered, .notFinite: Exit.badData
+    case .malformed, .unsupported, .tampered: Exit.badData
     case .coverage: Exit.usage
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }

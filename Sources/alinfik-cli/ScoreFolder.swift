@@ -28,8 +28,13 @@ struct ScoreFolder {
     terminal.say(words)
     let started = Date()
     var scored = total
-    for job in open { scored.add(try score(job)) }
-    command.finish(scored, seconds: Date().timeIntervalSince(started), terminal)
+    var before = total.scored
+    for job in open {
+      let (whole, begun) = try score(job)
+      scored.add(whole)
+      before += begun
+    }
+    command.finish(scored, before: before, seconds: Date().timeIntervalSince(started), terminal)
   }
 
   /// What is done already, and what is left to do. Throws before anything is scored.
@@ -45,12 +50,20 @@ struct ScoreFolder {
     return (done, open)
   }
 
-  private func score(_ job: Job) throws -> ScoringSummary {
+  /// What was scored of an input in all, and how much of it before.
+  private func score(_ job: Job) throws -> (ScoringSummary, before: Int) {
     try FileManager.default.createDirectory(
       atPath: URL(fileURLWithPath: job.output).deletingLastPathComponent().path,
       withIntermediateDirectories: true)
     let file = try ScoredFile(
       input: job.input, output: job.output, settings: job.settings, force: command.common.force)
+    // Another process may have finished it since this one looked.
+    if !command.common.force,
+      let finished = try ScoredFile.finished(output: job.output, settings: job.settings)
+    {
+      file.discard()
+      return (finished, finished.scored)
+    }
     if file.begun.position != .start {
       terminal.say("\(job.input): goes on after line \(file.begun.position.lines)")
     }
@@ -64,7 +77,7 @@ struct ScoreFolder {
       throw error
     }
     try file.commit(scorer.summary)
-    return scorer.summary
+    return (scorer.summary, file.begun.summary.scored)
   }
 
   /// Every input with the name of its output: its own, or within a folder that is given its path there.
@@ -74,7 +87,7 @@ struct ScoreFolder {
       var isFolder: ObjCBool = false
       _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
       guard isFolder.boolValue else { return [(path, URL(fileURLWithPath: path).lastPathComponent)] }
-      let found = Self.lines(in: path)
+      let found = Self.lines(in: path, without: folder)
       if found.isEmpty {
         throw FormatError.malformed(
           place: path, reason: "no .jsonl, .jsonl.gz or .jsonl.zst is in this folder")
@@ -86,9 +99,9 @@ struct ScoreFolder {
     return try names.map { input, name in
       let output = "\(folder)/\(name)"
       if let other = places.updateValue(input, forKey: output) {
-        throw FormatError.inputOutput(
-          path: output,
-          reason: "both \(other) and \(input) would be written under this name; give the folder they are in")
+        throw ValidationError(
+          "\(output): both \(other) and \(input) would be written under this name; give the folder they are in"
+        )
       }
       try OutputFile.refuseInputs(output, command.files)
       return (
@@ -99,10 +112,18 @@ struct ScoreFolder {
     }
   }
 
-  /// Paths of JSON Lines within a folder, in the order of their bytes.
-  private static func lines(in folder: String) -> [String] {
+  /// Paths of JSON Lines within a folder, in the order of their bytes; what scores are written to may lie in it.
+  private static func lines(in folder: String, without output: String) -> [String] {
+    func real(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+    let written = real(output) + "/"
     let found = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
-    return found.filter { name in [".jsonl", ".jsonl.gz", ".jsonl.zst"].contains { name.hasSuffix($0) } }
-      .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+    return found.filter { name in
+      var isFolder: ObjCBool = false
+      let path = "\(folder)/\(name)"
+      return [".jsonl", ".jsonl.gz", ".jsonl.zst"].contains { name.hasSuffix($0) }
+        && FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+        && !real(path).hasPrefix(written)
+    }
+    .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
   }
 }

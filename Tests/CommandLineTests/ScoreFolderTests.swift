@@ -96,7 +96,7 @@ import Testing
     #expect(slurm.output.contains("1 inputs of 3, shard 1/3"), "\(slurm.output)\(slurm.errors)")
     let twice = try score(
       corpus + "/x/one.jsonl", corpus + "/y/one.jsonl", "--output-dir", folder.path("twice"))
-    #expect(twice.status == 74 && twice.errors.contains("give the folder"), "\(twice.errors)")
+    #expect(twice.status == 64 && twice.errors.contains("give the folder"), "\(twice.errors)")
   }
 
   /// A run that is interrupted, or killed with half a line written, and goes on: the same bytes.
@@ -177,6 +177,61 @@ import Testing
     #expect(try log == String(contentsOfFile: valuator + "/training.jsonl", encoding: .utf8))
     let over = try Command.run("quantize", valuator, "--precision", "bf16", "--output", valuator, "--force")
     #expect(over.status == 64, "\(over.errors)")
+  }
+
+  /// What was changed since a part was scored is not mixed, whatever its size.
+  @Test func aChangedInputIsNotGoneOnWith() throws {
+    let text = tinyRows(20_000)
+    let (input, out) = (try folder.file("long.jsonl", text), folder.path("out"))
+    let broken = try Command.run(
+      arguments: ["score", valuator, input, "--output-dir", out, "--threads", "1"],
+      interrupt: (out + "/long.jsonl.partial", 0))
+    #expect(broken.status == 130, "\(broken.status) \(broken.errors)")
+    try text.replacingOccurrences(of: "cat", with: "dog").write(
+      toFile: input, atomically: false, encoding: .utf8)
+    let second = try score(input, "--output-dir", out)
+    #expect(second.status == 74 && second.errors.contains("has changed"), "\(second.errors)")
+    #expect(try score(input, "--output-dir", out, "--force").status == 0)
+    #expect(try read(out + "/long.jsonl").count == 20_000)
+  }
+
+  /// Outputs within the folder that is read are no inputs, and folders named like files are none either; nothing is a file too.
+  @Test func outputsAmongInputsAreLeftAlone() throws {
+    let corpus = folder.path("corpus")
+    for name in ["part.jsonl", "spark.jsonl/_0.txt", "empty.jsonl.gz"] {
+      let path = corpus + "/" + name
+      try FileManager.default.createDirectory(
+        atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true
+      )
+      try (name == "part.jsonl" ? tinyRows(4) : "").write(toFile: path, atomically: false, encoding: .utf8)
+    }
+    for pass in 0..<2 {
+      let run = try score(corpus, "--output-dir", corpus + "/scored")
+      #expect(
+        run.status == 0 && run.errors.contains("2 inputs, \(2 * pass) of them done before"), "\(run.errors)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: corpus + "/scored/scored"))
+    let empty = try Data(contentsOf: URL(fileURLWithPath: corpus + "/scored/empty.jsonl.gz"))
+    #expect(empty.count > 10 && empty.starts(with: [0x1F, 0x8B]))
+    #expect(try read(corpus + "/scored/empty.jsonl.gz").isEmpty)
+  }
+
+  /// Two processes on the same folder at once: whoever is first, the outputs are whole.
+  @Test func twoProcessesDoNotHarmEachOther() async throws {
+    let inputs = try (0..<12).map { try folder.file("in-\($0).jsonl", tinyRows(300 + $0)) }
+    let (alone, together) = (folder.path("alone"), folder.path("together"))
+    #expect(try Command.run(arguments: ["score", valuator] + inputs + ["--output-dir", alone]).status == 0)
+    let arguments = ["score", valuator] + inputs + ["--output-dir", together]
+    let statuses = try await withThrowingTaskGroup(of: Int32.self) { group in
+      for _ in 0..<2 { group.addTask { try Command.run(arguments: arguments).status } }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    // One may say that the other is writing a file, and ends; a later run finishes what is left.
+    #expect(statuses.allSatisfy { [0, 74].contains($0) }, "\(statuses)")
+    #expect(try Command.run(arguments: arguments).status == 0)
+    for number in 0..<12 {
+      #expect(try read("\(together)/in-\(number).jsonl") == read("\(alone)/in-\(number).jsonl"))
+    }
   }
 
   @Test func wrongWordsAreUsage() throws {

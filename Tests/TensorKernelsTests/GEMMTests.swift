@@ -130,10 +130,12 @@ import Testing
           factor(b.pointer, b.columns, transposeB),
           factor(stored.baseAddress!, b.columns, transposeB, isBF16: true),
         ]
-        for (weight, product) in weights.flatMap({ weight in products.map { (weight, $0) } }) {
+        for (weight, product, (alpha, beta)) in weights.flatMap({ weight in
+          products.flatMap { product in scalings.map { (weight, product, $0) } }
+        }) {
           let c = Matrix(rows: m, columns: n)
           c.copy(before.view)
-          product(m, n, k, left, weight, c.pointer)
+          product(m, n, k, alpha, left, weight, beta, c.pointer)
           var worst = 0.0
           for i in 0..<m {
             for j in 0..<n {
@@ -141,7 +143,8 @@ import Testing
                 sum + Double(transposeA == .no ? roundedA[i, l] : roundedA[l, i])
                   * Double(transposeB == .no ? roundedB[l, j] : roundedB[j, l])
               }
-              worst = max(worst, abs(Double(c[i, j]) - (2 * sum + 0.5 * Double(before[i, j]))))
+              worst = max(
+                worst, abs(Double(c[i, j]) - (Double(alpha) * sum + Double(beta) * Double(before[i, j]))))
             }
           }
           #expect(worst < 2e-5 * Double(k).squareRoot() + 1e-6, "\(m) x \(n) x \(k): off by \(worst)")
@@ -158,8 +161,8 @@ import Testing
       func run(_ rows: Range<Int>, _ columns: Range<Int>) -> Matrix {
         let c = Matrix(rows: rows.count, columns: columns.count)
         product(
-          rows.count, columns.count, 1401, factor(a.rows(rows).pointer, 1401, .no),
-          factor(b.rows(columns).pointer, 1401, .yes), c.pointer)
+          rows.count, columns.count, 1401, 1, factor(a.rows(rows).pointer, 1401, .no),
+          factor(b.rows(columns).pointer, 1401, .yes), 0, c.pointer)
         return c
       }
       let together = run(0..<37, 0..<90)
@@ -172,13 +175,36 @@ import Testing
     }
   }
 
-  private typealias Product = (Int, Int, Int, ck_factor, ck_factor, UnsafeMutablePointer<Float>) -> Void
+  /// m, n, k, alpha, A, B, beta, C
+  private typealias Product = (
+    Int, Int, Int, Float, ck_factor, ck_factor, Float, UnsafeMutablePointer<Float>
+  ) -> Void
 
   private let products: [Product] = [
-    { m, n, k, a, b, c in emulated_bf16_gemm(m, n, k, 2, a, b, 0.5, c, n) },
-    { m, n, k, a, b, c in emulated_tile_gemm(m, n, k, 2, a, b, 0.5, c, n) },
-    { m, n, k, a, b, c in ck_gemm(m, n, k, 2, a, b, 0.5, c, n, 1) },
+    { m, n, k, alpha, a, b, beta, c in emulated_bf16_gemm(m, n, k, alpha, a, b, beta, c, n) },
+    { m, n, k, alpha, a, b, beta, c in emulated_tile_gemm(m, n, k, alpha, a, b, beta, c, n) },
+    { m, n, k, alpha, a, b, beta, c in ck_gemm(m, n, k, alpha, a, b, beta, c, n, 1) },
   ]
+
+  /// Written, added to as it is, and otherwise: each is a way of its own.
+  private let scalings: [(alpha: Float, beta: Float)] = [(1, 0), (1, 1), (2, 0.5)]
+
+  /// Where the processor multiplies tiles, it gives the bits of their definition.
+  @Test func tilesAreTheBitsOfTheirDefinition() {
+    guard ck_multiplies_tiles() == 1 else { return }
+    var generator = SeededGenerator(seed: 12)
+    let (m, n, k) = (70, 100, 1301)
+    let (a, b, before) = (random(m, k, &generator), random(n, k, &generator), random(m, n, &generator))
+    for (alpha, beta) in scalings {
+      let results = [products[1], products[2]].map { product in
+        let c = Matrix(rows: m, columns: n)
+        c.copy(before.view)
+        product(m, n, k, alpha, factor(a.pointer, k, .no), factor(b.pointer, k, .yes), beta, c.pointer)
+        return c.view.values
+      }
+      #expect(results[0] == results[1])
+    }
+  }
 
   private func factor(
     _ values: UnsafeRawPointer, _ stride: Int, _ transpose: Transpose, isBF16: Bool = false

@@ -14,18 +14,24 @@ extension OutputFile: LineOutput {}
 package final class CompressedOutput: LineOutput {
   private let output: any LineOutput
   private let compressor: Compressor
+  private var isEmpty = true
 
   package init(_ output: any LineOutput, as name: String) {
     self.output = output
     compressor = Compressor(forName: name)
   }
 
-  package func write(_ bytes: [UInt8]) throws(FormatError) { try output.write(compressor.compress(bytes)) }
+  package func write(_ bytes: [UInt8]) throws(FormatError) {
+    isEmpty = false
+    try output.write(compressor.compress(bytes))
+  }
 
   package func flush() throws(FormatError) { try output.flush() }
 
   /// Closes what is compressed.
-  package func end() throws(FormatError) { try output.write(compressor.end()) }
+  package func end() throws(FormatError) {
+    try output.write(isEmpty ? compressor.emptyStream() : compressor.end())
+  }
 }
 
 /// Standard output, whatever it is: a terminal, a pipe or a file.

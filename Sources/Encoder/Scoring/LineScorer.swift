@@ -71,20 +71,37 @@ struct LineScorer: Sendable {
         let own = Array(scores[next..<next + windows.count])
         next += own.count
         let score = configuration.pooling.pooled(own, windows: windows, map: valuator.card.calibration)
+        guard score.isFinite else {
+          let error = record.failure(
+            "its score is not a finite number; the valuator's weights are broken: train anew")
+          if configuration.onError == .fail {
+            scored.failure = error
+            return scored
+          }
+          reject(line, error, &scored)
+          continue
+        }
         scored.summary.windowed += own.count > 1 ? 1 : 0
         scored.bytes.append(try self.scored(line, record, score, &scored.summary))
       case .failure(let error) where configuration.onError == .fail:
         scored.failure = error
         return scored
       case .failure(let error):
-        scored.summary.badLines += 1
-        scored.summary.rejected.append(.init(line: line.number, message: "\(error)"))
-        scored.bytes.append(marked(line, error))
+        reject(line, error, &scored)
+        continue
       }
       scored.summary.records += 1
       scored.end = line.end
     }
     return scored
+  }
+
+  private func reject(_ line: LineReader.Line, _ error: RecordError, _ scored: inout ScoredLines) {
+    scored.summary.records += 1
+    scored.summary.badLines += 1
+    scored.summary.rejected.append(.init(line: line.number, message: "\(error)"))
+    scored.bytes.append(marked(line, error))
+    scored.end = line.end
   }
 
   private func windows(of record: Record) throws(RecordError) -> [EncodedText] {
@@ -95,9 +112,6 @@ struct LineScorer: Sendable {
   private func scored(
     _ line: LineReader.Line, _ record: Record, _ score: Valuator.Score, _ summary: inout ScoringSummary
   ) throws -> [UInt8] {
-    guard score.raw.isFinite, score.value.isFinite, score.spread?.isFinite != false else {
-      throw EncoderError.notFinite
-    }
     summary.scored += 1
     summary.tokens += score.tokens
     summary.truncated += score.isTruncated ? 1 : 0

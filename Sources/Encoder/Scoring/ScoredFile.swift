@@ -13,6 +13,7 @@ package final class ScoredFile: LineOutput {
   package let begun: (summary: ScoringSummary, position: LineReader.Position)
   private let settings: JSONValue
   private let force: Bool
+  private let inputModified: String
   private let file: AppendedFile
   private let compressor: Compressor
   private var lastKept = ContinuousClock.now
@@ -42,6 +43,18 @@ package final class ScoredFile: LineOutput {
     return size
   }
 
+  /// When the file was last written, to the nanosecond.
+  private static func modified(_ path: String) throws -> String {
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw FormatError.missing(path: path) }
+    return "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+  }
+
+  /// Gives up a file in which nothing is written.
+  package func discard() {
+    if file.size == 0 { file.remove() }
+  }
+
   /// What was scored, where the output is there and marked as whole; nil where it is not. Throws where it was made with other
   /// settings or of an input that has changed, or stands there without a mark.
   package static func finished(output: String, settings: JSONValue) throws -> ScoringSummary? {
@@ -67,6 +80,7 @@ package final class ScoredFile: LineOutput {
   package init(input: String, output: String, settings: JSONValue, force: Bool) throws {
     (self.input, self.output, self.settings, self.force) = (input, output, settings, force)
     compressor = Compressor(forName: output)
+    inputModified = try Self.modified(input)
     file = try AppendedFile(path: Self.partial(output))
     var begun = (summary: ScoringSummary(), position: LineReader.Position.start)
     var bytes = 0
@@ -74,6 +88,10 @@ package final class ScoredFile: LineOutput {
     if FileManager.default.fileExists(atPath: path), !force {
       let kept = try JSONValue.read(path: path)
       try refuseOtherConfiguration(settings, than: kept["settings"] ?? .null, path: path)
+      guard kept["input_modified"]?.string == inputModified else {
+        throw FormatError.inputOutput(
+          path: input, reason: "it has changed since a part of it was scored; --force begins anew")
+      }
       guard let summary = ScoringSummary(json: kept), let offset = kept["input_offset"]?.int,
         let lines = kept["input_lines"]?.int, let written = kept["output_bytes"]?.int, written <= file.size
       else {
@@ -95,11 +113,12 @@ package final class ScoredFile: LineOutput {
 
   /// Notes how far it is, where the last note is some seconds old or `now` is asked for.
   package func keep(_ summary: ScoringSummary, _ position: LineReader.Position, now: Bool = false) throws {
-    guard now || lastKept.duration(to: .now) >= Self.keptEvery else { return }
+    guard !file.isBroken, now || lastKept.duration(to: .now) >= Self.keptEvery else { return }
     try file.write(compressor.end())
-    try file.flush()
+    try file.synchronize()
     let place: [(key: ByteString, value: JSONValue)] = [
-      ("settings", settings), ("input_offset", JSONValue(position.offset)),
+      ("settings", settings), ("input_modified", JSONValue(inputModified)),
+      ("input_offset", JSONValue(position.offset)),
       ("input_lines", JSONValue(position.lines)), ("output_bytes", JSONValue(file.size)),
     ]
     try OutputFile.write(
@@ -109,9 +128,11 @@ package final class ScoredFile: LineOutput {
 
   /// Gives the output its name and marks it. Throws where the input is no longer what was read.
   package func commit(_ summary: ScoringSummary) throws {
-    try file.write(compressor.end())
-    try file.flush()
-    guard try Self.size(input) == settings["input_bytes"]?.int else {
+    if !force { try OutputFile.refuseExisting(output, force: false) }
+    try file.write(file.size == 0 ? compressor.emptyStream() : compressor.end())
+    try file.synchronize()
+    guard try Self.size(input) == settings["input_bytes"]?.int, try Self.modified(input) == inputModified
+    else {
       throw FormatError.inputOutput(
         path: input, reason: "it changed while it was read; score it again when nobody writes it")
     }
@@ -120,6 +141,8 @@ package final class ScoredFile: LineOutput {
       ("output_bytes", JSONValue(file.size)),
       ("output_sha256", JSONValue(try FileHash.sha256(path: Self.partial(output)))),
     ]
+    // What is replaced must not stand under the new mark for a moment.
+    if force { try? FileManager.default.removeItem(atPath: output) }
     // The mark first: without its output it counts for nothing.
     try OutputFile.write(
       JSONValue.object(whole + summary.json).serialized(pretty: true) + [0x0A], to: Self.marker(output),

@@ -15,7 +15,7 @@ package struct ScoringConfiguration: Sendable {
   package var isRaw = false
   /// How often `alinfik_low ... alinfik_high` should hold the label; nil: the standard, where there are intervals.
   package var coverage: Double?
-  package var pooling = WindowPooling.mean
+  package var pooling = WindowPooling.first
   /// Only each record's id and what is said of it, a line a record.
   package var isSidecar = false
   /// Records after which what is scored is handed on at the latest.
