@@ -45,17 +45,30 @@ def onnx_passes(quantised):
     folder = pathlib.Path(tempfile.mkdtemp())
     example = torch.from_numpy(ids[:2])
     names = ["input_ids", "attention_mask"]
+
+    class States(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids, attention_mask):
+            return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
     torch.onnx.export(
-        model, (example, torch.ones_like(example)), str(folder / "model.onnx"), input_names=names, output_names=["states"],
+        States().eval(), (example, torch.ones_like(example)), str(folder / "model.onnx"), input_names=names, output_names=["states"],
         dynamic_axes={name: {0: "batch", 1: "tokens"} for name in [*names, "states"]}, dynamo=False, opset_version=17)
     fused = optimizer.optimize_model(
         str(folder / "model.onnx"), "bert", num_heads=model.config.num_attention_heads, hidden_size=model.config.hidden_size)
+    global fused_operators
+    fused_operators = {name: count for name, count in fused.get_fused_operator_statistics().items() if count}
     fused.save_model_to_file(str(folder / "fused.onnx"))
     path = folder / "fused.onnx"
     if quantised:
+        import onnx
         from onnxruntime.quantization import quantize_dynamic
 
-        quantize_dynamic(str(path), str(folder / "int8.onnx"))
+        quantize_dynamic(
+            str(path), str(folder / "int8.onnx"), extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
         path = folder / "int8.onnx"
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
@@ -69,6 +82,7 @@ def onnx_passes(quantised):
     return run
 
 
+fused_operators = {}
 run = {
     "torch-f32": lambda: torch_passes(torch.float32), "torch-bf16": lambda: torch_passes(torch.bfloat16),
     "onnxruntime-f32": lambda: onnx_passes(False), "onnxruntime-int8": lambda: onnx_passes(True),
@@ -79,4 +93,4 @@ for _ in range(3):
     started = time.perf_counter()
     run()
     best = min(best, time.perf_counter() - started)
-print(json.dumps({"peer": engine, "tokens": tokens, "texts_per_second": count / best, "threads": threads}))
+print(json.dumps({"peer": engine, "tokens": tokens, "texts_per_second": count / best, "threads": threads, "fused": fused_operators}))

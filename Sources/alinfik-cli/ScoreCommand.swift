@@ -166,6 +166,11 @@ struct ScoreCommand: ParsableCommand {
     try file?.commit()
   }
 
+  /// Where a broken-off input is gone on with.
+  func sayKept(_ input: String, lines: Int, _ terminal: Terminal) {
+    terminal.say("\(input): \(lines) lines are scored; the same command goes on after them")
+  }
+
   /// Scores one input, saying how far it is; `kept` hears of it too.
   func score(
     _ input: LineReader, _ scorer: Scorer, into sink: any LineOutput, _ terminal: Terminal,

@@ -71,9 +71,11 @@ struct ScoreFolder {
     scorer.begin(after: file.begun.position, summary: file.begun.summary)
     do {
       try command.score(
-        input, scorer, into: file, terminal, kept: { try file.keep($0, scorer.position) })
+        input, scorer, into: file, terminal, kept: { _ = try file.keep($0, scorer.position) })
     } catch {
-      try? file.keep(scorer.summary, scorer.position, now: true)
+      if (try? file.keep(scorer.summary, scorer.position, now: true)) == true {
+        command.sayKept(job.input, lines: scorer.position.lines, terminal)
+      }
       throw error
     }
     try file.commit(scorer.summary)

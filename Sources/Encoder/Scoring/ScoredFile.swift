@@ -87,11 +87,13 @@ package final class ScoredFile: LineOutput {
     let path = Self.progress(output)
     if FileManager.default.fileExists(atPath: path), !force {
       let kept = try JSONValue.read(path: path)
-      try refuseOtherConfiguration(settings, than: kept["settings"] ?? .null, path: path)
-      guard kept["input_modified"]?.string == inputModified else {
+      guard kept["input_modified"]?.string == inputModified,
+        kept["settings"]?["input_bytes"] == settings["input_bytes"]
+      else {
         throw FormatError.inputOutput(
           path: input, reason: "it has changed since a part of it was scored; --force begins anew")
       }
+      try refuseOtherConfiguration(settings, than: kept["settings"] ?? .null, path: path)
       guard let summary = ScoringSummary(json: kept), let offset = kept["input_offset"]?.int,
         let lines = kept["input_lines"]?.int, let written = kept["output_bytes"]?.int, written <= file.size
       else {
@@ -111,9 +113,12 @@ package final class ScoredFile: LineOutput {
   /// Nobody waits for a file: it is handed on by `keep`.
   package func flush() throws(FormatError) {}
 
-  /// Notes how far it is, where the last note is some seconds old or `now` is asked for.
-  package func keep(_ summary: ScoringSummary, _ position: LineReader.Position, now: Bool = false) throws {
-    guard !file.isBroken, now || lastKept.duration(to: .now) >= Self.keptEvery else { return }
+  /// Notes how far it is, where the last note is some seconds old or `now` is asked for; says whether it did.
+  @discardableResult
+  package func keep(
+    _ summary: ScoringSummary, _ position: LineReader.Position, now: Bool = false
+  ) throws -> Bool {
+    guard !file.isBroken, now || lastKept.duration(to: .now) >= Self.keptEvery else { return false }
     try file.write(compressor.end())
     try file.synchronize()
     let place: [(key: ByteString, value: JSONValue)] = [
@@ -124,6 +129,7 @@ package final class ScoredFile: LineOutput {
     try OutputFile.write(
       JSONValue.object(place + summary.json).serialized(pretty: true), to: Self.progress(output), force: true)
     lastKept = .now
+    return true
   }
 
   /// Gives the output its name and marks it. Throws where the input is no longer what was read.
