@@ -55,7 +55,8 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .executableTarget(
-      name: "Benchmarks", dependencies: ["LinFiK", "Encoder", "Tokenization", "COpenBLAS"], path: "Benchmarks",
+      name: "Benchmarks", dependencies: ["LinFiK", "Encoder", "Tokenization", "COpenBLAS"],
+      path: "Benchmarks",
       exclude: ["peers", "label.py", "growth.py", "svg.py", "train.py", "score.py"],
       swiftSettings: strict),
 
