@@ -46,6 +46,6 @@ class Score:
         columns = text_columns(pa.schema([(str(name), pa.null()) for name in frame.columns]), self.text_field)
         texts = pa.Table.from_pandas(frame[columns], preserve_index=False)
         scored = add_scores(texts, self.scorer, self.text_field).select([field.name for field in SCORE_FIELDS])
-        scores = scored.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+        scores = scored.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()}.get)
         kept = frame.drop(columns=[name for name in SCORE_KEYS if name in frame.columns])
         return pd.concat([kept, scores.set_index(frame.index)], axis=1)
