@@ -232,5 +232,9 @@ private final class Collected: LineOutput {
     let path = try folder.file("in.jsonl", "{\"text\": \"a\"}\n\n{\"text\": \"b\"}\n")
     #expect(throws: RecordError.self) { try scorer.score(LineReader(path: path), into: Collected()) }
     #expect(scorer.position == LineReader.Position(offset: 14, lines: 1))
+    let other = try folder.file("other.jsonl", "nonsense\n{\"text\": \"b\"}\n")
+    scorer.begin(after: .start, summary: ScoringSummary())
+    #expect(throws: RecordError.self) { try scorer.score(LineReader(path: other), into: Collected()) }
+    #expect(scorer.position == .start)
   }
 }

@@ -7,8 +7,8 @@ struct ScoredLines: Sendable {
   /// As they are written, with their ends.
   var bytes: [[UInt8]] = []
   var summary = ScoringSummary()
-  /// The place after the last of them.
-  var end: LineReader.Position
+  /// The place after the last of them; nil where there is none.
+  var end: LineReader.Position?
   /// What ended them before their time.
   var failure: (any Error)?
 }
@@ -62,7 +62,7 @@ struct LineScorer: Sendable {
     }
     let texts = good.flatMap(\.windows)
     let scores = try valuator.scores(of: texts, workspaces: workspaces[worker])
-    var scored = ScoredLines(end: lines.last?.end ?? .start)
+    var scored = ScoredLines()
     var next = 0
     for (line, result) in zip(lines, results) {
       switch result {

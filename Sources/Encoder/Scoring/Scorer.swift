@@ -48,7 +48,7 @@ package final class Scorer {
       take: { lines in
         for bytes in lines.bytes { try output.write(bytes) }
         summary.add(lines.summary)
-        position = lines.end
+        if let end = lines.end { position = end }
         waiting += lines.bytes.count
         let isCancelled = isCancelled()
         if waiting >= configuration.flushEvery || input.mayWait || lines.failure != nil || isCancelled {
