@@ -63,7 +63,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["Formats"], path: "Tests/TestSupport", swiftSettings: strict),
     .target(
       name: "EmulatedKernels", dependencies: ["CKernels"], path: "Tests/EmulatedKernels",
-      cSettings: [.unsafeFlags(["-O3", "-Wno-psabi"])]),
+      cSettings: [.unsafeFlags(["-O3", "-Wno-psabi", "-Wno-unused-function"])]),
     tests(of: "TensorKernels", ["EmulatedKernels", "CKernels"]),
     tests(of: "Layers"),
     tests(of: "Formats"),

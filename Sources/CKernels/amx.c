@@ -24,12 +24,19 @@ static inline void begin_tiles(void) {
 }
 
 static inline __attribute__((always_inline)) void multiply_tiles(size_t depth, const uint32_t *a, size_t a_stride,
-                                                                 const uint32_t *b, float *c, size_t c_stride) {
+                                                                 const uint32_t *b, float *c, size_t c_stride, int adds) {
   size_t a_bytes = 4 * a_stride, b_bytes = 4 * 32, c_bytes = 4 * c_stride;
-  _tile_loadd(0, c, c_bytes);
-  _tile_loadd(1, c + 16, c_bytes);
-  _tile_loadd(2, c + 16 * c_stride, c_bytes);
-  _tile_loadd(3, c + 16 * c_stride + 16, c_bytes);
+  if (adds) {
+    _tile_loadd(0, c, c_bytes);
+    _tile_loadd(1, c + 16, c_bytes);
+    _tile_loadd(2, c + 16 * c_stride, c_bytes);
+    _tile_loadd(3, c + 16 * c_stride + 16, c_bytes);
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
   for (size_t p = 0; p < depth; p += 16, a += 16, b += 16 * 32) {
     _tile_loadd(4, a, a_bytes);
     _tile_loadd(6, b, b_bytes);
@@ -70,7 +77,7 @@ static inline __attribute__((always_inline)) void multiply_quads(size_t depth, c
 
 #define CK_BEGIN_TILES begin_tiles()
 #define CK_END_TILES _tile_release()
-#define CK_MULTIPLY_TILES(depth, a, b, c, c_stride) multiply_tiles(depth, a, TILE_PANEL_STRIDE, b, c, c_stride)
+#define CK_MULTIPLY_TILES(depth, a, a_stride, b, c, c_stride, adds) multiply_tiles(depth, a, a_stride, b, c, c_stride, adds)
 #define CK_MULTIPLY_QUADS(depth, a, a_stride, b, sums) multiply_quads(depth, a, a_stride, b, sums)
 #include "bodies/avx512.h"
 const ck_kernels ck_kernels_amx = CK_TABLE("amx");

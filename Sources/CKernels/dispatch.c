@@ -64,6 +64,7 @@ int ck_multiplies_tiles(void) {
 
 #define CK_CALL_void(call) call
 #define CK_CALL_int(call) return call
+#define CK_CALL_size_t(call) return call
 #define CK_CALL_double(call) return call
 #define CK_FORWARD(result, name, parameters, arguments) \
   result ck_##name parameters { CK_CALL_##result(chosen->name arguments); }
@@ -72,9 +73,9 @@ CK_EVERY(CK_FORWARD)
 static pthread_key_t scratch_key;
 static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
 static void make_key(void) { pthread_key_create(&scratch_key, free); }
-static pthread_key_t int8_key;
-static pthread_once_t int8_once = PTHREAD_ONCE_INIT;
-static void make_int8_key(void) { pthread_key_create(&int8_key, free); }
+static pthread_key_t more_key;
+static pthread_once_t more_once = PTHREAD_ONCE_INIT;
+static void make_more_key(void) { pthread_key_create(&more_key, free); }
 
 float *ck_gemm_scratch(void) {
   static _Thread_local float *scratch;
@@ -89,7 +90,7 @@ float *ck_gemm_scratch(void) {
   return scratch;
 }
 
-void *ck_int8_scratch(size_t bytes) {
+void *ck_scratch(size_t bytes) {
   static _Thread_local void *scratch;
   static _Thread_local size_t size;
   if (size >= bytes) return scratch;
@@ -97,7 +98,7 @@ void *ck_int8_scratch(size_t bytes) {
   size = (bytes + 4095) / 4096 * 4096;
   scratch = aligned_alloc(64, size);
   if (!scratch) abort();
-  pthread_once(&int8_once, make_int8_key);
-  pthread_setspecific(int8_key, scratch);
+  pthread_once(&more_once, make_more_key);
+  pthread_setspecific(more_key, scratch);
   return scratch;
 }

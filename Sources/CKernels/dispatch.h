@@ -62,12 +62,16 @@
     (logits, stride, top, total, block_top, rows, columns))                                                            \
   X(void, gemm,                                                                                                        \
     (size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c, size_t c_stride,       \
-     int rounds),                                                                                                      \
-    (m, n, k, alpha, a, b, beta, c, c_stride, rounds))                                                                \
-  X(void, gemm_int8,                                                                                                   \
-    (size_t m, size_t n, size_t k, const float *a, size_t a_stride, const int8_t *b, size_t b_stride,                  \
-     const float *b_scales, float beta, float *c, size_t c_stride),                                                    \
-    (m, n, k, a, a_stride, b, b_stride, b_scales, beta, c, c_stride))
+     int rounds, const ck_finish *finish),                                                                             \
+    (m, n, k, alpha, a, b, beta, c, c_stride, rounds, finish))                                                         \
+  X(size_t, packed_bytes, (int numbers, size_t n, size_t k), (numbers, n, k))                                          \
+  X(void, pack_weight, (int numbers, size_t n, size_t k, ck_factor w, void *packed), (numbers, n, k, w, packed))       \
+  X(void, linear,                                                                                                      \
+    (int numbers, size_t m, size_t n, size_t k, const float *x, size_t x_stride, const void *packed, float beta,       \
+     const ck_finish *finish, float *y, size_t y_stride),                                                              \
+    (numbers, m, n, k, x, x_stride, packed, beta, finish, y, y_stride))                                                \
+  X(void, feed_forward, (const ck_feed_forward_task *task), (task))                                                    \
+  X(void, attention, (const ck_attention_task *task), (task))
 
 #define CK_MEMBER(result, name, parameters, arguments) result(*name) parameters;
 typedef struct {
@@ -86,7 +90,7 @@ extern const ck_kernels ck_kernels_amx, ck_kernels_avx512bf16, ck_kernels_avx512
 
 // This thread's memory for a packed block and a panel, 64-byte aligned.
 float *ck_gemm_scratch(void);
-// This thread's memory for an int8 product, so many bytes at least, 64-byte aligned.
-void *ck_int8_scratch(size_t bytes);
+// This thread's memory for more, so many bytes at least, 64-byte aligned; what it held before is lost.
+void *ck_scratch(size_t bytes);
 
 #endif

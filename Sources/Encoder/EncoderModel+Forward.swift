@@ -87,16 +87,18 @@ extension EncoderModel {
     attention(
       query: qkv.columns(0..<h), key: qkv.columns(h..<2 * h), value: qkv.columns(2 * h..<3 * h),
       offsets: offsets, shape: attentionShape, into: kept.context, arena: arena)
-    kept.attended.copy(x.view)
     linear(layer.attentionOutputWeight, layer.attentionOutputBias)
-      .forward(kept.context.view, into: kept.attended, adding: true)
+      .forward(kept.context.view, into: kept.attended, residual: x.view)
     norm(layer.attentionNormWeight, layer.attentionNormBias)
       .forward(kept.attended.view, into: kept.normed, statistics: kept.attendedStatistics)
-    linear(layer.intermediateWeight, layer.intermediateBias).forward(kept.normed.view, into: intermediate)
-    gelu(intermediate.view, into: kept.activated)
-    kept.output.copy(kept.normed.view)
-    linear(layer.outputWeight, layer.outputBias)
-      .forward(kept.activated.view, into: kept.output, adding: true)
+    if !keeping, let feedForward = feedForward(layer) {
+      feedForward(kept.normed.view, residual: kept.normed.view, into: kept.output)
+    } else {
+      linear(layer.intermediateWeight, layer.intermediateBias).forward(kept.normed.view, into: intermediate)
+      gelu(intermediate.view, into: kept.activated)
+      linear(layer.outputWeight, layer.outputBias)
+        .forward(kept.activated.view, into: kept.output, residual: kept.normed.view)
+    }
     norm(layer.outputNormWeight, layer.outputNormBias)
       .forward(kept.output.view, into: y, statistics: kept.outputStatistics)
     return kept

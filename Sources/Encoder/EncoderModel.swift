@@ -13,8 +13,8 @@ package struct EncoderModel: Sendable {
   package let parameters: FloatStorage
   /// Of all products but the head's.
   package private(set) var precision = ValuatorPrecision.f32
-  /// With int8, the linear layers' weights by their place in `parameters`.
-  private var quantized: [Int: QuantizedMatrix] = [:]
+  /// The linear layers' weights by their place in `parameters`, where they will not change any more.
+  private var packed: [Int: PackedWeight] = [:]
 
   package init(configuration: EncoderConfiguration, parameters: FloatStorage) {
     self.configuration = configuration
@@ -73,20 +73,29 @@ package struct EncoderModel: Sendable {
   func linear(_ weight: ParameterPlace, _ bias: ParameterPlace) -> Linear {
     let linear = Linear(
       weight: .f32(parameters.view(weight)), bias: parameters.view(bias), precision: precision.products)
-    return quantized[weight.offset].map { linear.quantized($0) } ?? linear
+    return packed[weight.offset].map { linear.packed($0) } ?? linear
   }
 
-  /// The model as it is now with another precision, for passes forward alone where that is int8.
+  /// Of a layer, where its weights are packed.
+  func feedForward(_ layer: EncoderLayerLayout) -> FeedForward? {
+    guard let up = packed[layer.intermediateWeight.offset], let down = packed[layer.outputWeight.offset]
+    else { return nil }
+    return FeedForward(
+      up: up, upBias: parameters.view(layer.intermediateBias), down: down,
+      downBias: parameters.view(layer.outputBias))
+  }
+
+  /// The model as it is now, for passes forward alone, with any precision. Its parameters must not change any more.
   package func at(_ precision: ValuatorPrecision) -> EncoderModel {
     var model = self
     model.precision = precision
     let weights = layout.layers.flatMap {
       [$0.queryKeyValueWeight, $0.attentionOutputWeight, $0.intermediateWeight, $0.outputWeight]
     }
-    model.quantized =
-      precision == .int8
-      ? Dictionary(uniqueKeysWithValues: weights.map { ($0.offset, QuantizedMatrix(parameters.view($0))) })
-      : [:]
+    model.packed = Dictionary(
+      uniqueKeysWithValues: weights.map {
+        ($0.offset, PackedWeight(.f32(parameters.view($0)), as: precision.packedNumbers))
+      })
     return model
   }
 

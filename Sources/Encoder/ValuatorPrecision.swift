@@ -11,6 +11,15 @@ package enum ValuatorPrecision: String, Sendable, CaseIterable {
   /// Of products between activations, and of all that is no linear layer of a text encoder.
   var products: Precision { self == .f32 ? .f32 : .bf16 }
 
+  /// Of a text encoder's linear layers.
+  var packedNumbers: PackedWeight.Numbers {
+    switch self {
+    case .f32: .f32
+    case .bf16: .bf16
+    case .int8: .int8
+    }
+  }
+
   /// How it is computed on this machine, for people.
   package var path: String {
     switch self {

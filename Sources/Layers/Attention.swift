@@ -72,11 +72,35 @@ package func attention(
   query q: MatrixView, key k: MatrixView, value v: MatrixView, offsets: [Int], shape: AttentionShape,
   into output: Matrix, arena: Arena
 ) {
+  if shape.window == nil && shape.softCap == nil {
+    return wholeAttention(q, k, v, offsets: offsets, shape: shape, into: output)
+  }
   forEachBlock(offsets: offsets, shape: shape, arena: arena) { block in
     let p = attentionProbabilities(q, k, block, capSlope: nil, arena)
     gemm(
       p.view, .no, v.rows(block.keys).columns(block.keyValueColumns), into: block.output(of: output),
       precision: shape.precision)
+  }
+}
+
+/// Where every key is seen, or all up to the query: a sequence in one call, which packs keys and values once a head.
+private func wholeAttention(
+  _ q: MatrixView, _ k: MatrixView, _ v: MatrixView, offsets: [Int], shape: AttentionShape,
+  into output: Matrix
+) {
+  precondition(
+    q.rows == output.rows && k.rows == q.rows && v.rows == q.rows && offsets.last == q.rows
+      && output.columns >= shape.queryWidth,
+    "attention: \(q.rows), \(k.rows), \(v.rows) rows into \(output.rows)")
+  for (start, end) in zip(offsets, offsets.dropFirst()) where start < end {
+    var task = ck_attention_task(
+      q: q.pointer + start * q.stride, k: k.pointer + start * k.stride, v: v.pointer + start * v.stride,
+      q_stride: q.stride, k_stride: k.stride, v_stride: v.stride,
+      out: output.pointer + start * output.stride, out_stride: output.stride, length: end - start,
+      heads: shape.heads, group: shape.heads / shape.keyValueHeads, width: shape.headWidth,
+      head_stride: shape.headStride, scale: shape.scale, is_causal: shape.isCausal ? 1 : 0,
+      rounds: shape.precision == .bf16 ? 1 : 0)
+    ck_attention(&task)
   }
 }
 

@@ -6,8 +6,8 @@ package struct Linear: Sendable {
   package let bias: MatrixView?
   /// What the factors of its products are rounded to.
   package let precision: Precision
-  /// The weight in int8, by which `forward` then multiplies.
-  private var quantized: QuantizedMatrix?
+  /// The weight as `forward` then reads it.
+  private var packed: PackedWeight?
 
   package init(weight: MatrixView, bias: MatrixView? = nil) { self.init(weight: .f32(weight), bias: bias) }
 
@@ -27,21 +27,30 @@ package struct Linear: Sendable {
     Linear(weight: weight, bias: bias, precision: precision)
   }
 
-  /// The same layer multiplying in int8.
-  package func quantized(_ weight: QuantizedMatrix) -> Linear {
+  /// The same layer, whose forward reads a weight that was packed once.
+  package func packed(_ weight: PackedWeight) -> Linear {
+    precondition(
+      weight.outputs == self.weight.rows && weight.inputs == self.weight.columns,
+      "Linear: \(weight.outputs) x \(weight.inputs) packed for \(self.weight.rows) x \(self.weight.columns)")
     var copy = self
-    copy.quantized = weight
+    copy.packed = weight
     return copy
   }
 
-  /// `y = x W^T + b`, or with `adding` `y += x W^T + b`, which is how a residual joins without a pass of its own.
-  package func forward(_ x: MatrixView, into y: Matrix, adding: Bool = false) {
-    if let quantized {
-      quantized.product(x, into: y, beta: adding ? 1 : 0)
+  /// `y = x W^T + b`, or with `adding` `y += x W^T + b`.
+  ///
+  /// - Parameters:
+  ///   - isGELU: then `y = gelu(x W^T + b)`.
+  ///   - residual: added last, in the product's own pass; other memory than y.
+  package func forward(
+    _ x: MatrixView, into y: Matrix, adding: Bool = false, isGELU: Bool = false, residual: MatrixView? = nil
+  ) {
+    let finish = ProductFinish(bias: bias, isGELU: isGELU, residual: residual)
+    if let packed {
+      packed.product(x, into: y, beta: adding ? 1 : 0, finish: finish)
     } else {
-      gemm(x, .no, weight, .yes, into: y, beta: adding ? 1 : 0, precision: precision)
+      gemm(x, .no, weight, .yes, into: y, beta: adding ? 1 : 0, precision: precision, finish: finish)
     }
-    if let bias { addBias(bias, to: y) }
   }
 
   /// The input's gradient: `dx = dy W`, or with `adding` `dx += dy W`.

@@ -36,10 +36,11 @@ package func gemm(
   gemm(a, transposeA, .f32(b), transposeB, into: c, alpha: alpha, beta: beta, precision: precision)
 }
 
-/// The same product with a weight as second factor; bf16 weights are widened as they are read.
+/// The same product with a weight as second factor, then `finish`; bf16 weights are widened as they are read.
 package func gemm(
   _ a: MatrixView, _ transposeA: Transpose, _ b: WeightMatrix, _ transposeB: Transpose = .no,
-  into c: Matrix, alpha: Float = 1, beta: Float = 0, precision: Precision = .f32
+  into c: Matrix, alpha: Float = 1, beta: Float = 0, precision: Precision = .f32,
+  finish: ProductFinish = .init()
 ) {
   let (m, k) = transposeA == .no ? (a.rows, a.columns) : (a.columns, a.rows)
   let (kb, n) = transposeB == .no ? (b.rows, b.columns) : (b.columns, b.rows)
@@ -47,14 +48,16 @@ package func gemm(
     k == kb && c.rows == m && c.columns == n,
     "gemm: \(m) x \(k) times \(kb) x \(n) into \(c.rows) x \(c.columns)")
   guard k > 0 else { return beta == 0 ? c.fill(0) : scale(c, by: beta) }
-  ck_gemm(
-    m, n, k, alpha, WeightMatrix.f32(a).factor(transposeA), b.factor(transposeB), beta, c.pointer, c.stride,
-    precision == .bf16 ? 1 : 0)
+  finish.withKernelArgument(for: c) {
+    ck_gemm(
+      m, n, k, alpha, WeightMatrix.f32(a).factor(transposeA), b.factor(transposeB), beta, c.pointer, c.stride,
+      precision == .bf16 ? 1 : 0, $0)
+  }
 }
 
 extension WeightMatrix {
   /// As the kernel takes it; valid while the weight lives.
-  fileprivate func factor(_ transpose: Transpose) -> ck_factor {
+  func factor(_ transpose: Transpose) -> ck_factor {
     let isTransposed: Int32 = transpose == .yes ? 1 : 0
     return switch self {
     case .f32(let matrix):

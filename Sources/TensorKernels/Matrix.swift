@@ -1,3 +1,5 @@
+import Glibc
+
 /// Memory that matrices are views of: 64-byte aligned floats, or bytes owned by someone else (a mapped file).
 ///
 /// Not synchronised. The rule that makes sharing safe: what several workers see through a `MatrixView` is not
@@ -10,7 +12,7 @@ package final class FloatStorage: @unchecked Sendable {
   /// Zeroed memory for `count` floats.
   package init(count: Int) {
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+    let raw = allocateAligned(bytes)
     raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
     base = raw.bindMemory(to: Float.self, capacity: max(count, 1))
     self.count = count
@@ -27,6 +29,15 @@ package final class FloatStorage: @unchecked Sendable {
   deinit {
     if owner == nil { UnsafeMutableRawPointer(base).deallocate() }
   }
+}
+
+/// Memory on a cache line's boundary; much of it in huge pages, whose addresses cost few entries of the translation buffer.
+func allocateAligned(_ bytes: Int) -> UnsafeMutableRawPointer {
+  let page = 2 << 20
+  guard bytes >= page else { return .allocate(byteCount: bytes, alignment: 64) }
+  let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: page)
+  madvise(memory, bytes, MADV_HUGEPAGE)
+  return memory
 }
 
 /// A row-major f32 matrix that may be written: `rows` x `columns`, rows `stride` floats apart.

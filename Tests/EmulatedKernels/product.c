@@ -1,18 +1,6 @@
-#include "EmulatedKernels.h"
-#include "../../Sources/CKernels/dispatch.h"
+#include "emulated.h"
 
-#define CK(name) name##_emulated
-#define CK_TILE_ROWS 14
-enum { LANES = 16, TILE_ROWS = CK_TILE_ROWS };
-typedef float V __attribute__((vector_size(64)));
-typedef float UNALIGNED_V __attribute__((vector_size(64), aligned(4)));
 typedef uint32_t BITS __attribute__((vector_size(64)));
-#include "../../Sources/CKernels/bodies/scalar.h"
-
-CK_INLINE void ck_transpose(const float *from, size_t from_stride, float *to, size_t to_stride) {
-  for (int i = 0; i < LANES; i++)
-    for (int j = 0; j < LANES; j++) memcpy(to + j * to_stride + i, from + i * from_stride + j, sizeof *to);
-}
 
 // VDPBF16PS of Intel's manual: the odd elements' product is added first.
 CK_INLINE V multiply_pairs(V sum, uint32_t x, V packed) {
@@ -27,5 +15,5 @@ CK_INLINE V multiply_pairs(V sum, uint32_t x, V packed) {
 
 void emulated_bf16_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c,
                         size_t c_stride) {
-  gemm_emulated(m, n, k, alpha, a, b, beta, c, c_stride, 1);
+  gemm_emulated(m, n, k, alpha, a, b, beta, c, c_stride, 1, NULL);
 }

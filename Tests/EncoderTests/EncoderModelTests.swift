@@ -79,7 +79,7 @@ import Testing
       for index in 0..<place.count { direction.pointer[index] = Float(generator.normal()) }
       let parameter = model.parameters.matrix(place)
       let kept = parameter.view.values
-      let step: Float = 2e-3 / Float(place.count).squareRoot()
+      let step: Float = 4e-3 / Float(place.count).squareRoot()
       add(direction.view, times: step, to: parameter)
       let above = value()
       add(direction.view, times: -2 * step, to: parameter)

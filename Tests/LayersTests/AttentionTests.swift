@@ -110,6 +110,49 @@ import Testing
     }
   }
 
+  /// Lengths and widths around the size of tiles, in f32 and with factors in bf16, against the definition in f64.
+  @Test(arguments: [Precision.f32, .bf16], [true, false])
+  func everyLengthAndWidthEqualsTheDefinition(_ precision: Precision, _ causal: Bool) {
+    var generator = SeededGenerator(seed: 31)
+    let lengths = [1, 2, 15, 31, 32, 33, 64, 65, 130]
+    let offsets = lengths.reduce(into: [0]) { $0.append($0.last! + $1) }
+    for width in [3, 8, 32, 40, 64] {
+      func random(_ heads: Int) -> Matrix {
+        Matrix(
+          rows: offsets.last!, columns: heads * width,
+          values: (0..<offsets.last! * heads * width).map { _ in Float(generator.normal()) })
+      }
+      let (q, k, v, output) = (random(4), random(2), random(2), random(4))
+      let shape = AttentionShape(
+        heads: 4, keyValueHeads: 2, headWidth: width, isCausal: causal, precision: precision)
+      attention(
+        query: q.view, key: k.view, value: v.view, offsets: offsets, shape: shape, into: output,
+        arena: Arena(capacity: shape.forwardScratch(length: 130)))
+      var worst = 0.0
+      for (start, end) in zip(offsets, offsets.dropFirst()) {
+        for (head, row) in (0..<4).flatMap({ head in (start..<end).map { (head, $0) } }) {
+          let visible = start..<(causal ? row + 1 : end)
+          let p = visible.map { key in
+            exp(
+              Double(shape.scale)
+                * dot(part(q, row, head, width).view, part(k, key, head / 2, width).view))
+          }
+          let total = p.reduce(0, +)
+          for feature in 0..<width {
+            let column = head / 2 * width + feature
+            let value = zip(visible, p).reduce(0.0) { $0 + $1.1 / total * Double(v[$1.0, column]) }
+            worst = max(worst, abs(value - Double(output[row, head * width + feature])))
+          }
+        }
+      }
+      #expect(worst < (precision == .f32 ? 1e-5 : 0.06), "width \(width): off by \(worst)")
+    }
+  }
+
+  private func part(_ matrix: Matrix, _ row: Int, _ head: Int, _ width: Int) -> Matrix {
+    matrix.rows(row..<row + 1).columns(head * width..<(head + 1) * width)
+  }
+
   @Test func attentionBackwardEqualsFiniteDifferences() {
     let gradients = [12, 6, 6].map { Matrix(rows: 9, columns: $0) }
     for gradient in gradients { gradient.fill(7) }  // They are written, not added to.

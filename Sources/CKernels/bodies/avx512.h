@@ -5,6 +5,23 @@ enum { LANES = 16, TILE_ROWS = CK_TILE_ROWS };
 typedef float V __attribute__((vector_size(64)));
 typedef float UNALIGNED_V __attribute__((vector_size(64), aligned(4)));
 #include "scalar.h"
+#define CK_EXP_LANES(x) exp_lanes(x)
+CK_INLINE V exp_lanes(V x) {
+  // The order keeps what is not a number.
+  __m512 low = _mm512_max_ps(_mm512_set1_ps(-104.0f), (__m512)x);
+  __m512 k = _mm512_roundscale_ps(_mm512_mul_ps(low, _mm512_set1_ps(1.44269504088896341f)), _MM_FROUND_TO_NEAREST_INT);
+  V r = (V)low - (V)k * 0.693145751953125f;
+  r = r - (V)k * 1.42860682030941723212e-6f;
+  V p = r * (1.0f / 720.0f) + 1.0f / 120.0f;
+  p = p * r + 1.0f / 24.0f;
+  p = p * r + 1.0f / 6.0f;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  return (V)_mm512_scalef_ps((__m512)p, k);
+}
+#define CK_SUM_LANES(v) _mm512_reduce_add_ps((__m512)(v))
+#define CK_MAX_LANES(v) _mm512_reduce_max_ps((__m512)(v))
 
 // Four rounds that interleave ever larger parts of the rows.
 CK_INLINE void ck_transpose(const float *from, size_t from_stride, float *to, size_t to_stride) {

@@ -1,4 +1,6 @@
 // Element-wise loops; included once for each instruction set.
+#include "lanes.h"
+
 static void CK(add)(float *restrict y, const float *restrict x, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] += x[i];
 }
@@ -50,8 +52,13 @@ static void CK(gaussian)(float *x, float own, const float *squares, float scale,
 }
 
 static void CK(gelu)(float *y, const float *x, size_t n) {
-  CK_IN_PLACE
-  for (size_t i = 0; i < n; i++) y[i] = 0.5f * x[i] * (1.0f + ck_erf(x[i] * 0.70710678118654752f));
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES) *(UNALIGNED_V *)(y + i) = ck_gelu_lanes(*(const UNALIGNED_V *)(x + i));
+  if (i == n) return;
+  float last[LANES] __attribute__((aligned(sizeof(V)))) = {0};
+  memcpy(last, x + i, (n - i) * sizeof *x);
+  *(V *)last = ck_gelu_lanes(*(V *)last);
+  memcpy(y + i, last, (n - i) * sizeof *y);
 }
 
 static void CK(gelu_backward)(float *dx, const float *dy, const float *x, size_t n) {

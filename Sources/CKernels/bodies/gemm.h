@@ -90,30 +90,37 @@ static void CK_WORDS(edge)(size_t rows, size_t depth, const WORD *a, int a_trans
   for (size_t r = 0; r < rows; r++) memcpy(c + r * c_stride, tile + r * TILE_COLUMNS, width * sizeof(float));
 }
 
-static void CK_WORDS(product)(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta,
-                              float *c, size_t c_stride, int rounds) {
+// The second factor is packed on the way, a block at a time, or was before: then `packed` holds it whole, its panels `gap` words
+// apart. The blocks' depth is the same, and so are the bits.
+static void CK_WORDS(product)(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, const WORD *packed,
+                              size_t gap, float beta, float *c, size_t c_stride, int rounds, const ck_finish *finish) {
   size_t words = (k + WORD_NUMBERS - 1) / WORD_NUMBERS;
   size_t block_depth = ck_even(words, b.is_transposed ? BLOCK_LONG : BLOCK_SHORT, 16);
   size_t block_columns = ck_even(n, b.is_transposed ? BLOCK_SHORT : BLOCK_LONG, 64);
+  // Of a packed factor as many columns as fill the cache: fewer passes over A.
+  if (packed) block_columns = ck_even(n, BLOCK_LONG * BLOCK_SHORT / block_depth / 64 * 64, 64);
   WORD *panel = (WORD *)ck_gemm_scratch(), *block = panel + MAX_TILE_ROWS * PANEL_STRIDE;
   for (size_t j = 0; j < n; j += block_columns) {
     size_t width = n - j < block_columns ? n - j : block_columns;
     for (size_t p = 0; p < words; p += block_depth) {
       size_t depth = words - p < block_depth ? words - p : block_depth;
-      CK_WORDS(pack)(&b, k, p, depth, j, width, rounds, block);
+      const WORD *from = packed ? packed + j / TILE_COLUMNS * gap + p * TILE_COLUMNS : block;
+      size_t step = packed ? gap : depth * TILE_COLUMNS + PANEL_GAP;
+      if (!packed) CK_WORDS(pack)(&b, k, p, depth, j, width, rounds, block);
       float keep = p == 0 ? beta : 1;
       for (size_t i = 0; i < m; i += TILE_ROWS) {
         size_t rows = m - i < TILE_ROWS ? m - i : TILE_ROWS;
         CK_WORDS(panel)(&a, i, rows, k, p, depth, rounds, panel);
         for (size_t q = 0; q < width; q += TILE_COLUMNS) {
           float *place = c + i * c_stride + j + q;
-          const WORD *packed = block + q / TILE_COLUMNS * (depth * TILE_COLUMNS + PANEL_GAP);
+          const WORD *columns = from + q / TILE_COLUMNS * step;
           if (width - q >= TILE_COLUMNS) {
-            CK_WORDS(tile_rows)(rows, depth, panel, a.is_transposed, packed, place, c_stride, alpha, keep);
+            CK_WORDS(tile_rows)(rows, depth, panel, a.is_transposed, columns, place, c_stride, alpha, keep);
           } else {
-            CK_WORDS(edge)(rows, depth, panel, a.is_transposed, packed, width - q, place, c_stride, alpha, keep);
+            CK_WORDS(edge)(rows, depth, panel, a.is_transposed, columns, width - q, place, c_stride, alpha, keep);
           }
         }
+        if (finish && p + depth == words) CK(finish)(finish, i, rows, j, width, c + i * c_stride + j, c_stride);
       }
     }
   }

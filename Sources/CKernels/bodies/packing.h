@@ -20,9 +20,16 @@ enum {
 };
 #endif
 
-// How many numbers of k the words first ... first + count hold; the last word may lack its second.
+// Words of a transposed or plain B of n columns packed whole, and those from one of its panels to the next. Its depth is filled
+// up with zeros to whole tiles of 16 words.
+CK_INLINE size_t CK_WORDS(panel_words)(size_t k) {
+  size_t words = (k + WORD_NUMBERS - 1) / WORD_NUMBERS;
+  return (words + 15) / 16 * 16 * TILE_COLUMNS + PANEL_GAP;
+}
+
+// How many numbers of k the words first ... first + count hold; the last word may lack its second, and words past k have none.
 CK_INLINE size_t CK_WORDS(numbers)(size_t k, size_t first, size_t count) {
-  size_t left = k - first * WORD_NUMBERS;
+  size_t left = first * WORD_NUMBERS < k ? k - first * WORD_NUMBERS : 0;
   return left < count * WORD_NUMBERS ? left : count * WORD_NUMBERS;
 }
 

@@ -1,7 +1,10 @@
 // Rounding to bf16 by the processor; numbers below 2^-126 become zero, as which its products take them anyway.
 
 static inline __attribute__((always_inline)) void round_run(const float *from, size_t count, uint16_t *to) {
-  for (size_t i = 0; i < count; i += 16) {
+  size_t i = 0;
+  for (; i + 32 <= count; i += 32)
+    _mm512_storeu_si512(to + i, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + i + 16), _mm512_loadu_ps(from + i)));
+  for (; i < count; i += 16) {
     __mmask16 there = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : (__mmask16)0xffff;
     __m256bh rounded = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(there, from + i));
     _mm256_mask_storeu_epi16(to + i, there, (__m256i)rounded);

@@ -73,10 +73,27 @@ CK_INLINE float CK(row_max)(const float *a, size_t n) {
   if (n >= LANES) {
     V lanes = *(const UNALIGNED_V *)a;
     for (i = LANES; i + LANES <= n; i += LANES) lanes = __builtin_elementwise_max(lanes, (V) * (const UNALIGNED_V *)(a + i));
-    for (size_t lane = 0; lane < LANES; lane++) largest = lanes[lane] > largest ? lanes[lane] : largest;
+    largest = CK_MAX_LANES(lanes);
   }
   for (; i < n; i++) largest = a[i] > largest ? a[i] : largest;
   return largest;
+}
+
+// a = e^(scale a - the largest) over the first `kept` of some columns, and their sum; the others are left undefined. `columns` is
+// a multiple of two vectors.
+static float CK(exp_row)(float *a, float scale, size_t kept, size_t columns) {
+  // So small that they do not show in the sum.
+  for (size_t i = kept; i < columns; i++) a[i] = -1e30f;
+  float top = CK(row_max)(a, columns) * scale;
+  V sums[2] = {{0}, {0}};
+  for (size_t i = 0; i < columns; i += 2 * LANES)
+    for (size_t half = 0; half < 2; half++) {
+      UNALIGNED_V *place = (UNALIGNED_V *)(a + i + half * LANES);
+      V value = CK_EXP_LANES(*place * scale - top);
+      *place = value;
+      sums[half] += value;
+    }
+  return CK_SUM_LANES(sums[0] + sums[1]);
 }
 
 static void CK(softmax)(float *s, float scale, size_t first_kept, size_t rows, size_t columns) {

@@ -63,6 +63,14 @@ CK_INLINE uint16_t ck_to_bf16(float x) {
 
 CK_INLINE float ck_round_bf16(float x) { return ck_from_bf16(ck_to_bf16(x)); }
 
+// `count` numbers rounded to bf16; and pairs of them as words, the first in the low half.
+#ifndef CK_ROUND_RUN
+#define CK_ROUND_RUN(from, count, to) \
+  for (size_t i = 0; i < (count); i++) (to)[i] = ck_to_bf16((from)[i])
+#define CK_ROUND_PAIRS(low, high, count, to) \
+  for (size_t i = 0; i < (count); i++) (to)[i] = ck_to_bf16((low)[i]) | (uint32_t)ck_to_bf16((high)[i]) << 16
+#endif
+
 // The size of equal blocks of at most `most`, a multiple of `unit`.
 CK_INLINE size_t ck_even(size_t total, size_t most, size_t unit) {
   size_t blocks = (total + most - 1) / most;

@@ -1,18 +1,11 @@
 // A packed word of the matrix product is two bf16 that follow each other along k, the first in the low half. The
 // instruction set defines CK_MULTIPLY_PAIRS(sum, x, packed): sum + the f32 products of the high halves and the low ones;
-// and, where it has instructions for it, CK_ROUND_RUN(from, count, halves) and CK_ROUND_PAIRS(low, high, count, words).
+// it may have instructions for CK_ROUND_RUN and CK_ROUND_PAIRS (scalar.h).
 // Where k is odd the last word's high half is zero.
 
 #ifndef CK_HALF
 #define CK_HALF
 typedef uint16_t ck_half __attribute__((may_alias));
-#endif
-
-#ifndef CK_ROUND_RUN
-#define CK_ROUND_RUN(from, count, to) \
-  for (size_t i = 0; i < (count); i++) (to)[i] = ck_to_bf16((from)[i])
-#define CK_ROUND_PAIRS(low, high, count, to) \
-  for (size_t i = 0; i < (count); i++) (to)[i] = ck_to_bf16((low)[i]) | (uint32_t)ck_to_bf16((high)[i]) << 16
 #endif
 
 #define WORD uint32_t

@@ -97,15 +97,61 @@ typedef struct {
   int is_bf16;
 } ck_factor;
 
-// C = alpha op(A) op(B) + beta C; op(A): m x k, op(B): k x n, C: m x n. With `rounds` both factors are rounded to bf16
-// first; products and sums are f32 (numbers below 2^-126 count as zero where the processor multiplies pairs). One thread; an element's bits depend on k, its row and its column alone.
-void ck_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c, size_t c_stride,
-             int rounds);
+// What is done to a product C while it is in the cache: c = residual + act(c + bias).
+typedef struct {
+  // n, or NULL
+  const float *bias;
+  // m x n, rows `residual_stride` apart, not C itself; or NULL
+  const float *residual;
+  size_t residual_stride;
+  // Whether act is GELU as ck_gelu; else it is the identity.
+  int gelu;
+} ck_finish;
 
-// C = A B^T + beta C with A (m x k, f32) rounded row by row to int8 with a scale of its own (largest / 127), and B (n x k)
-// int8 already, a scale a row; rows of B are filled up with zeros to 64 bytes and lie `b_stride` bytes apart. Sums are exact:
-// the same bits for every instruction set. k at most 131072.
-void ck_gemm_int8(size_t m, size_t n, size_t k, const float *a, size_t a_stride, const int8_t *b, size_t b_stride,
-                  const float *b_scales, float beta, float *c, size_t c_stride);
+// C = alpha op(A) op(B) + beta C, then `finish` unless that is NULL; op(A): m x k, op(B): k x n, C: m x n. With `rounds` both
+// factors are rounded to bf16 first; products and sums are f32 (numbers below 2^-126 count as zero where the processor
+// multiplies pairs). One thread; an element's bits depend on k, its row and its column alone.
+void ck_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c, size_t c_stride,
+             int rounds, const ck_finish *finish);
+
+// What a packed weight's numbers, and those that it is multiplied with, are rounded to. int8: row by row (of x and of W), with
+// a scale each: the largest / 127. Its sums are exact, so every instruction set gives the same bits; k at most 131072.
+enum { CK_F32, CK_BF16, CK_INT8 };
+
+// Bytes of a weight W (n x k) packed by the chosen instruction set.
+size_t ck_packed_bytes(int numbers, size_t n, size_t k);
+// Packs W, given as the transposed factor that it is; `packed` is aligned to 64 bytes.
+void ck_pack_weight(int numbers, size_t n, size_t k, ck_factor w, void *packed);
+// y = x W^T + beta y, then `finish` unless that is NULL; x: m x k, y: m x n. The bits of ck_gemm where there are such.
+void ck_linear(int numbers, size_t m, size_t n, size_t k, const float *x, size_t x_stride, const void *packed, float beta,
+               const ck_finish *finish, float *y, size_t y_stride);
+
+// y = W2 gelu(W1 x + b1) + b2 + residual, both weights packed with the same numbers: x, y and residual rows x width, W1 hidden x width.
+// residual may be NULL.
+typedef struct {
+  int numbers;
+  size_t rows, width, hidden;
+  const float *x, *up_bias, *down_bias, *residual;
+  size_t x_stride, residual_stride;
+  const void *up, *down;
+  float *y;
+  size_t y_stride;
+} ck_feed_forward_task;
+void ck_feed_forward(const ck_feed_forward_task *task);
+
+// Attention of one sequence, O_h = softmax(scale Q_h K_h^T) V_h for each head h: rows are positions, strides apart. Head h reads
+// its `width` columns of q from h head_stride on, those of k and v from h / group head_stride on, and writes out from h width on.
+typedef struct {
+  const float *q, *k, *v;
+  size_t q_stride, k_stride, v_stride;
+  float *out;
+  size_t out_stride;
+  size_t length, heads, group, width, head_stride;
+  float scale;
+  int is_causal;
+  // Whether factors are rounded to bf16.
+  int rounds;
+} ck_attention_task;
+void ck_attention(const ck_attention_task *task);
 
 #endif

@@ -14,8 +14,10 @@ void emulated_bf16_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, 
 void emulated_tile_gemm(size_t m, size_t n, size_t k, float alpha, ck_factor a, ck_factor b, float beta, float *c,
                         size_t c_stride);
 
-// The product of int8 by plain loops.
-void emulated_int8_gemm(size_t m, size_t n, size_t k, const float *a, size_t a_stride, const int8_t *b, size_t b_stride,
-                        const float *b_scales, float beta, float *c, size_t c_stride);
+// ck_packed_bytes, ck_pack_weight and ck_linear with those tiles, and int8 by plain loops.
+size_t emulated_packed_bytes(int numbers, size_t n, size_t k);
+void emulated_pack_weight(int numbers, size_t n, size_t k, ck_factor w, void *packed);
+void emulated_linear(int numbers, size_t m, size_t n, size_t k, const float *x, size_t x_stride, const void *packed,
+                     float beta, const ck_finish *finish, float *y, size_t y_stride);
 
 #endif
