@@ -37,6 +37,9 @@
      float decay, size_t n),                                                                                           \
     (w, m, v, g, lr, b1, b2, c1, c2, eps, decay, n))                                                                   \
   X(void, gaussian, (float *x, float own, const float *squares, float scale, size_t n), (x, own, squares, scale, n))    \
+  X(void, sum_rows,                                                                                                    \
+    (float *y, const void *table, size_t stride, int is_bf16, const int64_t *rows, size_t count, size_t n),            \
+    (y, table, stride, is_bf16, rows, count, n))                                                                       \
   X(int, all_finite, (const float *x, size_t n), (x, n))                                                               \
   X(void, rms_norm,                                                                                                    \
     (float *y, float *inverse_rms, const float *x, const float *w, float epsilon, size_t rows, size_t columns),        \

@@ -39,7 +39,7 @@ package struct FirstLayersModel: ValuatorModel {
   }
 
   package func outputs(of features: MatrixView, workers: Int) throws -> [Float] {
-    let (head, share) = (head, 32)
+    let (head, share) = (head, max(32, (features.rows + workers - 1) / workers))
     return try parallelMap(count: (features.rows + share - 1) / share, workers: workers) { _, index in
       head(features.rows(index * share..<min(features.rows, (index + 1) * share)))
     }.flatMap { $0 }
@@ -60,9 +60,9 @@ package struct FirstLayersModel: ValuatorModel {
     let reader = LayerFeatures(
       layers: try ModelLoader.loadEncoder(directory: directory, precision: precision),
       readsPredictions: kind == kinds.whole)
-    var head = try KernelHead.load(
-      path: directory + "/head.safetensors", features: reader.count, linear: reader.linearCount)
-    head.precision = precision
+    let head = try KernelHead.load(
+      path: directory + "/head.safetensors", features: reader.count, linear: reader.linearCount,
+      precision: precision)
     return FirstLayersModel(reader: reader, head: head)
   }
 }

@@ -18,14 +18,14 @@ package struct KernelHead: Sendable {
   package let weights: [Float]
   package let bias: Float
   package let gamma: Float
-  /// What the factors of its products are rounded to.
-  package var precision = Precision.f32
-  /// Of the centres.
+  /// The centres as products read them.
+  private let packed: PackedWeight
+  /// Their squared norms.
   private let squares: [Float]
 
   package init(
     means: [Float], deviations: [Float], scales: [Float], centres: MatrixView, weights: [Float], bias: Float,
-    gamma: Float
+    gamma: Float, precision: Precision = .f32
   ) {
     precondition(
       [means, deviations, scales].allSatisfy { $0.count == centres.columns }
@@ -39,15 +39,18 @@ package struct KernelHead: Sendable {
     self.weights = weights
     self.bias = bias
     self.gamma = gamma
+    packed = PackedWeight(.f32(centres), as: precision == .f32 ? .f32 : .bf16)
     squares = squaredRowNorms(centres)
   }
 
   /// The output for each row of features.
   package func callAsFunction(_ features: MatrixView) -> [Float] {
     let z = Self.standardised(features, means: means, deviations: deviations)
-    let units = Self.kernel(
-      Self.scaled(z, by: scales), centres, gamma: gamma, squares: squares, precision: precision)
-    let basis = Self.basis(z, units: units, linear: weights.count - centres.rows)
+    let points = Self.scaled(z, by: scales)
+    let units = Matrix(rows: z.rows, columns: centres.rows)
+    packed.product(points, into: units)
+    Self.gaussianOfDistances(units, points, squares: squares, gamma: gamma)
+    let basis = Self.basis(z, units: units.view, linear: weights.count - centres.rows)
     let weights = Matrix(rows: 1, columns: weights.count, values: weights).view
     return (0..<z.rows).map { row in
       // Cut to +-10 a feature that is no number would look like one.
@@ -105,16 +108,19 @@ package struct KernelHead: Sendable {
 
   /// `exp(-gamma |x_i - y_j|^2 / p)`: rows of x times rows of y.
   ///
-  /// - Parameter squares: the squared norms of y's rows, where they are known.
-  package static func kernel(
-    _ x: MatrixView, _ y: MatrixView, gamma: Float, squares: [Float]? = nil, precision: Precision = .f32
-  ) -> MatrixView {
+  package static func kernel(_ x: MatrixView, _ y: MatrixView, gamma: Float) -> MatrixView {
     let result = Matrix(rows: x.rows, columns: y.rows)
-    gemm(x, .no, y, .yes, into: result, precision: precision)
-    gaussian(
-      result, rowSquares: squaredRowNorms(x), columnSquares: squares ?? squaredRowNorms(y),
-      scale: -gamma / Float(x.columns))
+    gemm(x, .no, y, .yes, into: result)
+    gaussianOfDistances(result, x, squares: squaredRowNorms(y), gamma: gamma)
     return result.view
+  }
+
+  /// From inner products of the rows of x with points of these squared norms.
+  private static func gaussianOfDistances(
+    _ products: Matrix, _ x: MatrixView, squares: [Float], gamma: Float
+  ) {
+    gaussian(
+      products, rowSquares: squaredRowNorms(x), columnSquares: squares, scale: -gamma / Float(x.columns))
   }
 }
 
@@ -132,7 +138,7 @@ extension KernelHead {
 
   /// Reads what `save` wrote, for so many features, the last `linear` of them with a linear part. Throws where a tensor is
   /// missing or has another shape.
-  static func load(path: String, features: Int, linear: Int) throws -> KernelHead {
+  static func load(path: String, features: Int, linear: Int, precision: Precision) throws -> KernelHead {
     let file = try SafetensorsFile(path: path)
     guard file.tensor(named: "scales") != nil else {
       throw EncoderError.malformed(
@@ -154,6 +160,6 @@ extension KernelHead {
         values: Array(try file.floats(named: "centres", shape: [units, features]))
       ).view,
       weights: Array(try file.floats(named: "weights", shape: [units + linear])), bias: numbers[0],
-      gamma: numbers[1])
+      gamma: numbers[1], precision: precision)
   }
 }

@@ -55,11 +55,46 @@ package struct LayerFeatures: Sendable {
   package func callAsFunction(_ texts: [EncodedText], workers: Int, workspaces: EncoderWorkspaces) throws
     -> MatrixView
   {
+    if layers.configuration.layers == 0 && !readsPredictions {
+      return try embeddingMeans(texts, workers: workers)
+    }
     let plan = consecutiveBatches(texts, tokens: Self.batchTokens)
     let values = try parallelMap(count: plan.count, workers: workers) { worker, index in
       features(Array(texts[plan[index]]), workspaces[worker].languageModel)
     }.flatMap { $0 }
     return Matrix(rows: texts.count, columns: count, values: values).view
+  }
+
+  /// The features where the states are the tokens' embeddings: read from the table once, and kept nowhere.
+  private func embeddingMeans(_ texts: [EncodedText], workers: Int) throws -> MatrixView {
+    let share = max(1, (texts.count + workers - 1) / workers)
+    let values = try parallelMap(count: (texts.count + share - 1) / share, workers: workers) { _, index in
+      let own = texts[index * share..<min(texts.count, (index + 1) * share)]
+      let features = Matrix(rows: own.count, columns: count)
+      for (row, text) in own.enumerated() { embeddingMeans(text, into: features.rows(row..<row + 1)) }
+      return features.view
+    }
+    return values.count == 1 ? values[0] : values.dropFirst().reduce(values[0]) { $0.above($1) }
+  }
+
+  private func embeddingMeans(_ text: EncodedText, into row: Matrix) {
+    let d = layers.configuration.hiddenSize
+    var others: [Int] = []
+    var scored: [Int] = []
+    others.reserveCapacity(text.ids.count)
+    scored.reserveCapacity(text.ids.count)
+    for (id, isScored) in zip(text.ids, text.isScored).dropFirst() {
+      if isScored { scored.append(id) } else { others.append(id) }
+    }
+    let parts = (0..<3).map { row.columns($0 * d..<($0 + 1) * d) }
+    layers.sumEmbeddings(others[...], into: parts[0])
+    layers.sumEmbeddings(scored[..<(scored.count / 2)], into: parts[1])
+    layers.sumEmbeddings(scored[(scored.count / 2)...], into: parts[2])
+    add(parts[2].view, to: parts[1])
+    for (part, count) in zip(parts, [others.count, scored.count, scored.count - scored.count / 2]) {
+      scale(part, by: 1 / Float(max(1, count)))
+    }
+    row[0, count - 1] = Float(text.rootLength)
   }
 
   private func features(_ texts: [EncodedText], _ workspace: Workspace) -> [Float] {

@@ -38,6 +38,12 @@ extension Llama {
     return shorter
   }
 
+  /// The sum of some tokens' embeddings, as the first block would get them, in their order: 1 x d.
+  package func sumEmbeddings(_ tokens: ArraySlice<Int>, into sum: Matrix) {
+    embedding.sumRows(tokens, into: sum)
+    if let factor = configuration.embeddingScale { scale(sum, by: factor) }
+  }
+
   /// The states after the last block, before the final norm: T x d, valid until the workspace's next pass.
   package func hiddenStates(of batch: TokenBatch, workspace: Workspace) -> MatrixView {
     workspace.arena.reset(capacity: arenaSize(batch, keepsActivations: false))

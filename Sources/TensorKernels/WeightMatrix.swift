@@ -67,6 +67,23 @@ package enum WeightMatrix: Sendable {
     }
   }
 
+  /// Writes the sum of some rows, in their order, to the first row of `sum` (1 x columns).
+  package func sumRows(_ rows: ArraySlice<Int>, into sum: Matrix) {
+    precondition(
+      sum.rows == 1 && sum.columns == columns && rows.allSatisfy { $0 >= 0 && $0 < self.rows },
+      "sumRows: of \(self.rows) x \(columns) into \(sum.rows) x \(sum.columns)")
+    rows.withUnsafeBufferPointer { rows in
+      rows.withMemoryRebound(to: Int64.self) { rows in
+        switch self {
+        case .f32(let matrix):
+          ck_sum_rows(sum.pointer, matrix.pointer, matrix.stride, 0, rows.baseAddress, rows.count, columns)
+        case .bf16(let matrix):
+          ck_sum_rows(sum.pointer, matrix.pointer, columns, 1, rows.baseAddress, rows.count, columns)
+        }
+      }
+    }
+  }
+
   /// The whole weight in f32; a copy where it is not so already.
   package var f32: MatrixView {
     if case .f32(let matrix) = self { return matrix }

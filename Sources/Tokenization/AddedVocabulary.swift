@@ -70,6 +70,8 @@ private struct TokenMatcher: Sendable {
   private let patterns: [(content: [UInt8], token: AddedToken)]
   /// By first byte: the patterns that begin with it, longest first.
   private let candidates: [[Int]]
+  /// By byte: whether a pattern begins with it.
+  private let begins: [Bool]
 
   init(_ patterns: [(content: [UInt8], token: AddedToken)]) {
     self.patterns = patterns
@@ -77,6 +79,7 @@ private struct TokenMatcher: Sendable {
     for (index, pattern) in patterns.enumerated() {
       if let first = pattern.content.first { candidates[Int(first)].append(index) }
     }
+    begins = candidates.map { !$0.isEmpty }
     self.candidates = candidates.map { $0.sorted { patterns[$0].content.count > patterns[$1].content.count } }
   }
 
@@ -84,15 +87,12 @@ private struct TokenMatcher: Sendable {
   func split(_ text: [UInt8], _ body: (Range<Int>, Int32?) -> Void) {
     var done = 0
     var index = 0
-    while !patterns.isEmpty && index < text.count {
-      guard let match = match(text, at: index) else {
-        index += 1
-        continue
-      }
-      let end = index + match.content.count
-      if let range = extent(of: match.token, index..<end, in: text.span, after: done) {
+    while let (found, pattern) = next(in: text.span, from: index) {
+      let end = found + patterns[pattern].content.count
+      let token = patterns[pattern].token
+      if let range = extent(of: token, found..<end, in: text.span, after: done) {
         if done < range.lowerBound { body(done..<range.lowerBound, nil) }
-        body(range, match.token.id)
+        body(range, token.id)
         done = range.upperBound
       }
       index = end
@@ -100,14 +100,21 @@ private struct TokenMatcher: Sendable {
     if done < text.count { body(done..<text.count, nil) }
   }
 
-  private func match(_ text: [UInt8], at index: Int) -> (content: [UInt8], token: AddedToken)? {
-    for candidate in candidates[Int(text[index])] {
-      let content = patterns[candidate].content
-      if index + content.count <= text.count, text[index..<index + content.count].elementsEqual(content) {
-        return patterns[candidate]
-      }
+  /// The next place where a pattern stands, and which.
+  private func next(in text: Span<UInt8>, from start: Int) -> (index: Int, pattern: Int)? {
+    if patterns.isEmpty { return nil }
+    for index in start..<max(start, text.count) where begins[Int(text[index])] {
+      if let pattern = match(text, at: index) { return (index, pattern) }
     }
     return nil
+  }
+
+  private func match(_ text: Span<UInt8>, at index: Int) -> Int? {
+    candidates[Int(text[index])].first { candidate in
+      let content = patterns[candidate].content
+      return index + content.count <= text.count
+        && content.indices.allSatisfy { text[index + $0] == content[$0] }
+    }
   }
 
   /// What a match takes of the text, with the white space it strips; nil where it must be a word and is not.

@@ -15,6 +15,8 @@ enum {
   TILE_BLOCK_DEPTH = 256,
   TILE_BLOCK_COLUMNS = 1024,
   TILE_PANEL_STRIDE = TILE_BLOCK_DEPTH + 16,
+  // Words of a packed weight that stay in a level-2 cache of 2 MB.
+  LINEAR_BLOCK = 320 << 10,
 };
 
 // SQUARE rows of A from `row` on, of which `rows` are there, by `depth` words along k, zeros past its end.
@@ -106,23 +108,28 @@ static void CK(linear_tiles)(size_t m, size_t n, size_t k, const void *x, size_t
   size_t gap = CK_WORDS(panel_words)(k), depth = (gap - PANEL_GAP) / SQUARE;
   ck_factor a = {.values = x, .stride = x_stride, .is_bf16 = x_is_bf16};
   float squares[2][SQUARE * SQUARE] __attribute__((aligned(64)));
+  // As many columns as stay in the cache while all rows pass.
+  size_t most = LINEAR_BLOCK / gap * SQUARE, block = ck_even(n, most > SQUARE ? most : SQUARE, SQUARE);
   CK_BEGIN_TILES;
-  for (size_t i = 0; i < m; i += SQUARE) {
-    size_t rows = m - i < SQUARE ? m - i : SQUARE, left_stride = CK(row_words)(k);
-    const WORD *left = panel;
-    if (x_is_bf16 && rows == SQUARE && k == 2 * depth) {
-      // As it lies.
-      left = (const WORD *)((const uint16_t *)x + i * x_stride);
-      left_stride = x_stride / 2;
-    } else {
-      CK(panel_tiles)(&a, i, rows, k, 0, depth, panel, left_stride);
-    }
-    for (size_t j = 0; j < n + SQUARE; j += SQUARE) {
-      if (j < n)
-        CK_MULTIPLY_TILES(depth, left, left_stride, packed + j / SQUARE * gap, squares[j / SQUARE % 2], SQUARE, 0);
-      if (j == 0) continue;
-      size_t done = j - SQUARE, columns = n - done < SQUARE ? n - done : SQUARE;
-      CK(finish_square)(finish, squares[done / SQUARE % 2], rows, columns, i, done, beta, y, y_stride, y_is_bf16);
+  for (size_t first = 0; first < n; first += block) {
+    size_t end = n - first < block ? n : first + block;
+    for (size_t i = 0; i < m; i += SQUARE) {
+      size_t rows = m - i < SQUARE ? m - i : SQUARE, left_stride = CK(row_words)(k);
+      const WORD *left = panel;
+      if (x_is_bf16 && rows == SQUARE && k == 2 * depth) {
+        // As it lies.
+        left = (const WORD *)((const uint16_t *)x + i * x_stride);
+        left_stride = x_stride / 2;
+      } else {
+        CK(panel_tiles)(&a, i, rows, k, 0, depth, panel, left_stride);
+      }
+      for (size_t j = first; j < end + SQUARE; j += SQUARE) {
+        if (j < end)
+          CK_MULTIPLY_TILES(depth, left, left_stride, packed + j / SQUARE * gap, squares[j / SQUARE % 2], SQUARE, 0);
+        if (j == first) continue;
+        size_t done = j - SQUARE, columns = end - done < SQUARE ? end - done : SQUARE;
+        CK(finish_square)(finish, squares[done / SQUARE % 2], rows, columns, i, done, beta, y, y_stride, y_is_bf16);
+      }
     }
   }
   CK_END_TILES;

@@ -66,6 +66,52 @@ static void CK(layer_norm_backward)(float *dx, float *dw, float *db, const float
   }
 }
 
+// `count` vectors of a row of a table.
+CK_INLINE void CK(add_run)(V *sums, const int count, const void *table, size_t first, int is_bf16) {
+  typedef uint16_t HALVES __attribute__((vector_size(2 * LANES), aligned(2)));
+  CK_UNROLL
+  for (int i = 0; i < count; i++) {
+    size_t place = first + (size_t)i * LANES;
+    if (is_bf16) {
+      HALVES halves = *(const HALVES *)((const uint16_t *)table + place);
+      sums[i] += (V)(__builtin_convertvector(halves, LANE_BITS) << 16);
+    } else {
+      sums[i] += *(const UNALIGNED_V *)((const float *)table + place);
+    }
+  }
+}
+
+static void CK(sum_rows)(float *y, const void *table, size_t stride, int is_bf16, const int64_t *rows, size_t count,
+                         size_t n) {
+  enum { RUN = 8, AHEAD = 8 };
+  size_t c = 0;
+  for (; c + LANES <= n;) {
+    // Sums stay in registers; the rows to come are fetched, for they lie anywhere.
+    int wide = c + RUN * LANES <= n;
+    V sums[RUN] = {{0}};
+    for (size_t r = 0; r < count; r++) {
+      size_t first = (size_t)rows[r] * stride + c;
+      if (r + AHEAD < count) {
+        const char *next = (const char *)table + ((size_t)rows[r + AHEAD] * stride + c) * (is_bf16 ? 2 : 4);
+        for (size_t byte = 0; byte < RUN * LANES * (is_bf16 ? 2 : 4); byte += 64) __builtin_prefetch(next + byte);
+      }
+      if (wide && is_bf16) CK(add_run)(sums, RUN, table, first, 1);
+      else if (wide) CK(add_run)(sums, RUN, table, first, 0);
+      else CK(add_run)(sums, 1, table, first, is_bf16);
+    }
+    for (int i = 0; i < (wide ? RUN : 1); i++) *(UNALIGNED_V *)(y + c + (size_t)i * LANES) = sums[i];
+    c += wide ? RUN * LANES : LANES;
+  }
+  for (; c < n; c++) {
+    float sum = 0;
+    for (size_t r = 0; r < count; r++) {
+      size_t place = (size_t)rows[r] * stride + c;
+      sum += is_bf16 ? ck_from_bf16(((const uint16_t *)table)[place]) : ((const float *)table)[place];
+    }
+    y[c] = sum;
+  }
+}
+
 // By vectors: the compiler keeps a comparison's order for the sake of NaN, one number at a time.
 CK_INLINE float CK(row_max)(const float *a, size_t n) {
   float largest = a[0];

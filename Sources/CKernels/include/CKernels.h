@@ -86,6 +86,9 @@ void ck_adamw(float *w, float *m, float *v, const float *g, float lr, float b1, 
 // x_i = e^(scale max(0, own + squares_i - 2 x_i)): of inner products a Gaussian of distances.
 void ck_gaussian(float *x, float own, const float *squares, float scale, size_t n);
 
+// y = the sum of `count` rows of a table (f32, or bf16), rows `stride` numbers apart, n numbers each, in their order.
+void ck_sum_rows(float *y, const void *table, size_t stride, int is_bf16, const int64_t *rows, size_t count, size_t n);
+
 // 1 when every value is finite, else 0.
 int ck_all_finite(const float *x, size_t n);
 
