@@ -45,23 +45,55 @@ package struct KernelHead: Sendable {
 
   /// The output for each row of features.
   package func callAsFunction(_ features: MatrixView) -> [Float] {
-    let z = Self.standardised(features, means: means, deviations: deviations)
-    let points = Self.scaled(z, by: scales)
-    let units = Matrix(rows: z.rows, columns: centres.rows)
+    let points = points(features)
+    let units = Matrix(undefinedRows: features.rows, columns: centres.rows)
     packed.product(points, into: units)
     Self.gaussianOfDistances(units, points, squares: squares, gamma: gamma)
-    let basis = Self.basis(z, units: units.view, linear: weights.count - centres.rows)
-    let weights = Matrix(rows: 1, columns: weights.count, values: weights).view
-    return (0..<z.rows).map { row in
+    let unitWeights = Matrix(rows: 1, columns: centres.rows, values: Array(weights[..<centres.rows])).view
+    return (0..<features.rows).map { row in
       // Cut to +-10 a feature that is no number would look like one.
-      allFinite(features.rows(row..<row + 1))
-        ? Float(Double(bias) + dot(weights, basis.rows(row..<row + 1))) : .nan
+      guard allFinite(features.rows(row..<row + 1)) else { return .nan }
+      return Float(
+        Double(bias) + dot(unitWeights, units.view.rows(row..<row + 1)) + linearPart(features, row))
+    }
+  }
+
+  /// `sum_l v_l z_l / sqrt(10)`
+  private func linearPart(_ features: MatrixView, _ row: Int) -> Double {
+    let linear = weights[centres.rows...]
+    let first = features.columns - linear.count
+    return zip(linear, first..<features.columns).reduce(0.0) { sum, part in
+      let (weight, column) = part
+      let z = Self.standardised(features[row, column], means[column], deviations[column])
+      return sum + Double(weight * (Self.linearScale * z))
     }
   }
 
   /// Features as distances between them count in the units.
-  package func embeddings(_ features: MatrixView) -> MatrixView {
-    Self.scaled(Self.standardised(features, means: means, deviations: deviations), by: scales)
+  package func embeddings(_ features: MatrixView) -> MatrixView { points(features) }
+
+  /// Features standardised and scaled.
+  private func points(_ features: MatrixView) -> MatrixView {
+    let points = Matrix(undefinedRows: features.rows, columns: features.columns)
+    means.withUnsafeBufferPointer { means in
+      deviations.withUnsafeBufferPointer { deviations in
+        scales.withUnsafeBufferPointer { scales in
+          for row in 0..<features.rows {
+            let (from, to) = (features.pointer + row * features.stride, points.pointer + row * points.stride)
+            for column in 0..<features.columns {
+              to[column] =
+                scales[column] * Self.standardised(from[column], means[column], deviations[column])
+            }
+          }
+        }
+      }
+    }
+    return points.view
+  }
+
+  @inline(__always)
+  private static func standardised(_ value: Float, _ mean: Float, _ deviation: Float) -> Float {
+    min(farthest, max(-farthest, (value - mean) / deviation))
   }
 
   package static func standardised(_ features: MatrixView, means: [Float], deviations: [Float]) -> MatrixView
@@ -70,7 +102,7 @@ package struct KernelHead: Sendable {
     for row in 0..<features.rows {
       let (from, to) = (features.pointer + row * features.stride, z.pointer + row * z.stride)
       for column in 0..<features.columns {
-        to[column] = min(farthest, max(-farthest, (from[column] - means[column]) / deviations[column]))
+        to[column] = standardised(from[column], means[column], deviations[column])
       }
     }
     return z.view

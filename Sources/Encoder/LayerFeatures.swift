@@ -70,7 +70,7 @@ package struct LayerFeatures: Sendable {
     let share = max(1, (texts.count + workers - 1) / workers)
     let values = try parallelMap(count: (texts.count + share - 1) / share, workers: workers) { _, index in
       let own = texts[index * share..<min(texts.count, (index + 1) * share)]
-      let features = Matrix(rows: own.count, columns: count)
+      let features = Matrix(undefinedRows: own.count, columns: count)
       for (row, text) in own.enumerated() { embeddingMeans(text, into: features.rows(row..<row + 1)) }
       return features.view
     }

@@ -36,46 +36,61 @@ extension Valuator {
     for (name, _) in files where name.hasPrefix("/") || name.split(separator: "/").contains("..") {
       throw EncoderError.malformed(path, "'files' names \(name), which is not in the directory")
     }
-    // Hashing takes as long as reading: both at once. A file that is not the one that was saved is named before whatever
-    // else it led to.
-    let loaded = Mutex<Result<Valuator, any Error>?>(nil)
-    try parallelForEach(count: 2, workers: 2) { _, part in
-      guard part == 0 else {
-        let valuator = Result { try read(directory, json, card, files.map(\.name), precision) }
-        return loaded.withLock { $0 = valuator }
-      }
-      for (name, hash) in files where try FileHash.sha256(path: directory + "/" + name) != hash {
-        throw EncoderError.tampered(directory: directory, file: name)
+    // Hashing takes as long as reading: all at once. A file that is not the one that was saved is named before whatever else it
+    // led to.
+    let tokenizer = Mutex<Result<Tokenizer, any Error>?>(nil)
+    let model = Mutex<Result<any ValuatorModel, any Error>?>(nil)
+    try parallelForEach(count: 3, workers: 3) { _, part in
+      switch part {
+      case 0:
+        let loaded = Result { try Tokenizer.load(directory) }
+        tokenizer.withLock { $0 = loaded }
+      case 1:
+        for (name, hash) in files where try FileHash.sha256(path: directory + "/" + name) != hash {
+          throw EncoderError.tampered(directory: directory, file: name)
+        }
+      default:
+        let loaded = Result {
+          try requireFiles(json, files.map(\.name), path)
+          return try loadModel(
+            kind: json["encoder"]?.string ?? EncoderModel.kind, directory, path, precision ?? card.precision)
+        }
+        model.withLock { $0 = loaded }
       }
     }
-    return try loaded.withLock { $0! }.get()
+    return try assembled(
+      try model.withLock { $0! }.get(), try tokenizer.withLock { $0! }.get(), card, json, directory,
+      files.map(\.name))
   }
 
-  /// The valuator of files whose hashes somebody else looks at.
-  private static func read(
-    _ directory: String, _ json: JSONValue, _ card: ValuatorCard, _ files: [String],
-    _ precision: ValuatorPrecision?
-  ) throws -> Valuator {
-    let path = directory + "/" + cardName
-    var card = card
-    let hasDomain = json["out_of_domain"].map { !$0.isNull } ?? false
-    let required = ["config.json", "model.safetensors", "tokenizer.json"] + (hasDomain ? [domainName] : [])
+  private static func hasDomain(_ json: JSONValue) -> Bool {
+    json["out_of_domain"].map { !$0.isNull } ?? false
+  }
+
+  private static func requireFiles(_ json: JSONValue, _ files: [String], _ path: String) throws {
+    let required =
+      ["config.json", "model.safetensors", "tokenizer.json"] + (hasDomain(json) ? [domainName] : [])
     for name in required where !files.contains(name) {
       throw EncoderError.malformed(path, "'files' does not list \(name)")
     }
-    let model = try loadModel(
-      kind: json["encoder"]?.string ?? EncoderModel.kind, directory, path, precision ?? card.precision)
+  }
+
+  /// The valuator of parts that have been read. Throws where they do not belong together.
+  private static func assembled(
+    _ model: any ValuatorModel, _ tokenizer: Tokenizer, _ card: ValuatorCard, _ json: JSONValue,
+    _ directory: String, _ files: [String]
+  ) throws -> Valuator {
     guard card.maxTokens <= model.maxPositions else {
       throw EncoderError.malformed(
-        path, "max_tokens \(card.maxTokens) is more than the \(model.maxPositions) positions")
+        directory + "/" + cardName,
+        "max_tokens \(card.maxTokens) is more than the \(model.maxPositions) positions")
     }
-    if hasDomain {
+    var card = card
+    if hasDomain(json) {
       card.domain = try TextDomain(
         fileBytes: Array(try Data(contentsOf: URL(fileURLWithPath: directory + "/" + domainName))),
-        json: json["out_of_domain"], vocabulary: model.vocabularySize,
-        path: directory + "/" + domainName)
+        json: json["out_of_domain"], vocabulary: model.vocabularySize, path: directory + "/" + domainName)
     }
-    let tokenizer = try Tokenizer.load(directory)
     try model.requireVocabulary(of: tokenizer, directory: directory)
     return Valuator(
       model: model, tokenizer: tokenizer, card: card,

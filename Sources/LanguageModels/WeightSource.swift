@@ -135,8 +135,10 @@ extension TensorFile {
   fileprivate func mappedWeight(_ name: String, rows: Int, columns: Int) throws -> WeightMatrix? {
     let tensor = try checked(name, rows: rows, columns: columns)
     guard let numbers = mappedBFloat16(of: tensor) else { return nil }
-    // All ones in the exponent: an infinity or NaN.
-    guard numbers.allSatisfy({ $0 & 0x7f80 != 0x7f80 }) else {
+    // All ones in the exponent: an infinity or NaN. Without a branch, so that it is done by vectors.
+    var broken: UInt16 = 0
+    for number in numbers { broken |= number & 0x7f80 == 0x7f80 ? 1 : 0 }
+    guard broken == 0 else {
       throw ModelError.tensor(path, name, "holds a NaN or an infinity")
     }
     return .bf16(BFloat16View(numbers, rows: rows, columns: columns, owner: self))

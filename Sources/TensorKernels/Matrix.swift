@@ -9,11 +9,11 @@ package final class FloatStorage: @unchecked Sendable {
   package let count: Int
   private let owner: AnyObject?
 
-  /// Zeroed memory for `count` floats.
-  package init(count: Int) {
+  /// Memory for `count` floats, zeroed unless all of it will be written before it is read.
+  package init(count: Int, isZeroed: Bool = true) {
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
     let raw = allocateAligned(bytes)
-    raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    if isZeroed { raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes) }
     base = raw.bindMemory(to: Float.self, capacity: max(count, 1))
     self.count = count
     owner = nil
@@ -53,6 +53,12 @@ package struct Matrix {
   /// A matrix of zeros with memory of its own.
   package init(rows: Int, columns: Int) {
     self.init(storage: FloatStorage(count: rows * columns), offset: 0, rows: rows, columns: columns)
+  }
+
+  /// A matrix with memory of its own whose content is undefined: whoever takes it writes it.
+  package init(undefinedRows rows: Int, columns: Int) {
+    self.init(
+      storage: FloatStorage(count: rows * columns, isZeroed: false), offset: 0, rows: rows, columns: columns)
   }
 
   /// A matrix of its own holding `values`, row after row.

@@ -70,6 +70,8 @@ private struct TokenMatcher: Sendable {
   private let patterns: [(content: [UInt8], token: AddedToken)]
   /// By first byte: the patterns that begin with it, longest first.
   private let candidates: [[Int]]
+  /// Of each pattern what its matches need, as a rule; plain ones take nothing beside themselves.
+  private let outlines: [(id: Int32, length: Int, isPlain: Bool)]
   /// By byte: whether a pattern begins with it.
   private let begins: [Bool]
 
@@ -78,6 +80,9 @@ private struct TokenMatcher: Sendable {
     var candidates = [[Int]](repeating: [], count: patterns.isEmpty ? 0 : 256)
     for (index, pattern) in patterns.enumerated() {
       if let first = pattern.content.first { candidates[Int(first)].append(index) }
+    }
+    outlines = patterns.map { content, token in
+      (token.id, content.count, !token.isSingleWord && !token.stripsLeft && !token.stripsRight)
     }
     begins = candidates.map { !$0.isEmpty }
     self.candidates = candidates.map { $0.sorted { patterns[$0].content.count > patterns[$1].content.count } }
@@ -88,11 +93,14 @@ private struct TokenMatcher: Sendable {
     var done = 0
     var index = 0
     while let (found, pattern) = next(in: text.span, from: index) {
-      let end = found + patterns[pattern].content.count
-      let token = patterns[pattern].token
-      if let range = extent(of: token, found..<end, in: text.span, after: done) {
+      let (id, length, isPlain) = outlines[pattern]
+      let end = found + length
+      let range =
+        isPlain
+        ? found..<end : extent(of: patterns[pattern].token, found..<end, in: text.span, after: done)
+      if let range {
         if done < range.lowerBound { body(done..<range.lowerBound, nil) }
-        body(range, token.id)
+        body(range, id)
         done = range.upperBound
       }
       index = end

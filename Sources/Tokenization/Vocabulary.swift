@@ -4,16 +4,25 @@ struct Vocabulary: Sendable {
   /// Where the token of each id begins, and its length; -1 for an id without a token.
   private var starts: [Int32] = []
   private var lengths: [Int32] = []
-  private var slots: [Int32]
+  private var slots: [Slot]
   private let mask: Int
   private(set) var count = 0
   private(set) var longest = 0
+
+  /// A token where the table has it: all that a lookup reads but its bytes.
+  private struct Slot {
+    var id: Int32 = -1
+    /// The upper half of the hash.
+    var tag: UInt32 = 0
+    var start: Int32 = 0
+    var length: Int32 = 0
+  }
 
   /// - Parameter capacity: how many tokens will be added at most.
   init(capacity: Int) {
     var size = 16
     while size < 2 * capacity { size *= 2 }
-    slots = Array(repeating: -1, count: size)
+    slots = Array(repeating: Slot(), count: size)
     mask = size - 1
   }
 
@@ -29,12 +38,15 @@ struct Vocabulary: Sendable {
       lengths.append(contentsOf: repeatElement(-1, count: index + 1 - lengths.count))
     }
     guard lengths[index] < 0 else { return false }
-    var slot = Self.slot(Self.hash(token.span, 0..<token.count), mask)
-    while slots[slot] >= 0 {
-      if matches(slots[slot], token.span, 0..<token.count) { return false }
+    let hash = Self.hash(token.span, 0..<token.count)
+    var slot = Self.slot(hash, mask)
+    while slots[slot].id >= 0 {
+      if matches(slots[slot], hash, token.span, 0..<token.count) { return false }
       slot = (slot + 1) & mask
     }
-    slots[slot] = id
+    slots[slot] = Slot(
+      id: id, tag: UInt32(truncatingIfNeeded: hash >> 32), start: Int32(bytes.count),
+      length: Int32(token.count))
     starts[index] = Int32(bytes.count)
     lengths[index] = Int32(token.count)
     bytes += token
@@ -61,17 +73,19 @@ struct Vocabulary: Sendable {
   func find(_ hash: UInt64, _ text: Span<UInt8>, _ range: Range<Int>) -> Int32? {
     var slot = Self.slot(hash, mask)
     while true {
-      let id = slots[slot]
-      if id < 0 { return nil }
-      if matches(id, text, range) { return id }
+      let found = slots[slot]
+      if found.id < 0 { return nil }
+      if matches(found, hash, text, range) { return found.id }
       slot = (slot + 1) & mask
     }
   }
 
   @inline(__always)
-  private func matches(_ id: Int32, _ text: Span<UInt8>, _ range: Range<Int>) -> Bool {
-    guard Int(lengths[Int(id)]) == range.count else { return false }
-    let start = Int(starts[Int(id)])
+  private func matches(_ slot: Slot, _ hash: UInt64, _ text: Span<UInt8>, _ range: Range<Int>) -> Bool {
+    guard Int(slot.length) == range.count, slot.tag == UInt32(truncatingIfNeeded: hash >> 32) else {
+      return false
+    }
+    let start = Int(slot.start)
     for offset in 0..<range.count where bytes[start + offset] != text[range.lowerBound + offset] {
       return false
     }

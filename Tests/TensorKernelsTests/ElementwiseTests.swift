@@ -103,4 +103,32 @@ import Testing
     let variance = draws.reduce(0) { $0 + $1 * $1 } / 20000
     #expect(abs(mean) < 0.03 && abs(variance - 1) < 0.05)
   }
+
+  /// Of f32 and bf16 tables, for widths around the vectors that are summed at once.
+  @Test func sumsOfRowsEqualTheirDefinition() {
+    final class Owner {}
+    var generator = SeededGenerator(seed: 14)
+    for columns in [1, 7, 16, 33, 128, 576, 700] {
+      let values = (0..<40 * columns).map { _ in Float(generator.normal()) }
+      let numbers = values.map { UInt16($0.bitPattern >> 16) }
+      let table = Matrix(rows: 40, columns: columns, values: values).view
+      let rows = [3, 3, 39, 0, 17, 5, 21, 8, 30, 11, 12, 13]
+      numbers.withUnsafeBufferPointer { buffer in
+        let stored = WeightMatrix.bf16(
+          BFloat16View(buffer, rows: 40, columns: columns, owner: Owner()))
+        for weight in [WeightMatrix.f32(table), stored] {
+          for chosen in [rows[...], rows[2..<5], rows[..<0]] {
+            let (sum, exact) = (Matrix(rows: 1, columns: columns), weight.f32)
+            sum.fill(.nan)
+            weight.sumRows(chosen, into: sum)
+            for column in 0..<columns {
+              let expected = chosen.reduce(0.0) { $0 + Double(exact[$1, column]) }
+              #expect(
+                abs(Double(sum[0, column]) - expected) < 1e-5, "\(columns) columns, \(chosen.count) rows")
+            }
+          }
+        }
+      }
+    }
+  }
 }
