@@ -24,9 +24,9 @@ package enum ValuatorPrecision: String, Sendable, CaseIterable {
   package var slowness: String? {
     guard self == .int8, !multipliesInt8 else { return nil }
     return """
-      this processor has no instructions for int8 (\(vectorInstructionSet) kernels): the scores are those of every other machine \
-      but for rounding, and come some three times as slowly as in f32. Score on one with AVX-512 VNNI or AMX, or give the valuator another precision \
-      (`alinfik quantize --precision f32`), whose scores differ a little
+      this processor has no instructions for int8 (\(vectorInstructionSet) kernels): the scores are those of every other \
+      machine but for rounding, and come some three times as slowly as in f32. Score on one with AVX-512 VNNI or AMX, or give \
+      the valuator another precision (`alinfik quantize --precision f32`), whose scores differ a little
       """
   }
 
