@@ -5,7 +5,8 @@
 
 - tokenizers: byte-level BPE (SmolLM2's) and WordPiece (MiniLM's) on wikitext2 (ALINFIK_DATA), beside Hugging Face's; ids must be equal.
 - encoder: all-MiniLM-L6-v2, 128 and 256 tokens, beside PyTorch (f32, bf16) and onnxruntime (f32 fused, int8 dynamic).
-- stream: `alinfik score VALUATOR TEXTS` from file to file: megabytes of text a second, peak memory, and seconds to the first score.
+- stream: `alinfik score VALUATOR TEXTS --pooling first` from file to file: megabytes of text a second, peak memory, and seconds
+  to the first score.
 
 ALINFIK_BENCH_PYTHON is a python with torch, transformers, tokenizers, onnx and onnxruntime.
 """
@@ -86,7 +87,8 @@ def stream(rounds, valuator, texts):
         for number in range(rounds):
             started = time.perf_counter()
             run = subprocess.Popen(
-                [COMMAND, "score", valuator, texts, "--output", f"{folder}/{number}.jsonl", "--quiet"], env=ENVIRONMENT)
+                [COMMAND, "score", valuator, texts, "--pooling", "first", "--output", f"{folder}/{number}.jsonl", "--quiet"],
+                env=ENVIRONMENT)
             _, status, usage = os.wait4(run.pid, 0)
             if status:
                 sys.exit(f"score ended with {status}")

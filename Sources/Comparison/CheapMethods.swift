@@ -11,6 +11,7 @@ extension ComparisonRun {
   /// The valuator's scores. Its preparation is what its labels and its training took.
   func alinfik(labelSecondsPerRow: Double?) throws -> (method: ComparedMethod, forecast: Forecast?) {
     guard let valuator else { preconditionFailure("no valuator to run") }
+    // Of first windows, which is what the labels beside them are of.
     let scores = try measured {
       try valuator.scores(of: samples.records, workers: configuration.workers)
     }

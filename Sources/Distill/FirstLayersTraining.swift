@@ -24,7 +24,7 @@ struct FirstLayersTraining {
     progress(material.summary)
     let modelSHA256 = try ModelLoader.sha256(path: modelPath)
     var file = try FeatureFile(
-      path: configuration.features.path, reader: Self.description(reader, modelSHA256), width: reader.count)
+      path: configuration.features.path, reader: description(reader, modelSHA256), width: reader.count)
     let features = try features(of: material.texts, reader, &file, progress)
     let others = try taught.map { taught in
       progress(.taught(rows: taught.records.count, leftOut: taught.leftOut))
@@ -39,13 +39,15 @@ struct FirstLayersTraining {
     let fit = try fitting.fit(material.learned)
     progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: fit.spearman))
     let curve = try fitting.curve(upTo: fit, progress)
+    var head = fit.head
+    head.precision = configuration.precision.products
     let frozen = try frozen(features, material)
     return TrainedModel(
-      model: FirstLayersModel(reader: reader, head: fit.head), tokenizer: tokenizer,
+      model: FirstLayersModel(reader: reader, head: head), tokenizer: tokenizer,
       name: URL(fileURLWithPath: modelPath).lastPathComponent,
       material: material,
-      outputs: fit.head(features).map { Double($0) },
-      embeddings: fit.head.embeddings(features), frozen: frozen, epochs: 0,
+      outputs: head(features).map { Double($0) },
+      embeddings: head.embeddings(features), frozen: frozen, epochs: 0,
       keptEpoch: 0,
       validationSpearman: fit.spearman,
       warnings: modelSHA256 == dataset.modelSHA256
@@ -55,8 +57,9 @@ struct FirstLayersTraining {
   }
 
   /// Everything that decides the bits of a text's features, beside its tokens.
-  private static func description(_ reader: LayerFeatures, _ modelSHA256: String) -> JSONValue {
+  private func description(_ reader: LayerFeatures, _ modelSHA256: String) -> JSONValue {
     [
+      "precision": JSONValue(configuration.precision.rawValue),
       "model": JSONValue(modelSHA256), "layers": JSONValue(reader.layers.configuration.layers),
       "features": JSONValue(reader.count), "kernels": JSONValue(vectorInstructionSet),
     ]
@@ -130,7 +133,7 @@ struct FirstLayersTraining {
     // The mapped file lives on without its name.
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try layers.saveAsEncoder(to: folder)
-    return try ModelLoader.loadEncoder(directory: folder)
+    return try ModelLoader.loadEncoder(directory: folder, precision: configuration.precision.products)
   }
 
   private func features(

@@ -19,7 +19,7 @@ struct TeachersRows {
   /// Beside a label's 1. Between 0.3 and 1 it makes no difference (experiments/valuator-features).
   static let weight = 0.5
 
-  /// Reads what `alinfik score TEACHER` wrote, without rows that are labelled, stand there twice, have no score, or lie out of
+  /// Reads what `alinfik score TEACHER --pooling first` wrote, without rows that are labelled, stand there twice, have no score, or lie out of
   /// the teacher's domain.
   ///
   /// - Throws: `DistillError.options` where the teacher is of another label kind, model or target, or has learnt from rows that
@@ -59,7 +59,7 @@ struct TeachersRows {
     guard !records.isEmpty else {
       throw DistillError.options(
         "\(files.joined(separator: ", ")): no row has an alinfik_score and is not labelled already; give what "
-          + "`alinfik score \(directory)` wrote for other records")
+          + "`alinfik score \(directory) --pooling first` wrote for other records")
     }
   }
 
@@ -93,13 +93,14 @@ extension TeachersRows {
   /// Throws where these scores are not what the teacher says in label units.
   private static func checkScores(_ scored: [(Record, Double)], _ teacher: Valuator, _ files: [String]) throws
   {
-    // The longest, of which --pooling makes something else.
+    // A label is of what is read at once, and so is what stands in its place; of the longest texts other poolings make something
+    // else.
     let longest = scored.sorted { $0.0.text.count > $1.0.text.count }.prefix(scoredAgain)
     for ((_, score), own) in zip(longest, try teacher.scores(of: longest.map(\.0))) {
       guard abs(score - own.value) <= 1e-3 * (1 + abs(own.value)) else {
         throw DistillError.options(
           "\(files.joined(separator: ", ")): these are not the teacher's scores (\(score) where it says \(own.value)); give "
-            + "what `alinfik score` wrote with it, with neither --pooling nor --raw")
+            + "what `alinfik score --pooling first` wrote with it, without --raw")
       }
     }
   }

@@ -2,7 +2,7 @@ import Encoder
 import Foundation
 import RankStatistics
 
-/// The test part, read once: how well some rankings agree with its labels.
+/// The test part, read once: how well some rankings agree with its labels, which are of what is read at once (first windows).
 struct TestEvaluation {
   let dataset: DistillationDataset
   let material: TrainingMaterial

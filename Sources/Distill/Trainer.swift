@@ -53,6 +53,7 @@ package struct Trainer: Sendable {
         words: words),
       metrics: .null, rows: material.hashes)
     card.labelLayers = dataset.layers
+    card.precision = configuration.precision
     let evaluation = TestEvaluation(
       dataset: dataset, material: material, vocabularySize: trained.model.vocabularySize)
     if isCancelled() { throw DistillError.interrupted }
@@ -113,11 +114,14 @@ package struct Trainer: Sendable {
       model: model, material: material, configuration: configuration, log: log, isCancelled: isCancelled)
     let frozen = try session.fitHead(progress)
     try session.fineTune(progress)
-    let features = try session.features()
+    // From here on in the precision in which it will score.
+    let valued = model.at(configuration.precision)
+    let features = try valued.features(
+      material.texts, workers: configuration.workers, workspaces: EncoderWorkspaces(configuration.workers))
     return TrainedModel(
-      model: model, tokenizer: tokenizer, name: name, material: material,
-      outputs: model.outputs(of: features, workers: configuration.workers).map(Double.init),
-      embeddings: model.embeddings(of: features), frozen: frozen, epochs: session.epochsRun,
+      model: valued, tokenizer: tokenizer, name: name, material: material,
+      outputs: valued.outputs(of: features, workers: configuration.workers).map(Double.init),
+      embeddings: valued.embeddings(of: features), frozen: frozen, epochs: session.epochsRun,
       keptEpoch: session.keptEpoch,
       validationSpearman: session.keptSpearman)
   }

@@ -1,3 +1,4 @@
+import Encoder
 import Foundation
 
 /// What an encoder begins from.
@@ -30,6 +31,8 @@ package struct TrainingConfiguration: Sendable {
   package var maxTokens: Int?
   package var parts = DataParts.Sizes()
   package var seed: UInt64 = 0
+  /// Of the valuator: its calibration and tests are made in it. A fine-tuning itself is f32; frozen layers are read in it too.
+  package var precision = ValuatorPrecision.f32
   package var workers = 1
   package var optimisation = Optimisation()
 

@@ -218,9 +218,4 @@ struct TrainingSession {
       bestOutputs = outputs
     }
   }
-
-  /// Of every row, as it is read now.
-  func features() throws -> MatrixView {
-    try model.features(material.texts, workers: configuration.workers, workspaces: workspaces)
-  }
 }

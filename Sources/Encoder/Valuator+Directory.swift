@@ -122,6 +122,16 @@ extension Valuator {
     try OutputDirectory(path: directory, entries: entries, force: force).discard()
   }
 
+  /// Bytes of a valuator's files.
+  package static func bytes(directory: String) throws -> Int {
+    let names = FileManager.default.enumerator(atPath: directory)?.compactMap { $0 as? String } ?? []
+    return try names.reduce(0) { sum, name in
+      let attributes = try FileManager.default.attributesOfItem(atPath: directory + "/" + name)
+      return sum
+        + (attributes[.type] as? FileAttributeType == .typeRegular ? attributes[.size] as? Int ?? 0 : 0)
+    }
+  }
+
   /// The lines of `training.jsonl` of a valuator that is there; none where it has none.
   package static func trainingLog(directory: String) throws -> [JSONValue] {
     let path = directory + "/training.jsonl"

@@ -40,6 +40,7 @@ package struct Valuator: Sendable {
     var isFinite: Bool { raw.isFinite && value.isFinite && spread?.isFinite != false }
   }
 
+  /// Of each record's first window alone (`WindowPooling.first`), as its label is made: for whatever is held against labels.
   package func scores(of records: [Record], workers: Int = 1) throws -> [Score] {
     try scores(of: encoding.encodeAll(records, workers: workers), workers: workers)
   }

@@ -9,7 +9,7 @@ package enum ValuatorPrecision: String, Sendable, CaseIterable {
   case int8
 
   /// Of products between activations, and of all that is no linear layer of a text encoder.
-  var products: Precision { self == .f32 ? .f32 : .bf16 }
+  package var products: Precision { self == .f32 ? .f32 : .bf16 }
 
   /// Of a text encoder's linear layers.
   var packedNumbers: PackedWeight.Numbers {
@@ -25,8 +25,18 @@ package enum ValuatorPrecision: String, Sendable, CaseIterable {
     switch self {
     case .f32, .bf16: products.path
     case .int8 where multipliesInt8: "int8 with exact sums, \(vectorInstructionSet) kernels"
-    case .int8: "int8 by plain loops (\(vectorInstructionSet) kernels): the same scores, many times slower"
+    case .int8: "int8 by plain loops (\(vectorInstructionSet) kernels): the same scores, slower than f32"
     }
+  }
+
+  /// What to know where this machine has no instructions for it; nil where it has.
+  package var slowness: String? {
+    guard self == .int8, !multipliesInt8 else { return nil }
+    return """
+      this processor has no instructions for int8 (\(vectorInstructionSet) kernels): the scores are those of every other \
+      machine but for rounding, and come some three times as slowly as in f32. Score on one with AVX-512 VNNI or AMX, or give \
+      the valuator another precision (`alinfik quantize --precision f32`), whose scores differ a little
+      """
   }
 
   package static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }

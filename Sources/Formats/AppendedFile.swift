@@ -30,6 +30,20 @@ package final class AppendedFile {
     size = bytes
   }
 
+  /// What is in the file, from its beginning, in blocks.
+  package func read(_ take: ([UInt8]) throws(FormatError) -> Void) throws(FormatError) {
+    try flush()
+    var offset = 0
+    while offset < size {
+      let block = [UInt8](unsafeUninitializedCapacity: min(Self.bufferSize, size - offset)) { room, count in
+        count = max(0, pread(descriptor, room.baseAddress, room.count, off_t(offset)))
+      }
+      if block.isEmpty { throw .system(path, "read it") }
+      try take(block)
+      offset += block.count
+    }
+  }
+
   package func write(_ bytes: [UInt8]) throws(FormatError) {
     buffer += bytes
     size += bytes.count

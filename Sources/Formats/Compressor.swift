@@ -3,8 +3,8 @@ import CZstd
 
 /// Compresses a stream by what a file's name ends in: `.gz` (gzip), `.zst` (Zstandard), or not at all.
 ///
-/// `end` closes a member (gzip) or frame (Zstandard). Several stand in one file one after another, so that what was closed is whole
-/// whatever comes after it. Not for several threads.
+/// `end` closes a member (gzip) or frame (Zstandard). Several may stand in one file one after another, but not every reader goes on
+/// after the first, so a file of ours has one. Not for several threads.
 package final class Compressor {
   private enum Coding {
     case plain
@@ -13,8 +13,12 @@ package final class Compressor {
   }
 
   private let coding: Coding
-  private var isInsideStream = false
+  /// Whether a member or frame is open, or none was ever.
+  private var wantsEnd = true
   private var block = [UInt8](repeating: 0, count: 1 << 16)
+
+  /// Whether a file of this name is compressed.
+  package static func compresses(_ name: String) -> Bool { name.hasSuffix(".gz") || name.hasSuffix(".zst") }
 
   package init(forName name: String) {
     if name.hasSuffix(".gz") {
@@ -47,14 +51,11 @@ package final class Compressor {
   /// The next bytes of the compressed stream; some may come only with later ones.
   package func compress(_ bytes: [UInt8]) -> [UInt8] { step(bytes, isLast: false) }
 
-  /// What closes the member or frame, if one is open.
-  package func end() -> [UInt8] { isInsideStream ? step([], isLast: true) : [] }
-
-  /// What makes an output of nothing a file of its kind: one empty member or frame.
-  package func emptyStream() -> [UInt8] { step([], isLast: true) }
+  /// What closes the member or frame that is open. Of nothing it makes an empty one, for a file of its kind has one.
+  package func end() -> [UInt8] { wantsEnd ? step([], isLast: true) : [] }
 
   private func step(_ bytes: [UInt8], isLast: Bool) -> [UInt8] {
-    isInsideStream = !isLast
+    wantsEnd = !isLast
     return switch coding {
     case .plain: bytes
     case .gzip(let stream): deflate(stream, bytes, isLast)

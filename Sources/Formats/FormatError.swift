@@ -17,6 +17,9 @@ package enum FormatError: Error, Equatable, CustomStringConvertible {
   /// A journal that was made with other settings cannot be gone on with; values are as in its configuration.
   case differentConfiguration(path: String, option: String, journal: String, now: String)
 
+  /// An input is no longer what it was when it was begun with.
+  case changed(path: String, reason: String)
+
   /// A finished file that was made with other settings than are asked for now.
   case scoredOtherwise(path: String, setting: String, then: String, now: String)
 
@@ -26,7 +29,7 @@ package enum FormatError: Error, Equatable, CustomStringConvertible {
       "\(path) was scored with another '\(setting)' (\(then), now \(now)); give another --output-dir, or --force to score it again"
     case .missing(let path): "\(path): no such file or folder"
     case .malformed(let place, let reason): "\(place): \(reason)"
-    case .inputOutput(let path, let reason): "\(path): \(reason)"
+    case .inputOutput(let path, let reason), .changed(let path, let reason): "\(path): \(reason)"
     case .exists(let path): "\(path) exists already; give another name, or --force to overwrite it"
     case .isInput(let path): "\(path) is an input, and would be overwritten; give another name"
     case .unfinished(let path):

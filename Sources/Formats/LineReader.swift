@@ -3,8 +3,9 @@ import Glibc
 /// The lines of a text file, plain, gzip or Zstandard (told by the first bytes), in bounded memory.
 ///
 /// Lines end in LF or CRLF, which are not part of them; a byte-order mark at the very start is dropped. Blank
-/// lines are given as empty lines, except those at the end of the file, which are passed over. Not for
-/// several threads.
+/// lines are given as empty lines, except those at the end of the file, which are passed over unless
+/// `givesBlankEnd`. A file that is longer when its end is reached than it was is read to that end; one that is
+/// shorter is an error. Not for several threads.
 package final class LineReader {
   /// One line and its number, counted from 1.
   package struct Line: Sendable {
@@ -12,6 +13,8 @@ package final class LineReader {
     package let bytes: [UInt8]
     /// Where the next line begins.
     package let end: Position
+    /// What is wrong with a line of which nothing is kept (`passesOverLongLines`).
+    package var fault: String?
   }
 
   /// A place between two lines.
@@ -34,6 +37,11 @@ package final class LineReader {
   package let fileSize: Int?
   /// How much of the file has been taken, before decompression: with `fileSize`, the progress.
   package var bytesConsumed: Int { input.bytesConsumed }
+
+  /// Whether blank lines at the end are lines too, as a reader wants it who answers line for line.
+  package var givesBlankEnd = false
+  /// Whether a line that is too long is passed over, and given without its bytes and with a `fault`, instead of being an error.
+  package var passesOverLongLines = false
 
   private let input: DecodedInput
   private let maximumLineBytes: Int
@@ -95,7 +103,7 @@ package final class LineReader {
     // Behind blank lines the next one is looked for, to tell whether they are at the end.
     var rest = block[unread]
     while let end = rest.firstIndex(of: 0x0A) {
-      if !rest[..<end].allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { return false }
+      if givesBlankEnd || !rest[..<end].allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { return false }
       rest = rest[(end + 1)...]
     }
     return !input.isReadable
@@ -109,13 +117,14 @@ package final class LineReader {
       return line
     }
     var blanks: [Position] = []
-    while let bytes = try nextRaw() {
+    while let (bytes, fault) = try nextRaw() {
       let end = Position(offset: offset, lines: lineNumber)
-      if bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 }) {
+      let isBlank = fault == nil && bytes.allSatisfy { $0 == 0x20 || $0 == 0x09 }
+      if isBlank && !givesBlankEnd {
         blanks.append(end)
         continue
       }
-      let line = Line(number: lineNumber, bytes: bytes, end: end)
+      let line = Line(number: lineNumber, bytes: isBlank ? [] : bytes, end: end, fault: fault)
       guard !blanks.isEmpty else { return line }
       held = line
       blankEnds = blanks[...]
@@ -125,25 +134,31 @@ package final class LineReader {
   }
 
   /// The next line as it stands, without its end.
-  private func nextRaw() throws(FormatError) -> [UInt8]? {
+  private func nextRaw() throws(FormatError) -> (bytes: [UInt8], fault: String?)? {
     var line: [UInt8] = []
+    var isTooLong = false
     while true {
       if unread.isEmpty {
         let count = try fill()
         if count == 0 {
-          if line.isEmpty { return nil }
-          return try finished(&line)
+          try refuseShrunken()
+          return line.isEmpty && !isTooLong ? nil : finished(&line, isTooLong)
         }
         unread = 0..<count
       }
       let rest = UnsafeRawBufferPointer(rebasing: block[unread])
       let end = memchr(rest.baseAddress!, 0x0A, rest.count).map { UnsafeRawPointer($0) - rest.baseAddress! }
       let count = end ?? rest.count
-      if line.count + count > maximumLineBytes { throw tooLong() }
-      line.append(contentsOf: UnsafeRawBufferPointer(rebasing: rest[..<count]))
+      if line.count + count > maximumLineBytes {
+        guard passesOverLongLines else {
+          throw .malformed(place: "\(name):\(lineNumber + 1)", reason: tooLong)
+        }
+        (line, isTooLong) = ([], true)
+      }
+      if !isTooLong { line.append(contentsOf: UnsafeRawBufferPointer(rebasing: rest[..<count])) }
       unread = unread.dropFirst(count + (end == nil ? 0 : 1))
       offset += count + (end == nil ? 0 : 1)
-      if end != nil { return try finished(&line) }
+      if end != nil { return finished(&line, isTooLong) }
     }
   }
 
@@ -156,15 +171,21 @@ package final class LineReader {
     }
   }
 
-  private func tooLong() -> FormatError {
-    .malformed(
-      place: "\(name):\(lineNumber + 1)", reason: "the line is longer than \(maximumLineBytes) bytes")
+  private var tooLong: String { "the line is longer than \(maximumLineBytes) bytes" }
+
+  private func refuseShrunken() throws(FormatError) {
+    if let fileSize, input.bytesConsumed < fileSize {
+      throw .changed(
+        path: name,
+        reason: "it ended after \(input.bytesConsumed) of \(fileSize) bytes: it was cut while it was read")
+    }
   }
 
-  private func finished(_ line: inout [UInt8]) throws(FormatError) -> [UInt8] {
+  private func finished(_ line: inout [UInt8], _ isTooLong: Bool) -> (bytes: [UInt8], fault: String?) {
     lineNumber += 1
+    if isTooLong { return ([], tooLong) }
     if line.last == 0x0D { line.removeLast() }
     if lineNumber == 1 && line.starts(with: [0xEF, 0xBB, 0xBF]) { line.removeFirst(3) }
-    return line
+    return (line, nil)
   }
 }

@@ -14,6 +14,8 @@ package final class OutputFile {
   private let isDirect: Bool
   private var descriptor: Int32
   private var buffer: [UInt8] = []
+  /// Whether something could not be written: nothing is written behind it.
+  private var isBroken = false
   private static let bufferSize = 1 << 18
 
   /// Begins the file; throws `exists` where the name is taken and `force` is false.
@@ -83,7 +85,7 @@ package final class OutputFile {
   package func write(_ bytes: [UInt8]) throws(FormatError) {
     if buffer.count + bytes.count > Self.bufferSize { try flush() }
     if bytes.count >= Self.bufferSize {
-      try Self.writeAll(bytes, to: descriptor, path: path)
+      try breaking { () throws(FormatError) in try Self.writeAll(bytes, to: descriptor, path: path) }
     } else {
       buffer += bytes
     }
@@ -93,13 +95,21 @@ package final class OutputFile {
 
   package func write(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
     try flush()
-    try Self.writeAll(bytes, to: descriptor, path: path)
+    try breaking { () throws(FormatError) in try Self.writeAll(bytes, to: descriptor, path: path) }
   }
 
   /// Hands what is buffered to the system.
   package func flush() throws(FormatError) {
-    try Self.writeAll(buffer, to: descriptor, path: path)
+    try breaking { () throws(FormatError) in try Self.writeAll(buffer, to: descriptor, path: path) }
     buffer.removeAll(keepingCapacity: true)
+  }
+
+  /// Remembers a failure: part of what was to be written may stand there, and must not be written again.
+  private func breaking(_ body: () throws(FormatError) -> Void) throws(FormatError) {
+    if isBroken { throw .inputOutput(path: path, reason: "an earlier part of it could not be written") }
+    isBroken = true
+    try body()
+    isBroken = false
   }
 
   static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(FormatError) {
@@ -134,11 +144,12 @@ package final class OutputFile {
     descriptor = -1
   }
 
-  /// Keeps what was written, under the name `NAME.partial`, where work was broken off; nil where there is none.
+  /// Keeps what was written, under the name `NAME.partial`, where work was broken off; nil where there is none. Where not all
+  /// could be written (a full disk), that is what could be: its last line may be cut.
   package func setAside() -> String? {
-    guard descriptor >= 0, !isDirect, (try? flush()) != nil, lseek(descriptor, 0, SEEK_CUR) > 0 else {
-      return nil
-    }
+    guard descriptor >= 0, !isDirect else { return nil }
+    try? flush()
+    guard lseek(descriptor, 0, SEEK_CUR) > 0 else { return nil }
     let partial = path + ".partial"
     guard Glibc.rename(temporaryPath, partial) == 0 else { return nil }
     close(descriptor)

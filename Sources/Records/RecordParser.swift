@@ -9,7 +9,10 @@ package struct RecordParser: Sendable {
   /// Parses the line `line` of `file`; throws `badLine` where it is no usable record.
   package func parse(_ bytes: [UInt8], file: String, line: Int) throws(RecordError) -> Record {
     func failure(_ reason: String) -> RecordError { .badLine(file: file, line: line, reason: reason) }
-    if bytes.isEmpty { throw failure("the line is blank") }
+    guard let first = bytes.first(where: { ![0x20, 0x09, 0x0D].contains($0) }) else {
+      throw failure("the line is blank")
+    }
+    guard first == UInt8(ascii: "{") else { throw failure("the line is no JSON object") }
     let json: JSONValue
     do { json = try JSONValue.parse(bytes) } catch { throw failure(error.description) }
     return try record(json, file: file, line: line)
@@ -24,7 +27,10 @@ package struct RecordParser: Sendable {
       var record = Record(
         id: id ?? "", hasGivenID: id != nil, source: try source(of: json), shape: shape, content: content,
         file: file, line: line)
-      if record.parts.allSatisfy(\.isEmpty) { throw Complaint("the text is empty") }
+      if record.parts.allSatisfy(\.isBlank) {
+        throw Complaint(
+          "the text is empty" + (record.parts.allSatisfy(\.isEmpty) ? "" : ": white space alone"))
+      }
       if id == nil { record.id = Self.madeID(of: record.text) }
       return record
     } catch {
@@ -116,5 +122,17 @@ package struct RecordParser: Sendable {
       messages.append(Message(role: role, content: content))
     }
     return messages
+  }
+}
+
+extension ByteString {
+  /// Whether nothing but white space (as Unicode has it) is in it, which is valid UTF-8, as strings of JSON are.
+  fileprivate var isBlank: Bool {
+    var decoder = UTF8()
+    var rest = bytes.makeIterator()
+    while case .scalarValue(let scalar) = decoder.decode(&rest) {
+      if !scalar.properties.isWhitespace { return false }
+    }
+    return true
   }
 }

@@ -88,6 +88,7 @@ struct AuditCommand: ParsableCommand {
   /// Of the rows that the valuator did not learn from.
   private func ranking(of valuator: Valuator, _ audit: LabelAudit) throws -> AuditReport.Ranking {
     let unseen = valuator.card.rows.unseen(audit.records)
+    // Of first windows, as the labels are.
     let scores = try valuator.scores(of: unseen.map { audit.records[$0] }, workers: common.threads).map(
       \.value)
     let measured = unseen.map { Double(audit.measured[$0]) }

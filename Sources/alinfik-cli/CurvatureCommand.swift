@@ -58,8 +58,9 @@ struct CurvatureCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Add up one of n parts of the samples (at most \(SummationBlocks.count)), for `alinfik merge`; auto: as MPI's or Slurm's variables say.",
-      valueName: "i/n"))
-  var shard: ShardArgument?
+      valueName: "i/n"),
+    transform: Shard.argument)
+  var shard: Shard?
 
   @Option(
     help: ArgumentHelp(
@@ -94,7 +95,7 @@ struct CurvatureCommand: ParsableCommand {
     if shard != nil, optimizerState != nil {
       throw ValidationError("--shard: an optimizer's state is read by one run")
     }
-    if let shard = shard?.shard, shard.count > SummationBlocks.count {
+    if let shard, shard.count > SummationBlocks.count {
       throw ValidationError("--shard \(shard): at most \(SummationBlocks.count) parts")
     }
     if basis != nil, shard == nil || kind != .ekfac {
@@ -110,7 +111,7 @@ struct CurvatureCommand: ParsableCommand {
   }
 
   /// The file that is written: of a shard one of its own.
-  private var file: String { shard?.shard.path(output) ?? output }
+  private var file: String { shard?.path(output) ?? output }
 
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
@@ -129,8 +130,8 @@ struct CurvatureCommand: ParsableCommand {
       beta2: beta2 ?? LabelDefaults.beta2, seed: common.seed)
     terminal.say("plan: \(recipe.planDescription)")
     if common.dryRun { return }
-    try recipe.refuseTooLittleMemory(shard: shard?.shard)
-    if let shard = shard?.shard {
+    try recipe.refuseTooLittleMemory(shard: shard)
+    if let shard {
       var wanted = recipe.origin
       wanted.kind = .ekfacBasis
       let made = try recipe.shard(

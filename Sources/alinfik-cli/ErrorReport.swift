@@ -25,7 +25,7 @@ extension FormatError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .missing: Exit.missingInput
-    case .malformed: Exit.badData
+    case .malformed, .changed: Exit.badData
     case .inputOutput: Exit.inputOutput
     case .exists, .isInput, .differentConfiguration, .scoredOtherwise, .unfinished: Exit.usage
     }

@@ -14,6 +14,8 @@ struct ExplainCommand: ParsableCommand {
         head -n 3 incoming.jsonl | alinfik explain valuator --nearest 3
         alinfik explain valuator incoming.jsonl --format json > explanations.jsonl
 
+      Of a long text the first window is explained, as `alinfik score --pooling first` scores it.
+
       No gradient and no language model is needed. Likeness is the cosine of two texts as the valuator sees them, 1 for the
       same. Texts of labelled rows are shown where the valuator was trained with --include-texts; what a record is worth to
       groups of targets that the same rows help, where its labels were made with --per-target.

@@ -93,8 +93,9 @@ struct LabelCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Label one of n parts of the samples, into OUTPUT with the part in its name; auto: as MPI's or Slurm's variables say.",
-      valueName: "i/n"))
-  var shard: ShardArgument?
+      valueName: "i/n"),
+    transform: Shard.argument)
+  var shard: Shard?
 
   @Flag(help: "Go on from OUTPUT.partial if it is there.")
   var resume = false
@@ -122,7 +123,7 @@ struct LabelCommand: ParsableCommand {
   private var projectionKind: ProjectionKind { projection ?? (kind.needsProjection ? .random : .none) }
 
   /// The file that is written: of a shard one of its own.
-  private var file: String { shard?.shard.path(output) ?? output }
+  private var file: String { shard?.path(output) ?? output }
 
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
@@ -182,7 +183,7 @@ struct LabelCommand: ParsableCommand {
     configuration.gradientNorm = gradientNorm
     configuration.perTarget = perTarget
     configuration.perLayer = perLayer
-    configuration.shard = shard?.shard
+    configuration.shard = shard
     configuration.storesGradients = storeGradients
     configuration.gradientStorage = storeAs
     configuration.seed = common.seed

@@ -2,6 +2,7 @@ import ArgumentParser
 import Encoder
 import Formats
 import Foundation
+import LinFiK
 
 struct ScoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -19,8 +20,12 @@ struct ScoreCommand: ParsableCommand {
       --coverage of the texts that are like those of training; alinfik_ood says that a text is not, and then neither
       they nor the score can be relied on; null: too short to tell. alinfik_tokens have been read.
 
+      A bad line is one that is no record, holds no text but white space, is blank (at the end too) or longer than 64 MiB. With
+      --on-error mark it comes out with alinfik_error in the place of a score; of one that is too long nothing else is kept.
+
       With --output-dir a run that was broken off goes on where it was when it is started again, with any number of shards: what
-      is marked as done is passed over. A folder is searched for .jsonl, .jsonl.gz and .jsonl.zst, and its own folders are kept.
+      is marked as done is passed over. An input that has changed since, vanishes or is cut short does not keep the others from being
+      scored; the exit code is then 65. A folder is searched for .jsonl, .jsonl.gz and .jsonl.zst, and its own folders are kept.
       """)
 
   @Argument(help: "The valuator's directory.")
@@ -46,8 +51,9 @@ struct ScoreCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "With --output-dir, this run's part of the inputs: of n runs the i-th takes inputs i, i + n, i + 2n ... in their order (a folder's by name); auto: as Slurm or MPI say.",
-      valueName: "i/n"))
-  var shard: ShardArgument?
+      valueName: "i/n"),
+    transform: Shard.argument)
+  var shard: Shard?
 
   @Flag(help: "Write only each record's id and what is said of it, a line a record.")
   var sidecar = false
@@ -66,10 +72,10 @@ struct ScoreCommand: ParsableCommand {
 
   @Option(
     help: """
-      Of a text longer than the valuator reads at once: the first window alone, as labels are made (alinfik_truncated is then \
-      true), the mean of all windows by their tokens, or the max.
+      Of a text longer than the valuator reads at once: the mean of all windows by their tokens, the max, or the first alone, as \
+      labels are made (alinfik_truncated is then true). By default mean; with --raw first, as sentence-transformers reads.
       """)
-  var pooling: WindowPooling = .first
+  var pooling: WindowPooling?
 
   @Flag(help: "The head's own output alone, instead of label units, interval and domain.")
   var raw = false
@@ -90,6 +96,9 @@ struct ScoreCommand: ParsableCommand {
     if let coverage, !(coverage > 0 && coverage < 1) {
       throw ValidationError("--coverage \(coverage): above 0 and below 1")
     }
+    if raw && coverage != nil {
+      throw ValidationError("--coverage is of intervals, and --raw has none; leave one out")
+    }
     if outputDir != nil && files.isEmpty { throw ValidationError("--output-dir wants input files") }
     if shard != nil && outputDir == nil { throw ValidationError("--shard wants --output-dir") }
     if flushEvery < 1 { throw ValidationError("--flush-every \(flushEvery): at least 1") }
@@ -103,43 +112,51 @@ struct ScoreCommand: ParsableCommand {
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
     let loaded = try Valuator.load(directory: valuator)
-    let plan =
-      "\(loaded.card.labelKind) valuator, \(loaded.card.maxTokens) tokens at once, \(common.threads) workers, "
-      + "products: \(loaded.card.precision.path)"
-    try output.map { try refuse($0) }
-    let scorer = try Scorer(valuator: loaded, configuration: scoringConfiguration)
-    if let outputDir {
-      try ScoreFolder(command: self, scorer: scorer, terminal: terminal, plan: plan).run(into: outputDir)
-      return
-    }
-    if common.dryRun {
-      print(plan)
-      return
-    }
-    terminal.say(plan)
-    let started = Date()
-    try together(scorer, terminal)
-    finish(scorer.summary, seconds: Date().timeIntervalSince(started), terminal)
-  }
-
-  /// Throws before anything is scored where an input is missing, or the output exists or is an input.
-  private func refuse(_ output: String) throws {
-    try refuseMissing()
-    try OutputFile.refuseInputs(output, files)
-    try OutputFile.refuseExisting(output, force: common.force)
-  }
-
-  func refuseMissing() throws {
     for path in files where path != "-" {
       guard FileManager.default.fileExists(atPath: path) else { throw FormatError.missing(path: path) }
     }
+    if let output {
+      try OutputFile.refuseInputs(output, files)
+      try OutputFile.refuseExisting(output, force: common.force)
+    }
+    let configuration = scoringConfiguration
+    let scorer = try Scorer(valuator: loaded, configuration: configuration)
+    let progress = ScoreProgress(
+      terminal: terminal, isRaw: raw, json: (common.json, isData: output == nil && outputDir == nil))
+    if let slowness = loaded.card.precision.slowness { terminal.warn(slowness) }
+    guard let outputDir else {
+      let paths = files.isEmpty ? ["-"] : files
+      if say(ScoringPlan(valuator: loaded, configuration: configuration, paths: paths), terminal) { return }
+      let started = Date()
+      try together(paths, scorer, progress)
+      return progress.finish(scorer.summary, since: started)
+    }
+    let folder = ScoreFolder(
+      inputs: files, folder: outputDir, shard: shard, force: common.force,
+      valuatorSHA256: try FileHash.sha256(path: valuator + "/alinfik.json"), precision: loaded.card.precision,
+      configuration: configuration, progress: progress)
+    let work = try folder.work()
+    var plan = ScoringPlan(valuator: loaded, configuration: configuration, paths: work.openInputs)
+    (plan.inputs, plan.doneInputs, plan.doneRecords) = (work.own, work.doneInputs, work.done.records)
+    plan.part = shard.map { " of \(work.all), shard \($0)" }
+    if !say(plan, terminal) { try folder.run(work, with: scorer) }
   }
 
-  var scoringConfiguration: ScoringConfiguration {
+  /// Says what is going to be done; true where that is all that was asked for.
+  private func say(_ plan: ScoringPlan, _ terminal: Terminal) -> Bool {
+    if !common.dryRun {
+      terminal.say(plan.description)
+    } else {
+      print(common.json ? String(decoding: plan.json.serialized(), as: UTF8.self) : plan.description)
+    }
+    return common.dryRun
+  }
+
+  private var scoringConfiguration: ScoringConfiguration {
     var configuration = ScoringConfiguration()
     configuration.onError = onError == .fail ? .fail : .mark
     configuration.isRaw = raw
-    configuration.pooling = pooling
+    if let pooling { configuration.pooling = pooling }
     configuration.coverage = coverage
     configuration.records = fields.recordOptions
     configuration.isSidecar = sidecar
@@ -149,81 +166,19 @@ struct ScoreCommand: ParsableCommand {
   }
 
   /// All inputs into one file or standard output.
-  private func together(_ scorer: Scorer, _ terminal: Terminal) throws {
+  private func together(_ paths: [String], _ scorer: Scorer, _ progress: ScoreProgress) throws {
     let file = try output.map { try OutputFile(path: $0, force: common.force) }
     let compressed = file.map { CompressedOutput($0, as: $0.path) }
     let sink: any LineOutput = compressed ?? StandardOutput()
     do {
-      for path in files.isEmpty ? ["-"] : files {
-        try score(try LineReader(argument: path), scorer, into: sink, terminal)
-      }
+      for path in paths { try progress.score(try LineReader(argument: path), with: scorer, into: sink) }
       try compressed?.end()
+      try file?.commit()
     } catch {
       try? compressed?.end()
-      if let kept = file?.setAside() { terminal.warn("what was scored before is in \(kept)") }
+      if let kept = file?.setAside() { progress.terminal.warn("what was scored before is in \(kept)") }
       throw error
     }
-    try file?.commit()
-  }
-
-  /// Where a broken-off input is gone on with.
-  func sayKept(_ input: String, lines: Int, _ terminal: Terminal) {
-    terminal.say("\(input): \(lines) lines are scored; the same command goes on after them")
-  }
-
-  /// Scores one input, saying how far it is; `kept` hears of it too.
-  func score(
-    _ input: LineReader, _ scorer: Scorer, into sink: any LineOutput, _ terminal: Terminal,
-    kept: (ScoringSummary) throws -> Void = { _ in }
-  ) throws {
-    let started = Date()
-    var announced = scorer.summary.shapes.count
-    try scorer.score(
-      input, into: sink,
-      progress: { summary in
-        for shape in summary.shapes.dropFirst(announced) { terminal.say("records of \(shape.rawValue)") }
-        announced = summary.shapes.count
-        var line = "\(input.name): \(summary.records) records"
-        if let size = input.fileSize, size > 0, input.bytesConsumed > 0 {
-          let share = Double(input.bytesConsumed) / Double(size)
-          line += ", \(durationText(Date().timeIntervalSince(started) * (1 / share - 1))) left"
-        }
-        terminal.progress(line)
-        try kept(summary)
-      }, isCancelled: { Interruption.signal != nil })
-  }
-
-  /// - Parameter before: scores that earlier runs had made.
-  func finish(_ summary: ScoringSummary, before: Int = 0, seconds: Double, _ terminal: Terminal) {
-    summary.rejected.prefix(10).forEach { terminal.warn($0.message) }
-    if summary.badLines > 0 { terminal.warn("\(summary.badLines) of \(summary.records) lines have no score") }
-    if summary.untold > 0 && !raw {
-      terminal.warn(
-        "\(summary.untold) of \(summary.scored) texts are too short to tell of what kind they are (alinfik_ood is null)"
-      )
-    }
-    if summary.outside > 0 && !raw {
-      terminal.warn(
-        "\(summary.outside) of \(summary.scored) texts are unlike those of training (alinfik_ood): their scores and "
-          + "intervals cannot be relied on")
-    }
-    let windows = summary.windowed > 0 ? "\(summary.windowed) texts in windows, " : ""
-    let rate = Double(summary.scored - before) / max(seconds, 1e-9)
-    terminal.say(
-      "\(summary.scored) scores, \(summary.tokens) tokens, \(windows)\(summary.truncated) texts cut, "
-        + String(format: "%.1f s, %.1f records/s", seconds, rate))
-    guard common.json else { return }
-    let json: JSONValue = [
-      "records": JSONValue(summary.records), "scored": JSONValue(summary.scored),
-      "bad_lines": JSONValue(summary.badLines), "tokens": JSONValue(summary.tokens),
-      "truncated": JSONValue(summary.truncated), "windowed": JSONValue(summary.windowed),
-      "out_of_domain": JSONValue(summary.outside),
-      "domain_untold": JSONValue(summary.untold),
-      "seconds": JSONValue(seconds),
-    ]
-    // Standard output carries records unless they went to files.
-    let line = String(decoding: json.serialized(), as: UTF8.self)
-    if output == nil && outputDir == nil { Terminal.write(line + "\n") } else { print(line) }
   }
 }
 

@@ -2,101 +2,131 @@ import ArgumentParser
 import Encoder
 import Formats
 import Foundation
+import LinFiK
 
 /// `score --output-dir`: a scored file for each input, and a mark beside it when it is whole.
 struct ScoreFolder {
-  let command: ScoreCommand
-  let scorer: Scorer
-  let terminal: Terminal
-  let plan: String
+  let inputs: [String]
+  let folder: String
+  let shard: Shard?
+  let force: Bool
+  /// Of its alinfik.json, which has those of its other files.
+  let valuatorSHA256: String
+  let precision: ValuatorPrecision
+  let configuration: ScoringConfiguration
+  let progress: ScoreProgress
 
-  private typealias Job = (input: String, output: String, settings: JSONValue)
+  /// An input, its output, and what decides the output's bytes.
+  fileprivate typealias Job = (input: String, output: String, settings: JSONValue)
 
-  func run(into folder: String) throws {
-    let all = try jobs(into: folder)
-    let shard = command.shard?.shard
+  /// What this run has to do, and what is done already.
+  struct Work {
+    fileprivate var open: [Job] = []
+    /// Inputs that are not what they were when they were scored, and what is said of them.
+    fileprivate var changed: [String] = []
+    fileprivate(set) var done = ScoringSummary()
+    /// Inputs of this run, and of all shards.
+    fileprivate(set) var own = 0
+    fileprivate(set) var all = 0
+
+    var openInputs: [String] { open.map(\.input) }
+    var doneInputs: Int { own - open.count - changed.count }
+  }
+
+  /// Throws before anything is scored where names or settings do not fit.
+  func work() throws -> Work {
+    let all = try jobs()
     let own = all.enumerated().filter { index, _ in
       shard.map { index % $0.count == $0.index - 1 } ?? true
     }.map(\.element)
-    let (total, open) = try sorted(own)
-    let part = shard.map { " of \(all.count), shard \($0)" } ?? ""
-    let words = "\(plan); \(own.count) inputs\(part), \(own.count - open.count) of them done before"
-    if command.common.dryRun {
-      print(words)
-      return
+    var work = Work(own: own.count, all: all.count)
+    for job in own {
+      do {
+        if let finished = try finished(job) { work.done.add(finished) } else { work.open.append(job) }
+      } catch FormatError.changed(let path, let reason) {
+        work.changed.append("\(path): \(reason)")
+      }
     }
-    terminal.say(words)
+    return work
+  }
+
+  /// Scores what is open. An input that cannot be read to its end is told, and the others are scored all the same.
+  func run(_ work: Work, with scorer: Scorer) throws {
     let started = Date()
-    var scored = total
-    var before = total.scored
-    for job in open {
-      let (whole, begun) = try score(job)
-      scored.add(whole)
-      before += begun
+    var (total, before) = (work.done, work.done.records)
+    var faults = work.changed
+    faults.forEach(progress.terminal.warn)
+    for job in work.open {
+      do {
+        let (whole, begun) = try score(job, with: scorer)
+        total.add(whole)
+        before += begun
+      } catch let error as FormatError where isOfInput(error) {
+        progress.terminal.warn("\(error)")
+        faults.append("\(error)")
+      }
     }
-    command.finish(scored, before: before, seconds: Date().timeIntervalSince(started), terminal)
+    progress.finish(total, before: before, since: started)
+    if !faults.isEmpty { throw UnscoredInputs(count: faults.count, of: work.own) }
   }
 
-  /// What is done already, and what is left to do. Throws before anything is scored.
-  private func sorted(_ jobs: [Job]) throws -> (done: ScoringSummary, open: [Job]) {
-    var done = ScoringSummary()
-    var open: [Job] = []
-    for job in jobs {
-      let finished =
-        command.common.force
-        ? nil : try ScoredFile.finished(output: job.output, settings: job.settings)
-      if let finished { done.add(finished) } else { open.append(job) }
+  /// Whether the fault lies in this input alone. With `--on-error fail` what is wrong in one ends the run, as a bad line does.
+  private func isOfInput(_ error: FormatError) -> Bool {
+    switch error {
+    case .changed, .missing: true
+    case .malformed: configuration.onError == .mark
+    default: false
     }
-    return (done, open)
   }
 
-  /// What was scored of an input in all, and how much of it before.
-  private func score(_ job: Job) throws -> (ScoringSummary, before: Int) {
+  private func finished(_ job: Job) throws -> ScoringSummary? {
+    force ? nil : try ScoredFile.finished(input: job.input, output: job.output, settings: job.settings)
+  }
+
+  /// What was scored of an input in all, and how many records of it before.
+  private func score(_ job: Job, with scorer: Scorer) throws -> (ScoringSummary, before: Int) {
+    let started = Date()
     try FileManager.default.createDirectory(
       atPath: URL(fileURLWithPath: job.output).deletingLastPathComponent().path,
       withIntermediateDirectories: true)
-    let file = try ScoredFile(
-      input: job.input, output: job.output, settings: job.settings, force: command.common.force)
+    let file = try ScoredFile(input: job.input, output: job.output, settings: job.settings, force: force)
     // Another process may have finished it since this one looked.
-    if !command.common.force,
-      let finished = try ScoredFile.finished(output: job.output, settings: job.settings)
-    {
+    if let finished = try finished(job) {
       file.discard()
-      return (finished, finished.scored)
+      return (finished, finished.records)
     }
-    if file.begun.position != .start {
-      terminal.say("\(job.input): goes on after line \(file.begun.position.lines)")
+    let begun = file.begun
+    if begun.position != .start {
+      progress.terminal.say("\(job.input): goes on after line \(begun.position.lines)")
     }
-    let input = try LineReader(path: job.input, from: file.begun.position)
-    scorer.begin(after: file.begun.position, summary: file.begun.summary)
+    let input = try LineReader(path: job.input, from: begun.position)
+    scorer.begin(after: begun.position, summary: begun.summary)
     do {
-      try command.score(
-        input, scorer, into: file, terminal, kept: { _ = try file.keep($0, scorer.position) })
+      try progress.score(input, with: scorer, into: file, kept: { _ = try file.keep($0, scorer.position) })
     } catch {
       if (try? file.keep(scorer.summary, scorer.position, now: true)) == true {
-        command.sayKept(job.input, lines: scorer.position.lines, terminal)
+        progress.breakOff(job.input, after: scorer.position.lines)
       }
       throw error
     }
     try file.commit(scorer.summary)
-    return (scorer.summary, file.begun.summary.scored)
+    progress.finish(job.input, scorer.summary, before: begun.summary.records, since: started)
+    return (scorer.summary, begun.summary.records)
   }
 
   /// Every input with the name of its output: its own, or within a folder that is given its path there.
-  private func jobs(into folder: String) throws -> [Job] {
-    try command.refuseMissing()
-    let names = try command.files.flatMap { path -> [(input: String, name: String)] in
+  private func jobs() throws -> [Job] {
+    let names = try inputs.flatMap { path -> [(input: String, name: String)] in
       var isFolder: ObjCBool = false
       _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
       guard isFolder.boolValue else { return [(path, URL(fileURLWithPath: path).lastPathComponent)] }
-      let found = Self.lines(in: path, without: folder)
+      let found = lines(in: path)
       if found.isEmpty {
         throw FormatError.malformed(
           place: path, reason: "no .jsonl, .jsonl.gz or .jsonl.zst is in this folder")
       }
       return found.map { ("\(path)/\($0)", $0) }
     }
-    let valuator = try FileHash.sha256(path: command.valuator + "/alinfik.json")
     var places: [String: String] = [:]
     return try names.map { input, name in
       let output = "\(folder)/\(name)"
@@ -105,27 +135,38 @@ struct ScoreFolder {
           "\(output): both \(other) and \(input) would be written under this name; give the folder they are in"
         )
       }
-      try OutputFile.refuseInputs(output, command.files)
-      return (
-        input, output,
-        try ScoredFile.settings(
-          input: input, valuator: valuator, configuration: command.scoringConfiguration)
-      )
+      try OutputFile.refuseInputs(output, inputs)
+      let settings = try ScoredFile.settings(
+        input: input, valuator: valuatorSHA256, precision: precision, configuration: configuration)
+      return (input, output, settings)
     }
   }
 
   /// Paths of JSON Lines within a folder, in the order of their bytes; what scores are written to may lie in it.
-  private static func lines(in folder: String, without output: String) -> [String] {
+  private func lines(in path: String) -> [String] {
     func real(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-    let written = real(output) + "/"
-    let found = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+    let written = real(folder) + "/"
+    let found = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
     return found.filter { name in
       var isFolder: ObjCBool = false
-      let path = "\(folder)/\(name)"
+      let place = "\(path)/\(name)"
       return [".jsonl", ".jsonl.gz", ".jsonl.zst"].contains { name.hasSuffix($0) }
-        && FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
-        && !real(path).hasPrefix(written)
+        && FileManager.default.fileExists(atPath: place, isDirectory: &isFolder) && !isFolder.boolValue
+        && !real(place).hasPrefix(written)
     }
     .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+  }
+}
+
+/// Some inputs of a folder have no scores; what is wrong with each has been said.
+struct UnscoredInputs: Error, ExitCoded, CustomStringConvertible {
+  let count: Int
+  let all: Int
+
+  init(count: Int, of all: Int) { (self.count, self.all) = (count, all) }
+
+  var exitCode: Int32 { Exit.badData }
+  var description: String {
+    "\(count) of \(all) inputs \(count == 1 ? "is" : "are") not scored, for the reasons above; the others are"
   }
 }

@@ -14,6 +14,7 @@ struct TrainCommand: ParsableCommand {
         alinfik train a.h5 b.h5 --output valuator --init all-MiniLM-L6-v2 --test-rows 400 --seed 1
         alinfik train labels.h5 --output small --init MODEL --size small
         alinfik train labels.h5 --output base --init MODEL --size base
+        alinfik score base others.jsonl --pooling first --output scored.jsonl
         alinfik train labels.h5 --output small --init MODEL --size small --teacher base --scored scored.jsonl
         alinfik train labels.h5 --output valuator --tokenizer all-MiniLM-L6-v2 --layers 4 --hidden-size 256
 
@@ -52,7 +53,7 @@ struct TrainCommand: ParsableCommand {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "With --teacher: what `alinfik score TEACHER` wrote, with neither --pooling nor --raw.",
+      "With --teacher: what `alinfik score TEACHER --pooling first` wrote, without --raw.",
       valueName: "file"))
   var scored: [String] = []
 
@@ -90,6 +91,13 @@ struct TrainCommand: ParsableCommand {
       read for the labels).
       """)
   var maxTokens: Int?
+
+  @Option(
+    help: """
+      How the valuator multiplies when it scores: f32, bf16 or, for a text encoder, int8. Its map to label units, its intervals \
+      and what is measured of it are then those of this precision; the training is in f32.
+      """)
+  var precision: ValuatorPrecision = .f32
 
   @Option(help: "Rows of the test part (default: 15 %).")
   var testRows: Int?
@@ -148,6 +156,9 @@ struct TrainCommand: ParsableCommand {
     if teacher != nil && !readsLayers {
       throw ValidationError(
         "--teacher is for --size and --first-layers, which learn from scores in closed form")
+    }
+    if precision == .int8 && readsLayers {
+      throw ValidationError("--precision int8 is for text encoders; a language model's layers take bf16")
     }
     if features != nil && !readsLayers {
       throw ValidationError("--features is for --size and --first-layers, whose layers are frozen")
@@ -229,6 +240,7 @@ struct TrainCommand: ParsableCommand {
     configuration.checkpoint = name + ".checkpoint.partial"
     configuration.features = (features ?? name + ".features.partial", isKept: features != nil)
     configuration.maxTokens = maxTokens
+    configuration.precision = precision
     configuration.includesTexts = includeTexts
     configuration.teacher = teacher.map { (directory: $0, scored: scored) }
     configuration.parts.testRows = testRows

@@ -36,14 +36,19 @@ struct Command {
     try run(arguments: arguments, input: input)
   }
 
+  /// Runs a script of the shell, in which `$0` is the command.
+  static func shell(_ script: String) throws -> Result {
+    try run(arguments: ["-c", script, executable.path], program: URL(fileURLWithPath: "/bin/sh"))
+  }
+
   /// Runs the command; `interrupt` sends SIGINT once that file has more than so many bytes.
   static func run(
     arguments: [String], input: String? = nil, environment: [String: String] = [:],
-    interrupt: (file: String, bytes: Int)? = nil
+    interrupt: (file: String, bytes: Int)? = nil, program: URL? = nil
   ) throws -> Result {
     let process = Process()
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.executableURL = executable
+    process.executableURL = program ?? executable
     process.arguments = arguments
     let folder = try TemporaryFolder()
     let (out, err) = (folder.path("out"), folder.path("err"))

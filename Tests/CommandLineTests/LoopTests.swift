@@ -113,7 +113,7 @@ import Testing
       (0..<30).map { #"{"text": "a \#($0 % 2 == 0 ? "moon" : "house") by \#($0) rivers."}"# }.joined(
         separator: "\n"))
     let scored = folder.path("scored.jsonl")
-    _ = try succeed("score", base, others, sample, "--output", scored)
+    _ = try succeed("score", base, others, sample, "--pooling", "first", "--output", scored)
     let teach = ["--teacher", base, "--scored", scored]
     let train = ["train", labels, "--output", small, "--init", model, "--size", "small"]
     let result = try Command.run(arguments: train + ["--test-rows", "40"] + teach)
@@ -149,10 +149,62 @@ import Testing
         "--scored", raw,
       ])
     #expect(mixed.status == 64 && mixed.errors.contains("not the teacher's scores"), "\(mixed.errors)")
+    // Nor is that of a long text's windows, for its label would be of the first.
+    let long = try folder.file(
+      "long.jsonl", #"{"text": "\#(String(repeating: "a cat by the moon, ", count: 300))"}"# + "\n")
+    let windows = folder.path("windows.jsonl")
+    _ = try succeed("score", base, long, "--output", windows)
+    let pooled = try Command.run(
+      arguments: [
+        "train", labels, "--output", other, "--init", model, "--size", "small", "--test-rows", "40",
+        "--teacher", base, "--scored", windows,
+      ])
+    #expect(pooled.status == 64 && pooled.errors.contains("not the teacher's scores"), "\(pooled.errors)")
     // What the teacher knew is no longer new to its pupil.
     let card = try JSONValue.read(path: small + "/alinfik.json")
     let known = try JSONValue.read(path: base + "/alinfik.json")["rows"]?["training"]?.array?.count ?? 0
     #expect(try #require(card["rows"]?["taught"]?.array?.count) >= (Int(taught) ?? 0) && known > 0)
+  }
+
+  /// What a valuator is told to multiply in belongs to it, and what is measured of it is measured so.
+  @Test func aPrecisionIsTheValuators() throws {
+    let labels = folder.path("labels.h5")
+    _ = try succeed("label", "--model", model, "--target", target, "--sample", sample, "--output", labels)
+    let refused = try Command.run(
+      "train", labels, "--output", folder.path("no"), "--init", model, "--size", "small", "--precision",
+      "int8")
+    #expect(refused.status == 64 && refused.errors.contains("int8 is for text encoders"), "\(refused.errors)")
+    for precision in ["f32", "bf16"] {
+      _ = try succeed(
+        "train", labels, "--output", folder.path(precision), "--init", model, "--first-layers", "1",
+        "--precision", precision, "--test-rows", "40")
+      try expectSound(valuator: folder.path(precision))
+    }
+    let cards = try ["f32", "bf16"].map { try JSONValue.read(path: folder.path($0) + "/alinfik.json") }
+    #expect(cards.map { $0["precision"]?.string } == ["f32", "bf16"])
+    #expect(cards[0]["calibration"] != nil && cards[0]["calibration"] != cards[1]["calibration"])
+    // Of a text encoder, with the slow way to the same scores told.
+    let int8 = folder.path("int8")
+    _ = try succeed(
+      "train", labels, "--output", int8, "--tokenizer", model, "--layers", "1", "--hidden-size", "16",
+      "--heads",
+      "2", "--epochs", "1", "--precision", "int8")
+    let scores = try ["", "baseline"].map { kernels in
+      try Command.run(
+        arguments: ["score", int8, sample],
+        environment: kernels.isEmpty ? [:] : ["ALINFIK_INSTRUCTION_SET": kernels])
+    }
+    #expect(scores.allSatisfy { $0.status == 0 })
+    #expect(
+      scores[1].errors.contains("warning: this processor has no instructions for int8"), "\(scores[1].errors)"
+    )
+    func values(_ run: Command.Result) throws -> [Double] {
+      try run.output.split(separator: "\n").compactMap {
+        try JSONValue.parse(Array($0.utf8))["alinfik_score"]?.double
+      }
+    }
+    let (here, plain) = (try values(scores[0]), try values(scores[1]))
+    #expect(here.count == 120 && zip(here, plain).allSatisfy { abs($0 - $1) <= 1e-3 * (1 + abs($0)) })
   }
 
   /// Labels kept target by target tell which of them a text helps.

@@ -100,7 +100,7 @@ import Testing
   }
 
   /// A run that is interrupted, or killed with half a line written, and goes on: the same bytes.
-  @Test(arguments: ["jsonl", "jsonl.gz"]) func aBrokenRunGoesOn(_ suffix: String) throws {
+  @Test(arguments: ["jsonl", "jsonl.gz", "jsonl.zst"]) func aBrokenRunGoesOn(_ suffix: String) throws {
     let input = try compressed("long.\(suffix)", tinyRows(20_000))
     let (whole, out) = (folder.path("whole"), folder.path("out"))
     #expect(try score(input, "--output-dir", whole).status == 0)
@@ -122,7 +122,9 @@ import Testing
     #expect(other.status == 64 && other.errors.contains("raw"), "\(other.errors)")
     let second = try score(input, "--output-dir", out)
     #expect(second.status == 0 && second.errors.contains("goes on after line"), "\(second.errors)")
-    #expect(try read(output) == read(whole + "/long.\(suffix)"))
+    // Byte for byte, compressed or not: a break leaves no seam.
+    #expect(try FileHash.sha256(path: output) == FileHash.sha256(path: whole + "/long.\(suffix)"))
+    #expect(try read(output).count == 20_000)
     #expect(try JSONValue.read(path: output + ".done.json")["records"]?.int == 20_000)
     #expect(!FileManager.default.fileExists(atPath: output + ".progress.json"))
   }
@@ -140,7 +142,7 @@ import Testing
     #expect(raw.status == 64 && raw.errors.contains("another 'raw'"), "\(raw.errors)")
     try (tinyRows(6) + "nonsense\n").write(toFile: input, atomically: false, encoding: .utf8)
     let changed = try score(input, "--output-dir", out, "--on-error", "mark")
-    #expect(changed.status == 64 && changed.errors.contains("input_bytes"), "\(changed.errors)")
+    #expect(changed.status == 65 && changed.errors.contains("it has changed since"), "\(changed.errors)")
     let forced = try score(input, "--output-dir", out, "--on-error", "mark", "--force")
     #expect(try forced.status == 0 && read(out + "/a.jsonl").count == 7, "\(forced.errors)")
     // What stands there without a mark is somebody else's.
@@ -190,9 +192,75 @@ import Testing
     try text.replacingOccurrences(of: "cat", with: "dog").write(
       toFile: input, atomically: false, encoding: .utf8)
     let second = try score(input, "--output-dir", out)
-    #expect(second.status == 74 && second.errors.contains("has changed"), "\(second.errors)")
+    #expect(second.status == 65 && second.errors.contains("has changed"), "\(second.errors)")
     #expect(try score(input, "--output-dir", out, "--force").status == 0)
     #expect(try read(out + "/long.jsonl").count == 20_000)
+  }
+
+  /// One input that is at fault does not keep the others from being scored; the run says so at its end.
+  @Test func aChangedInputDoesNotStopTheOthers() throws {
+    let inputs = try ["a", "b", "c"].map { try folder.file("\($0).jsonl", tinyRows(5)) }
+    let out = folder.path("out")
+    func run(_ extra: String...) throws -> Command.Result {
+      try Command.run(arguments: ["score", valuator] + inputs + ["--output-dir", out] + extra)
+    }
+    try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
+    #expect(try score(inputs[0], "--output-dir", out).status == 0)
+    // As many bytes as before, but others.
+    try tinyRows(5).replacingOccurrences(of: "cat", with: "dog").write(
+      toFile: inputs[0], atomically: false, encoding: .utf8)
+    let cut = try compressed("d.jsonl.gz", tinyRows(300))
+    #expect(truncate(cut, 700) == 0)
+    let marked = try Command.run(
+      arguments: ["score", valuator] + inputs + [cut, "--output-dir", out, "--on-error", "mark"])
+    #expect(marked.status == 64, "other settings are refused before anything is scored: \(marked.errors)")
+    #expect(!FileManager.default.fileExists(atPath: out + "/b.jsonl"))
+    let first = try run()
+    #expect(first.status == 65 && first.errors.contains("a.jsonl: it has changed since"), "\(first.errors)")
+    #expect(first.errors.contains("1 of 3 inputs is not scored"), "\(first.errors)")
+    // A line a finished input, with its name.
+    #expect(first.errors.contains("b.jsonl: 5 records, ") && first.errors.contains("records/s"))
+    for name in ["b", "c"] { #expect(try read("\(out)/\(name).jsonl").count == 5) }
+    // The same bytes with another time are the same.
+    try tinyRows(5).write(toFile: inputs[0], atomically: false, encoding: .utf8)
+    let again = try run()
+    #expect(again.status == 0 && again.errors.contains("3 of them done before"), "\(again.errors)")
+  }
+
+  /// A compressed input that ends too early: what is whole of it is kept, and where lines may be marked the others are scored.
+  @Test(arguments: ["gz", "zst"]) func aCutInputIsTold(_ suffix: String) throws {
+    let cut = try compressed("a.jsonl.\(suffix)", tinyRows(4000))
+    let size = try Data(contentsOf: URL(fileURLWithPath: cut)).count
+    #expect(truncate(cut, size - size / 4) == 0)
+    let (other, out) = (try folder.file("b.jsonl", tinyRows(5)), folder.path("out"))
+    let alone = try score(cut)
+    #expect(alone.status == 65 && alone.errors.contains("cut short"), "\(alone.errors)")
+    let count = alone.output.split(separator: "\n").count
+    #expect(count > 100 && count < 4000)
+    let marking = try score(cut, other, "--output-dir", out, "--on-error", "mark")
+    #expect(marking.status == 65 && marking.errors.contains("cut short"), "\(marking.errors)")
+    #expect(try read(out + "/b.jsonl").count == 5)
+    #expect(
+      try JSONValue.read(path: out + "/a.jsonl.\(suffix).progress.json")["records"]?.int == count)
+    let failing = try score(cut, other, "--output-dir", folder.path("failing"))
+    #expect(
+      failing.status == 65 && !FileManager.default.fileExists(atPath: folder.path("failing") + "/b.jsonl"))
+  }
+
+  /// What a valuator says of its scores decides them as its weights do.
+  @Test func anotherCardIsAnotherValuator() throws {
+    let (input, out) = (try folder.file("a.jsonl", tinyRows(5)), folder.path("out"))
+    #expect(try score(input, "--output-dir", out).status == 0)
+    let mark = try JSONValue.read(path: out + "/a.jsonl.done.json")
+    #expect(mark["settings"]?["precision"]?.string == "f32" && mark["settings"]?["pooling"]?.string == "mean")
+    let card = valuator + "/alinfik.json"
+    let text = try String(contentsOfFile: card, encoding: .utf8)
+    try text.replacingOccurrences(of: "\"seed\": \"0\"", with: "\"seed\": \"1\"")
+      .replacingOccurrences(of: "\"seed\": 0", with: "\"seed\": 1")
+      .write(toFile: card, atomically: false, encoding: .utf8)
+    #expect(try String(contentsOfFile: card, encoding: .utf8) != text)
+    let other = try score(input, "--output-dir", out)
+    #expect(other.status == 64 && other.errors.contains("valuator_sha256"), "\(other.errors)")
   }
 
   /// Outputs within the folder that is read are no inputs, and folders named like files are none either; nothing is a file too.
@@ -238,9 +306,13 @@ import Testing
     for arguments in [
       ["--shard", "1/2"], ["--flush-every", "0"], ["x.parquet", "--output-dir", folder.path("o")],
       ["x.jsonl", "--output-dir", folder.path("o"), "--shard", "3/2"],
+      ["x.jsonl", "--output-dir", folder.path("o"), "--shard", "auto"], ["--raw", "--coverage", "0.5"],
     ] {
       let run = try Command.run(arguments: ["score", valuator] + arguments)
       #expect(run.status == 64, "\(arguments): \(run.status) \(run.errors)")
+      if arguments.last == "auto" {
+        #expect(run.errors.contains("OMPI_COMM_WORLD_RANK and"), "\(run.errors)")
+      }
       if arguments[0] == "x.parquet" { #expect(run.errors.contains("alinfik.parquet")) }
     }
     let empty = folder.path("empty")

@@ -2,6 +2,7 @@ import Distill
 import Encoder
 import Formats
 import Foundation
+import RankStatistics
 import Records
 import TensorKernels
 import Synchronization
@@ -60,6 +61,33 @@ import Testing
     // The label is a share of words, so words alone may well rank better: then the report must say so.
     let words = try #require(report.methods.first { $0.name == "TF-IDF + ridge" }?.spearman)
     #expect(report.warnings.contains { $0.contains("TF-IDF + ridge") } == (words > (method.spearman ?? 0)))
+  }
+
+  /// What is measured of a valuator is measured in the precision that it scores in.
+  @Test(arguments: [ValuatorPrecision.bf16, .int8]) func aPrecisionIsCalibratedAndTestedAsItIs(
+    _ precision: ValuatorPrecision
+  ) throws {
+    let folder = try TrainerFolder()
+    let dataset = dataset(160)
+    var exact = configuration(folder.tokenizer)
+    exact.optimisation.epochs = 2
+    var rounded = exact
+    rounded.precision = precision
+    rounded.checkpoint += ".rounded"
+    let runs = try [exact, rounded].map {
+      try Trainer(configuration: $0, dataset: dataset).run(version: "test")
+    }
+    #expect(runs.map(\.valuator.card.precision) == [.f32, precision])
+    // The same training, and another calibration.
+    #expect(try encoder(runs[0].valuator).everyParameter == encoder(runs[1].valuator).everyParameter)
+    #expect(runs[0].valuator.card.calibration != runs[1].valuator.card.calibration)
+    let directory = folder.tokenizer + "/valuator"
+    try runs[1].valuator.save(to: directory)
+    let loaded = try Valuator.load(directory: directory)
+    let calibration = try DataParts(hashes: dataset.rows.map(\.sha256), sizes: .init()).calibration
+    let outputs = try loaded.scores(of: calibration.map { dataset.rows[$0].record }).map { Double($0.raw) }
+    let map = IsotonicMap.fit(inputs: outputs, outputs: calibration.map { dataset.rows[$0].label })
+    #expect(map == loaded.card.calibration)
   }
 
   @Test func sameBitsWhateverTheWorkers() throws {

@@ -1,5 +1,6 @@
 import Encoder
 import Formats
+import Foundation
 import Records
 import TestSupport
 import Testing
@@ -74,6 +75,23 @@ private final class Collected: LineOutput {
     #expect(summary.truncated == (pooling == .first ? 1 : 0))
     let short = try JSONValue.parse(Array(lines[1].utf8))["alinfik_score"]?.double
     #expect(short == (try valuator.scores(of: [.text("a b")])[0].value))
+  }
+
+  /// The mean of windows, but of the head's own output the first, unless another is asked for.
+  @Test func longTextsArePooledByDefault() throws {
+    let line = "{\"text\": \"a b c d e f g h i j k l m n o p q r s t u v w\"}"
+    for isRaw in [false, true] {
+      let pooled = Dictionary(
+        uniqueKeysWithValues: try WindowPooling.allCases.map { pooling in
+          (pooling, try run(line) { ($0.isRaw, $0.pooling) = (isRaw, pooling) }.lines)
+        })
+      let lines = try run(line) { $0.isRaw = isRaw }.lines
+      #expect(lines == pooled[isRaw ? .first : .mean] && lines != pooled[isRaw ? .mean : .first])
+      var configuration = ScoringConfiguration()
+      configuration.isRaw = isRaw
+      #expect(
+        configuration.description.first { $0.key == "pooling" }?.value.string == (isRaw ? "first" : "mean"))
+    }
   }
 
   @Test func scoreIsThatOfTheText() throws {
@@ -156,6 +174,40 @@ private final class Collected: LineOutput {
     #expect(summary.badLines == 3 && summary.rejected.map(\.line) == [2, 3, 5])
   }
 
+  /// Blank lines are answered like others, at the end too.
+  @Test func everyLineIsAnswered() throws {
+    let (lines, summary) = try run("\n{\"text\": \"a\"}\n  \n\n") { $0.onError = .mark }
+    #expect(lines.count == 4 && summary.records == 4 && summary.badLines == 3)
+    #expect(lines[3].contains("the line is blank"))
+    #expect(throws: RecordError.self) { try run("{\"text\": \"a\"}\n\n") }
+  }
+
+  /// What is too long to be kept has its answer, and what comes behind it its score.
+  @Test(arguments: [false, true]) func aLineThatIsTooLongIsMarked(_ isSidecar: Bool) throws {
+    let folder = try TemporaryFolder()
+    var configuration = ScoringConfiguration()
+    configuration.isSidecar = isSidecar
+    let long = "{\"text\": \"\(String(repeating: "a ", count: 200_000))\"}"
+    let path = try folder.file("in.jsonl", "{\"text\": \"a\"}\n\(long)\n{\"text\": \"b\"}\n")
+    func score() throws -> [String] {
+      let output = Collected()
+      let scorer = try Scorer(valuator: tinyValuator(in: TemporaryFolder()), configuration: configuration)
+      let input = try LineReader(path: path, maximumLineBytes: 1000)
+      defer { #expect(scorer.position.lines == output.lines.count) }
+      try scorer.score(input, into: output)
+      return output.lines
+    }
+    let error = #expect(throws: FormatError.self) { try score() }
+    #expect("\(try #require(error))".contains("in.jsonl:2: the line is longer than 1000 bytes"))
+    configuration.onError = .mark
+    let lines = try score()
+    let marked = try JSONValue.parse(Array(lines[1].utf8))
+    #expect(lines.count == 3 && marked["id"]?.isNull == true && marked["alinfik_line"] == nil)
+    #expect(
+      marked["alinfik_error"]?.string?.contains("in.jsonl:2: the line is longer than 1000 bytes") == true)
+    #expect(try JSONValue.parse(Array(lines[2].utf8))["alinfik_score"] != nil)
+  }
+
   /// What comes out can be read whatever came in.
   @Test func aMarkedLineIsValidUTF8() throws {
     let folder = try TemporaryFolder()
@@ -223,6 +275,37 @@ private final class Collected: LineOutput {
     let (bad, none) = (try JSONValue.parse(Array(lines[2].utf8)), try JSONValue.parse(Array(lines[3].utf8)))
     #expect(bad["id"]?.string == "bad" && bad["alinfik_error"] != nil && bad["alinfik_score"] == nil)
     #expect(none["id"]?.isNull == true && none["alinfik_error"] != nil)
+  }
+
+  /// What is written while it is read has no whole scores; the next run begins anew.
+  @Test(arguments: ["grows", "vanishes"]) func anInputThatChangesIsNotMarkedAsDone(_ how: String) throws {
+    let folder = try TemporaryFolder()
+    let input = try folder.file("in.jsonl", "{\"text\": \"a\"}\n")
+    let output = folder.path("out.jsonl")
+    func begin() throws -> ScoredFile {
+      let settings = try ScoredFile.settings(
+        input: input, valuator: "v", precision: .f32, configuration: ScoringConfiguration())
+      return try ScoredFile(input: input, output: output, settings: settings, force: false)
+    }
+    do {
+      let file = try begin()
+      try file.write(Array("{}\n".utf8))
+      try file.keep(ScoringSummary(), .start, now: true)
+      if how == "grows" {
+        _ = try folder.file("in.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\"}\n")
+      } else {
+        try FileManager.default.removeItem(atPath: input)
+      }
+      let error = #expect(throws: FormatError.self) { try file.commit(ScoringSummary()) }
+      let message = "\(try #require(error))"
+      #expect(message.contains(how == "grows" ? "it changed while it was read" : "no such file"))
+    }
+    #expect(!folder.exists("out.jsonl") && !folder.exists("out.jsonl.done.json"))
+    guard how == "grows" else { return }
+    let second = try begin()
+    #expect(second.begun.position == .start)
+    try second.commit(ScoringSummary())
+    #expect(folder.exists("out.jsonl.done.json"))
   }
 
   /// Lines that were written before a break are known by their place.

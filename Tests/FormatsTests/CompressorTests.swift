@@ -20,6 +20,15 @@ import Testing
     #expect((result == bytes) == (name == "out.jsonl"))
   }
 
+  /// A file of nothing is one of its kind, too.
+  @Test(arguments: [".gz", ".zst"]) func nothingIsOneEmptyMember(_ suffix: String) throws {
+    let folder = try TemporaryFolder()
+    let compressor = Compressor(forName: suffix)
+    let empty = compressor.end()
+    #expect(empty.count > 5 && compressor.end().isEmpty)
+    #expect(try LineReaderTests.lines(folder.file("empty", empty)).isEmpty)
+  }
+
   /// Up to a closed member nothing is missing.
   @Test(arguments: [".gz", ".zst"]) func whatWasClosedIsWhole(_ suffix: String) throws {
     let folder = try TemporaryFolder()

@@ -1,6 +1,7 @@
 import CZlib
 import CZstd
 import Formats
+import Foundation
 import TestSupport
 import Testing
 
@@ -145,6 +146,52 @@ func zstd(_ bytes: [UInt8]) -> [UInt8] {
     #expect(
       try Self.lines(folder.file("fits", String(repeating: "x", count: 1000) + "\n"), maximum: 1000)
         .count == 1)
+  }
+
+  /// One who answers line for line goes on behind a line that is too long, whatever the file is compressed with.
+  @Test func aLineThatIsTooLongIsPassedOver() throws {
+    let folder = try TemporaryFolder()
+    let text = Array(
+      ("a\n" + String(repeating: "x", count: 700_000) + "\nb\n" + String(repeating: "y", count: 1001)).utf8)
+    for (name, bytes) in [("plain", text), ("gzip", gzip(text)), ("zstd", zstd(text))] {
+      let reader = try LineReader(path: folder.file(name, bytes), maximumLineBytes: 1000)
+      reader.passesOverLongLines = true
+      var lines: [LineReader.Line] = []
+      while let line = try reader.next() { lines.append(line) }
+      #expect(lines.map { String(decoding: $0.bytes, as: UTF8.self) } == ["a", "", "b", ""])
+      #expect(lines.map { $0.fault != nil } == [false, true, false, true])
+      #expect(lines[1].fault?.contains("longer than 1000 bytes") == true)
+      #expect(
+        lines.map(\.end.offset) == [2, 700_003, 700_005, text.count] && lines.map(\.number) == [1, 2, 3, 4])
+    }
+  }
+
+  @Test func blankLinesAtTheEndAreGivenWhereAskedFor() throws {
+    let folder = try TemporaryFolder()
+    let reader = try LineReader(path: folder.file("blank", "\na\n \t\r\n\n"))
+    reader.givesBlankEnd = true
+    var lines: [String] = []
+    while let line = try reader.next() {
+      lines.append("\(line.number):\(String(decoding: line.bytes, as: UTF8.self))")
+    }
+    #expect(lines == ["1:", "2:a", "3:", "4:"])
+  }
+
+  /// What somebody cuts while it is read is not taken for whole; what grows is read to its end.
+  @Test func aFileThatIsCutWhileItIsReadIsTold() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file("cut", String(repeating: "some line\n", count: 100_000))
+    let reader = try LineReader(path: path)
+    _ = try reader.next()
+    #expect(truncate(path, 600_000) == 0)
+    let error = #expect(throws: FormatError.self) { while try reader.next() != nil {} }
+    #expect(message(error).contains("it was cut while it was read"), "\(message(error))")
+    let growing = try LineReader(path: folder.file("grows", "a\n"))
+    let handle = try #require(FileHandle(forWritingAtPath: folder.path("grows")))
+    try handle.seekToEnd()
+    try handle.write(contentsOf: Data("b\n".utf8))
+    #expect(try growing.next() != nil && growing.next() != nil)
+    #expect(try growing.next() == nil)
   }
 
   @Test func aMissingFileAndAFolderAreTold() throws {

@@ -11,6 +11,13 @@ import Testing
     for text in ["0/4", "5/4", "1", "1/", "/2", "a/b", "1/2/3", "-1/2", "1/0"] { #expect(Shard(text) == nil) }
   }
 
+  /// Who is told that none was found is told where it was looked.
+  @Test func variablesAreNamed() {
+    for name in ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "SLURM_NTASKS", "SLURM_ARRAY_TASK_ID"] {
+      #expect(Shard.variables.contains(name))
+    }
+  }
+
   @Test func launchersAreUnderstood() {
     let slurm = ["SLURM_PROCID": "0", "SLURM_NTASKS": "3"]
     #expect(Shard(environment: slurm) == Shard(index: 1, count: 3))

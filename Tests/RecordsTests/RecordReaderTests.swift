@@ -27,6 +27,25 @@ final class Scratch {
     try RecordParser(options).parse(Array(line.utf8), file: "f", line: 7)
   }
 
+  @Test("White space alone is no text, whatever alphabet it is of")
+  func blankTexts() throws {
+    for line in [#"{"text": " \t\n"}"#, #"{"text":"\u3000\u00a0"}"#, #"{"prompt": " ", "completion": "\n"}"#]
+    {
+      let error = #expect(throws: RecordError.self) { try Self.parse(line) }
+      #expect("\(try #require(error))".contains("f:7: the text is empty: white space alone"), "\(line)")
+    }
+    #expect(try Self.parse(#"{"text": " \u3000\u00e9"}"#).text == " \u{3000}\u{e9}")
+    #expect(try Self.parse(#"{"prompt": " ", "completion": "c"}"#).parts == [" ", "c"])
+  }
+
+  @Test("A line that is no object is told so, whatever it begins with")
+  func noObjects() throws {
+    for line in ["nonsense", "true", "[1]", "\"{}\"", " 7"] {
+      let error = #expect(throws: RecordError.self) { try Self.parse(line) }
+      #expect("\(try #require(error))".contains("the line is no JSON object"), "\(line)")
+    }
+  }
+
   @Test("Each shape gives its text and parts")
   func shapes() throws {
     let text = try Self.parse(#"{"text":"a\nb","id":"x","source":"s"}"#)
@@ -73,7 +92,8 @@ final class Scratch {
   @Test(
     "Bad lines say where and why",
     arguments: [
-      ("", "blank"), ("nonsense", "invalid JSON"), ("[1]", "no JSON object"), (#"{"text":""}"#, "empty"),
+      ("", "blank"), ("nonsense", "no JSON object"), ("{nonsense", "invalid JSON"), ("[1]", "no JSON object"),
+      (#"{"text":""}"#, "empty"),
       (#"{"text":5}"#, "'text' is no string"), (#"{"prompt":"a"}"#, "'completion' is missing"),
       (#"{"instruction":"a"}"#, "'output' is missing"), (#"{"txt":"a"}"#, "none of 'text'"),
       (#"{"messages":[]}"#, "empty"), (#"{"messages":"a"}"#, "no list"),

@@ -67,7 +67,7 @@ def choose_plain(runs, pool, target, valuator, alinfik):
     records, label, loss, tokens, sources = labelled(f"{runs}/linfik-{pool}.h5")
     queries = [text(json.loads(line)) for line in open(target, encoding="utf-8")]
     scored = subprocess.run(
-        [alinfik, "score", valuator, f"{runs}/pool-{pool}.jsonl", "--quiet"], check=True, capture_output=True, text=True)
+        [alinfik, "score", valuator, f"{runs}/pool-{pool}.jsonl", "--pooling", "first", "--quiet"], check=True, capture_output=True, text=True)
     generator = np.random.default_rng(int(pool))
     mean = {source: label[sources == source].mean() for source in sorted(set(sources))}
     values = {

@@ -11,7 +11,7 @@ fi
 python3 "$experiment/texts.py" "$labels/part-1.jsonl" "$data/wikitext2/test.jsonl.gz" "$runs/french" "$runs"
 once "$runs/valuator" "$alinfik" train "$labels/labels-2.h5" --init "$model" --first-layers 1 --test-rows 0 --seed 1 \
   --output "$runs/valuator"
-count() { "$alinfik" score "$1" "$2" --json --quiet --force --output "$runs/scored.jsonl"; }
+count() { "$alinfik" score "$1" "$2" --pooling first --json --quiet --force --output "$runs/scored.jsonl"; }
 for kind in pool wikitext2 french shuffled base64; do
   count "$runs/valuator" "$runs/$kind.jsonl" > "$runs/$kind.json"
 done

@@ -23,7 +23,7 @@ valuator() {
 # timed NAME: scores some test rows with it
 timed() {
   local name=$1
-  once "$runs/$name.speed.json" "$alinfik" score "$runs/$name" "$runs/timed.jsonl" --force --json \
+  once "$runs/$name.speed.json" "$alinfik" score "$runs/$name" "$runs/timed.jsonl" --pooling first --force --json \
     --output "$runs/$name.jsonl" > "$runs/$name.speed.json.partial"
   [ -e "$runs/$name.speed.json" ] || mv "$runs/$name.speed.json.partial" "$runs/$name.speed.json"
 }

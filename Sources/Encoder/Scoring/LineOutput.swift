@@ -14,7 +14,6 @@ extension OutputFile: LineOutput {}
 package final class CompressedOutput: LineOutput {
   private let output: any LineOutput
   private let compressor: Compressor
-  private var isEmpty = true
 
   package init(_ output: any LineOutput, as name: String) {
     self.output = output
@@ -22,16 +21,13 @@ package final class CompressedOutput: LineOutput {
   }
 
   package func write(_ bytes: [UInt8]) throws(FormatError) {
-    isEmpty = false
     try output.write(compressor.compress(bytes))
   }
 
   package func flush() throws(FormatError) { try output.flush() }
 
   /// Closes what is compressed.
-  package func end() throws(FormatError) {
-    try output.write(isEmpty ? compressor.emptyStream() : compressor.end())
-  }
+  package func end() throws(FormatError) { try output.write(compressor.end()) }
 }
 
 /// Standard output, whatever it is: a terminal, a pipe or a file.
@@ -47,6 +43,8 @@ package final class StandardOutput: LineOutput {
 
   package func flush() throws(FormatError) {
     var written = 0
+    // What was written before a failure is not written again.
+    defer { buffer.removeFirst(written) }
     while written < buffer.count {
       let count = buffer.withUnsafeBytes {
         Glibc.write(STDOUT_FILENO, $0.baseAddress! + written, $0.count - written)
@@ -58,6 +56,5 @@ package final class StandardOutput: LineOutput {
       }
       written += count
     }
-    buffer.removeAll(keepingCapacity: true)
   }
 }

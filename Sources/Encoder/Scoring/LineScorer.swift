@@ -51,6 +51,7 @@ struct LineScorer: Sendable {
     var results: [Result<Int, RecordError>] = []
     for line in lines {
       do throws(RecordError) {
+        if let fault = line.fault { throw .badLine(file: file, line: line.number, reason: fault) }
         let record = try parser.parse(line.bytes, file: file, line: line.number)
         let windows = try windows(of: record)
         results.append(.success(good.count))
@@ -150,7 +151,7 @@ struct LineScorer: Sendable {
   }
 
   /// The record with `alinfik_error` in the place of a score. A line that is no JSON object comes out as one that
-  /// holds it as a string.
+  /// holds it as a string, unless it was too long to be kept.
   private func marked(_ line: LineReader.Line, _ error: RecordError) -> [UInt8] {
     let message = JSONValue("\(error)")
     let scanner = try? JSONObjectScanner(line.bytes)
@@ -161,7 +162,9 @@ struct LineScorer: Sendable {
     guard let scanner else {
       // What is no UTF-8 would be no JSON either.
       let shown = JSONValue(String(decoding: line.bytes, as: UTF8.self))
-      return lineBytes([("alinfik_error", message), ("alinfik_line", shown)])
+      var members: [(key: ByteString, value: JSONValue)] = [("id", .null), ("alinfik_error", message)]
+      if line.fault == nil { members.append((key: "alinfik_line", value: shown)) }
+      return lineBytes(members)
     }
     return scanner.changing(
       [(key: "alinfik_error", value: message)] + Self.ownKeys.dropFirst().map { (key: $0, value: nil) }) + [

@@ -6,6 +6,9 @@ import Foundation
 /// `NAME.partial` has what was scored so far and `NAME.progress.json` how much of it is certain; both go when `NAME` is whole,
 /// beside which `NAME.done.json` then says of what: the settings, counts, the lines that were rejected, and the SHA-256 of input and
 /// output. A run with the same settings passes over what is done, in whatever order and on whichever machine.
+///
+/// A compressed stream cannot be gone on with in its middle without a seam, which depends on the clock and at which some readers
+/// stop. So `NAME.partial` is plain, and what is compressed grows beside it, from its beginning in every run.
 package final class ScoredFile: LineOutput {
   package let input: String
   package let output: String
@@ -15,11 +18,14 @@ package final class ScoredFile: LineOutput {
   private let force: Bool
   private let inputModified: String
   private let file: AppendedFile
-  private let compressor: Compressor
+  /// Where the output's name asks for it.
+  private let compressed: (file: OutputFile, stream: CompressedOutput)?
   private var lastKept = ContinuousClock.now
 
   /// Time between two notes of how far it is.
   private static let keptEvery = Duration.seconds(5)
+
+  private static let inputBytes: ByteString = "input_bytes"
 
   private static func marker(_ output: String) -> String { output + ".done.json" }
   private static func partial(_ output: String) -> String { output + ".partial" }
@@ -27,11 +33,12 @@ package final class ScoredFile: LineOutput {
 
   /// What decides the bytes of the output, and which input it is of.
   package static func settings(
-    input: String, valuator: String, configuration: ScoringConfiguration
+    input: String, valuator: String, precision: ValuatorPrecision, configuration: ScoringConfiguration
   ) throws -> JSONValue {
     let version: [(key: ByteString, value: JSONValue)] = [
       ("alinfik_version", JSONValue(alinfikVersion)), ("valuator_sha256", JSONValue(valuator)),
-      ("input_bytes", JSONValue(try Self.size(input))),
+      ("precision", JSONValue(precision.rawValue)),
+      (inputBytes, JSONValue(try Self.size(input))),
     ]
     return .object(version + configuration.description)
   }
@@ -56,13 +63,14 @@ package final class ScoredFile: LineOutput {
   }
 
   /// What was scored, where the output is there and marked as whole; nil where it is not. Throws where it was made with other
-  /// settings or of an input that has changed, or stands there without a mark.
-  package static func finished(output: String, settings: JSONValue) throws -> ScoringSummary? {
+  /// settings or stands there without a mark, and `changed` where the input is no longer what it was made of.
+  package static func finished(input: String, output: String, settings: JSONValue) throws -> ScoringSummary? {
     let path = marker(output)
     guard FileManager.default.fileExists(atPath: output) else { return nil }
     guard FileManager.default.fileExists(atPath: path) else { throw FormatError.exists(path: output) }
     let found = try JSONValue.read(path: path)
-    for (key, value) in settings.members ?? [] where found["settings"]?[key] != value {
+    for (key, value) in settings.members ?? []
+    where key != inputBytes && found["settings"]?[key] != value {
       func text(_ value: JSONValue?) -> String {
         String(decoding: (value ?? .null).serialized(), as: UTF8.self)
       }
@@ -73,13 +81,20 @@ package final class ScoredFile: LineOutput {
       throw FormatError.malformed(
         place: path, reason: "it does not belong to \(output); --force scores it again")
     }
+    // A copy of an input has another time and the same bytes.
+    guard found["settings"]?[inputBytes] == settings[inputBytes],
+      try found["input_modified"]?.string == modified(input)
+        || found["input_sha256"]?.string == FileHash.sha256(path: input)
+    else {
+      throw FormatError.changed(
+        path: input, reason: "it has changed since \(output) was made of it; --force scores it again")
+    }
     return summary
   }
 
   /// Begins an output, or goes on with one that was broken off. By force it begins anew.
   package init(input: String, output: String, settings: JSONValue, force: Bool) throws {
     (self.input, self.output, self.settings, self.force) = (input, output, settings, force)
-    compressor = Compressor(forName: output)
     inputModified = try Self.modified(input)
     file = try AppendedFile(path: Self.partial(output))
     var begun = (summary: ScoringSummary(), position: LineReader.Position.start)
@@ -88,9 +103,9 @@ package final class ScoredFile: LineOutput {
     if FileManager.default.fileExists(atPath: path), !force {
       let kept = try JSONValue.read(path: path)
       guard kept["input_modified"]?.string == inputModified,
-        kept["settings"]?["input_bytes"] == settings["input_bytes"]
+        kept["settings"]?[Self.inputBytes] == settings[Self.inputBytes]
       else {
-        throw FormatError.inputOutput(
+        throw FormatError.changed(
           path: input, reason: "it has changed since a part of it was scored; --force begins anew")
       }
       try refuseOtherConfiguration(settings, than: kept["settings"] ?? .null, path: path)
@@ -105,10 +120,16 @@ package final class ScoredFile: LineOutput {
     }
     try file.cut(to: bytes)
     self.begun = begun
+    let whole = Compressor.compresses(output) ? try OutputFile(path: output, force: true) : nil
+    compressed = whole.map { ($0, CompressedOutput($0, as: output)) }
+    if let stream = compressed?.stream { try file.read(stream.write) }
     if force { try? FileManager.default.removeItem(atPath: path) }
   }
 
-  package func write(_ bytes: [UInt8]) throws(FormatError) { try file.write(compressor.compress(bytes)) }
+  package func write(_ bytes: [UInt8]) throws(FormatError) {
+    try file.write(bytes)
+    try compressed?.stream.write(bytes)
+  }
 
   /// Nobody waits for a file: it is handed on by `keep`.
   package func flush() throws(FormatError) {}
@@ -119,7 +140,6 @@ package final class ScoredFile: LineOutput {
     _ summary: ScoringSummary, _ position: LineReader.Position, now: Bool = false
   ) throws -> Bool {
     guard !file.isBroken, now || lastKept.duration(to: .now) >= Self.keptEvery else { return false }
-    try file.write(compressor.end())
     try file.synchronize()
     let place: [(key: ByteString, value: JSONValue)] = [
       ("settings", settings), ("input_modified", JSONValue(inputModified)),
@@ -135,17 +155,22 @@ package final class ScoredFile: LineOutput {
   /// Gives the output its name and marks it. Throws where the input is no longer what was read.
   package func commit(_ summary: ScoringSummary) throws {
     if !force { try OutputFile.refuseExisting(output, force: false) }
-    try file.write(file.size == 0 ? compressor.emptyStream() : compressor.end())
-    try file.synchronize()
-    guard try Self.size(input) == settings["input_bytes"]?.int, try Self.modified(input) == inputModified
+    guard try Self.size(input) == settings[Self.inputBytes]?.int, try Self.modified(input) == inputModified
     else {
-      throw FormatError.inputOutput(
+      // What was scored is of neither.
+      try? FileManager.default.removeItem(atPath: Self.progress(output))
+      throw FormatError.changed(
         path: input, reason: "it changed while it was read; score it again when nobody writes it")
     }
+    try file.synchronize()
+    try compressed?.stream.end()
+    try compressed?.file.flush()
+    let written = compressed?.file.temporaryPath ?? Self.partial(output)
     let whole: [(key: ByteString, value: JSONValue)] = [
-      ("settings", settings), ("input_sha256", JSONValue(try FileHash.sha256(path: input))),
-      ("output_bytes", JSONValue(file.size)),
-      ("output_sha256", JSONValue(try FileHash.sha256(path: Self.partial(output)))),
+      ("settings", settings), ("input_modified", JSONValue(inputModified)),
+      ("input_sha256", JSONValue(try FileHash.sha256(path: input))),
+      ("output_bytes", JSONValue(try Self.size(written))),
+      ("output_sha256", JSONValue(try FileHash.sha256(path: written))),
     ]
     // What is replaced must not stand under the new mark for a moment.
     if force { try? FileManager.default.removeItem(atPath: output) }
@@ -153,7 +178,12 @@ package final class ScoredFile: LineOutput {
     try OutputFile.write(
       JSONValue.object(whole + summary.json).serialized(pretty: true) + [0x0A], to: Self.marker(output),
       force: true)
-    try file.commit(as: output, force: force)
+    if let compressed {
+      try compressed.file.commit()
+      file.remove()
+    } else {
+      try file.commit(as: output, force: force)
+    }
     try? FileManager.default.removeItem(atPath: Self.progress(output))
   }
 }

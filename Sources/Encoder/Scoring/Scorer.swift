@@ -24,7 +24,7 @@ package final class Scorer {
     (self.position, self.summary) = (position, summary)
   }
 
-  /// Scores every line of `input`. What was written before an error stays written.
+  /// Scores every line of `input`, blank ones too, which are bad lines. What was written before an error stays written.
   ///
   /// - Parameters:
   ///   - progress: called when some lines have been handed on.
@@ -33,6 +33,8 @@ package final class Scorer {
     _ input: LineReader, into output: any LineOutput, progress: (ScoringSummary) throws -> Void = { _ in },
     isCancelled: () -> Bool = { false }
   ) throws {
+    input.givesBlankEnd = true
+    input.passesOverLongLines = configuration.onError == .mark
     let lines = min(lineScorer.valuator.model.textsAtOnce, configuration.flushEvery)
     var chunks = LineChunks(input, lines: lines, bytes: lines * Self.bytesAText)
     let (lineScorer, name) = (lineScorer, input.name)
@@ -42,6 +44,8 @@ package final class Scorer {
       waiting = 0
       try progress(summary)
     }
+    // However the run ends, what has its score is handed on.
+    defer { try? output.flush() }
     try OrderedPipeline<[LineReader.Line], ScoredLines>(workers: configuration.workers).run(
       make: { try chunks.next() }, mayWait: { input.mayWait },
       work: { worker, lines in try lineScorer.score(lines, of: name, worker: worker) },

@@ -15,7 +15,13 @@ package struct ScoringConfiguration: Sendable {
   package var isRaw = false
   /// How often `alinfik_low ... alinfik_high` should hold the label; nil: the standard, where there are intervals.
   package var coverage: Double?
-  package var pooling = WindowPooling.first
+  /// How a long text's windows become one score. Where none is chosen: `.mean`, but `.first` for the head's own output, which
+  /// is to be what sentence-transformers gives, and that cuts.
+  package var pooling: WindowPooling {
+    get { chosenPooling ?? (isRaw ? .first : .mean) }
+    set { chosenPooling = newValue }
+  }
+  private var chosenPooling: WindowPooling?
   /// Only each record's id and what is said of it, a line a record.
   package var isSidecar = false
   /// Records after which what is scored is handed on at the latest.
@@ -75,12 +81,18 @@ package struct ScoringSummary: Sendable, Equatable {
     for shape in other.shapes where !shapes.contains(shape) { shapes.append(shape) }
   }
 
-  /// As a file keeps it.
-  package var json: [(key: ByteString, value: JSONValue)] {
+  /// Its numbers, for people's programs.
+  package var counts: [(key: ByteString, value: JSONValue)] {
     [
       ("records", JSONValue(records)), ("scored", JSONValue(scored)), ("bad_lines", JSONValue(badLines)),
       ("tokens", JSONValue(tokens)), ("truncated", JSONValue(truncated)), ("windowed", JSONValue(windowed)),
       ("out_of_domain", JSONValue(outside)), ("domain_untold", JSONValue(untold)),
+    ]
+  }
+
+  /// As a file keeps it.
+  package var json: [(key: ByteString, value: JSONValue)] {
+    counts + [
       ("shapes", .array(shapes.map { JSONValue($0.rawValue) })),
       (
         "rejected",

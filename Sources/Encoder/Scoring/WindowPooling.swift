@@ -6,7 +6,7 @@ package enum WindowPooling: String, Sendable, CaseIterable {
   case mean
   /// That of the window with the highest.
   case max
-  /// That of the first window, as labels are made; the rest is not read.
+  /// That of the first window, as labels are made; the rest is not read. What is held against labels is scored so.
   case first
 }
 

@@ -24,6 +24,12 @@ package struct Shard: Sendable, Equatable, CustomStringConvertible {
     ("SLURM_PROCID", "SLURM_NTASKS"),
   ]
 
+  /// The variables that `init(environment:)` looks for, in words.
+  package static var variables: String {
+    (launchers.map { "\($0.0) and \($0.1)" } + ["SLURM_ARRAY_TASK_ID, _COUNT and _MIN"]).joined(
+      separator: "; ")
+  }
+
   /// As Open MPI, MPICH (and those built on it) or Slurm's `srun` say it, else a Slurm job array; nil where nobody does.
   package init?(environment: [String: String]) {
     func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }

@@ -113,6 +113,8 @@ def main(arguments=None):
         help="the column of the texts, or a dot path into a column of structs (default: the columns text, messages, "
         "prompt and completion, or instruction, input and output)",
     )
+    parser.add_argument("--pooling", choices=["mean", "max", "first"], default="mean", help="what the score of a text "
+                        "longer than the valuator reads at once is made of, its windows (default: mean)")
     parser.add_argument("--on-error", choices=["fail", "mark"], default="fail", help="what to do with a row that "
                         "cannot be scored: fail, or mark it in alinfik_error (default: fail)")
     parser.add_argument("--force", action="store_true", help="replace outputs that exist")
@@ -124,7 +126,8 @@ def main(arguments=None):
         pairs = planned(options.inputs, options.output_dir, options.force, options.text_field)
         os.makedirs(options.output_dir, exist_ok=True)
         with Scorer(
-            options.valuator, command=options.command, text_field=options.text_field, threads=options.threads
+            options.valuator, command=options.command, text_field=options.text_field, threads=options.threads,
+            options=["--pooling", options.pooling]
         ) as scorer:
             for source, output in pairs:
                 rows, errors = score_file(source, output, scorer, options.text_field, options.on_error == "mark")

@@ -180,8 +180,7 @@ class Scorer:
         line = line[:-1] if line.endswith(b"\n") else line
         if b"\n" in line:
             raise ValueError("a record that is a line of JSON cannot hold a line end")
-        # The command passes over blank lines at the end of its input. It marks an empty string as it does them.
-        return line if line.strip(b" \t\r") else b'""'
+        return line
 
     def _send(self, lines):
         self._unanswered += len(lines)

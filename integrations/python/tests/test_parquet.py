@@ -58,6 +58,18 @@ def rich_table(records):
     return pa.table([pa.array(values, field.type) for values, field in zip(columns, schema)], schema=schema)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_long_texts_are_pooled_as_asked(run, by_command, tmp_path, pooling):
+    rows = [{"id": 0, "text": "a cat " * 3000}, {"id": 1, "text": "a dog by the river"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
+    options = [] if pooling == "mean" else ["--pooling", pooling]  # the mean is what is given unasked
+    code, said = run(tmp_path / "in.parquet", "--output-dir", tmp_path / "out", *options)
+    assert code == 0, said
+    scored = pq.read_table(tmp_path / "out" / "in.parquet")
+    assert scores_of(scored.to_pylist()) == scores_of(by_command(rows, tmp_path, "--pooling", pooling))
+    assert scored["alinfik_truncated"].to_pylist() == [pooling == "first", False]
+
+
 def test_what_was_there_stays_and_scores_equal_the_commands(run, records, by_command, tmp_path):
     table = rich_table(records)
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=300, compression={"text": "zstd", "id": "gzip"})
