@@ -39,8 +39,7 @@ struct FirstLayersTraining {
     let fit = try fitting.fit(material.learned)
     progress(.kernelFitted(gamma: fit.gamma, lambda: fit.lambda, validationSpearman: fit.spearman))
     let curve = try fitting.curve(upTo: fit, progress)
-    var head = fit.head
-    head.precision = configuration.precision.products
+    let head = fit.head.at(configuration.precision.products)
     let frozen = try frozen(features, material)
     return TrainedModel(
       model: FirstLayersModel(reader: reader, head: head), tokenizer: tokenizer,

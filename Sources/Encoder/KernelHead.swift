@@ -43,6 +43,13 @@ package struct KernelHead: Sendable {
     squares = squaredRowNorms(centres)
   }
 
+  /// The same head, its products with factors of another precision.
+  package func at(_ precision: Precision) -> KernelHead {
+    KernelHead(
+      means: means, deviations: deviations, scales: scales, centres: centres, weights: weights, bias: bias,
+      gamma: gamma, precision: precision)
+  }
+
   /// The output for each row of features.
   package func callAsFunction(_ features: MatrixView) -> [Float] {
     let points = points(features)

@@ -74,7 +74,8 @@ package struct LayerFeatures: Sendable {
       for (row, text) in own.enumerated() { embeddingMeans(text, into: features.rows(row..<row + 1)) }
       return features.view
     }
-    return values.count == 1 ? values[0] : values.dropFirst().reduce(values[0]) { $0.above($1) }
+    guard let first = values.first else { return Matrix(rows: 0, columns: count).view }
+    return values.dropFirst().reduce(first) { $0.above($1) }
   }
 
   private func embeddingMeans(_ text: EncodedText, into row: Matrix) {
