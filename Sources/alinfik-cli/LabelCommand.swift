@@ -199,7 +199,7 @@ extension GradientStorage: ExpressibleByArgument {}
 
 /// The command as typed, file names without folders: it may be published with the labels.
 func commandLineWithoutFolders() -> String {
-  let arguments = CommandLine.arguments.dropFirst().map { argument -> String in
+  let arguments = Alinfik.arguments.map { argument -> String in
     // Words with a slash between spaces are prose, such as a target's description.
     guard argument.contains("/"), !argument.contains(" ") else { return argument }
     let option = argument.hasPrefix("--") ? argument.prefix { $0 != "=" } + "=" : ""
