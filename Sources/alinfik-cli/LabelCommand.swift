@@ -28,7 +28,7 @@ struct LabelCommand: ParsableCommand {
 
   @OptionGroup var input: InputOptions
 
-  @Option(name: .shortAndLong, help: "The label file to write (HDF5).")
+  @Option(name: .shortAndLong, help: "The label file to write (HDF5).", completion: .file())
   var output: String
 
   @Option(help: "What a label is: \(LabelKind.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -60,7 +60,7 @@ struct LabelCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Curvature that `alinfik curvature` made of the same model, layers and samples; without it it is made here.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var curvature: String?
 
   @Option(
