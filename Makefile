@@ -1,6 +1,9 @@
 # `make demo` shows the whole loop on real text; `make test` says whether this checkout is sound.
 
-.PHONY: help setup build demo test check-peers test-integrations bench-label bench-growth bench-train bench-score format format-check clean
+PREFIX ?= /usr/local
+RELEASE = .build/static/alinfik-$(shell sed -n 's/.*alinfikVersion = "\(.*\)"/\1/p' Sources/Formats/Version.swift)-linux-$(shell uname -m)
+
+.PHONY: help setup build release install try-release demo test check-peers test-integrations bench-label bench-growth bench-train bench-score format format-check clean
 
 SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
 
@@ -12,6 +15,17 @@ setup: ## install what the build needs (Debian packages); quiet when nothing is 
 
 build: setup ## build the `alinfik` command: .build/release/alinfik
 	swift build -c release --product alinfik
+
+release: setup ## an archive with a command that needs only the C library, man pages, completions: .build/static/alinfik-*.tar.gz
+	@scripts/release.sh
+
+install: ## put what `make release` made under PREFIX (/usr/local); DESTDIR goes before it
+	@test -d $(RELEASE) || { echo "install: $(RELEASE) is missing: run make release first" >&2; exit 66; }
+	mkdir -p "$(DESTDIR)$(PREFIX)"
+	cp -R --no-preserve=ownership $(RELEASE)/. "$(DESTDIR)$(PREFIX)"
+
+try-release: build release ## score with the archive in a bare Debian (debootstrap; as root), beside the build here
+	@scripts/try-release.sh
 
 demo: build ## label, train, score and compare on real text (downloads 130 MB once; FORCE=1 starts over)
 	@scripts/demo.sh $(if $(FORCE),--force)

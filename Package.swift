@@ -47,10 +47,11 @@ let package = Package(
     library("Distill", ["Encoder", "Records", "RankStatistics"]),
     library("Reporting", ["RankStatistics"]),
     library("Comparison", ["LinFiK", "Encoder", "RankStatistics", "Reporting"]),
+    .target(name: "CArguments"),
     .executableTarget(
       name: "alinfik-cli",
       dependencies: [
-        "LinFiK", "FineTuning", "Distill", "Comparison",
+        "CArguments", "LinFiK", "FineTuning", "Distill", "Comparison",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),

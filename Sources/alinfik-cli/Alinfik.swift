@@ -1,4 +1,5 @@
 import ArgumentParser
+import CArguments
 import Formats
 import Foundation
 
@@ -25,10 +26,15 @@ struct Alinfik: ParsableCommand {
   static func main() {
     Interruption.install()
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(arguments)
       try command.run()
     } catch {
       ErrorReport(error).exit()
     }
+  }
+
+  /// What was asked for, without the program's name; known where /proc is not mounted, too.
+  static var arguments: [String] {
+    (0..<Int(ca_count())).dropFirst().compactMap { ca_values()[$0].map { String(cString: $0) } }
   }
 }

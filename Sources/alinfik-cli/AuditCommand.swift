@@ -19,18 +19,19 @@ struct AuditCommand: ParsableCommand {
       (one that was trained since) the rows say how far labels, and a valuator, still rank as that model does.
       """)
 
-  @Argument(help: "A label file of `alinfik label`.")
+  @Argument(help: "A label file of `alinfik label`.", completion: .file())
   var labels: String
 
-  @Option(help: "The language model: a Hugging Face directory or a GGUF file.")
+  @Option(help: "The language model: a Hugging Face directory or a GGUF file.", completion: .file())
   var model: String
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("The target that the labels are for, as JSON Lines.", valueName: "file"))
+    help: ArgumentHelp("The target that the labels are for, as JSON Lines.", valueName: "file"),
+    completion: .file())
   var target: [String]
 
-  @Option(help: "A valuator, to be held against the labels as they are now.")
+  @Option(help: "A valuator, to be held against the labels as they are now.", completion: .directory)
   var valuator: String?
 
   @Option(name: [.customShort("n"), .long], help: "How many rows are labelled again.")

@@ -25,13 +25,15 @@ struct CompareCommand: ParsableCommand {
 
   @OptionGroup var input: InputOptions
 
-  @Option(help: "Labels of the samples, as alinfik label makes them; without it they are computed.")
+  @Option(
+    help: "Labels of the samples, as alinfik label makes them; without it they are computed.",
+    completion: .file())
   var labels: String?
 
-  @Option(help: "The valuator on trial.")
+  @Option(help: "The valuator on trial.", completion: .directory)
   var valuator: String?
 
-  @Option(name: .shortAndLong, help: "The folder for report.html and report.json.")
+  @Option(name: .shortAndLong, help: "The folder for report.html and report.json.", completion: .directory)
   var output: String
 
   @Option(

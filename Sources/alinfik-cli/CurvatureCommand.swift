@@ -22,7 +22,7 @@ struct CurvatureCommand: ParsableCommand {
 
   @OptionGroup var source: SampleOptions
 
-  @Option(name: .shortAndLong, help: "The curvature file to write (safetensors).")
+  @Option(name: .shortAndLong, help: "The curvature file to write (safetensors).", completion: .file())
   var output: String
 
   @Option(help: "The labels it is for: logra, relatif, ekfac or adam.")
@@ -49,7 +49,7 @@ struct CurvatureCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "For adam: a safetensors file with NAME.exp_avg_sq for every watched weight, instead of a pass over samples.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var optimizerState: String?
 
   @Option(help: "For --optimizer-state: the steps it has taken, by which it is corrected for its beginning.")
@@ -65,7 +65,7 @@ struct CurvatureCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "For ekfac with --shard: the basis that the first round's shards were merged to; makes the second round.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var basis: String?
 
   @Option(help: "What the factors of the model's products are rounded to: f32 or bf16; sums are f32.")

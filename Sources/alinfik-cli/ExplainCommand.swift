@@ -21,11 +21,12 @@ struct ExplainCommand: ParsableCommand {
       groups of targets that the same rows help, where its labels were made with --per-target.
       """)
 
-  @Argument(help: "The valuator's directory.")
+  @Argument(help: "The valuator's directory.", completion: .directory)
   var valuator: String
 
   @Argument(
-    help: ArgumentHelp("JSON Lines, plain, .gz or .zst (default: standard input).", valueName: "file"))
+    help: ArgumentHelp("JSON Lines, plain, .gz or .zst (default: standard input).", valueName: "file"),
+    completion: .file())
   var files: [String] = []
 
   @Option(help: "How many labelled rows to show.")

@@ -25,25 +25,30 @@ struct FinetuneCommand: ParsableCommand {
       PEFT reads. A run that was stopped goes on from OUTPUT.checkpoint.partial when it is started again.
       """)
 
-  @Option(help: "The model to begin with: a Hugging Face directory or a GGUF file.")
+  @Option(help: "The model to begin with: a Hugging Face directory or a GGUF file.", completion: .file())
   var model: String?
 
-  @Option(help: ArgumentHelp("Begin with random weights for this config.json.", valueName: "config.json"))
+  @Option(
+    help: ArgumentHelp("Begin with random weights for this config.json.", valueName: "config.json"),
+    completion: .file())
   var `init`: String?
 
   @Option(
     help: ArgumentHelp(
-      "The tokenizer, with --init: a directory, a tokenizer.json or a GGUF file.", valueName: "path"))
+      "The tokenizer, with --init: a directory, a tokenizer.json or a GGUF file.", valueName: "path"),
+    completion: .file())
   var tokenizer: String?
 
   @Option(
-    parsing: .upToNextOption, help: ArgumentHelp("The rows to train on, as JSON Lines.", valueName: "file"))
+    parsing: .upToNextOption, help: ArgumentHelp("The rows to train on, as JSON Lines.", valueName: "file"),
+    completion: .file())
   var data: [String]
 
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Rows whose loss is said after each epoch; nothing is chosen by it.", valueName: "file"))
+      "Rows whose loss is said after each epoch; nothing is chosen by it.", valueName: "file"),
+    completion: .file())
   var validation: [String] = []
 
   @Option(
@@ -57,7 +62,7 @@ struct FinetuneCommand: ParsableCommand {
       "The very steps after which the model is saved as it is then, into OUTPUT-step-N.", valueName: "step"))
   var saveAt: [Int] = []
 
-  @Option(name: .shortAndLong, help: "The directory to write.")
+  @Option(name: .shortAndLong, help: "The directory to write.", completion: .directory)
   var output: String
 
   @Option(help: "Passes over the rows.")

@@ -6,11 +6,12 @@ import TensorKernels
 
 /// The model and the samples: what every command with gradients reads.
 struct SampleOptions: ParsableArguments {
-  @Option(help: "The language model: a Hugging Face directory or a GGUF file.")
+  @Option(help: "The language model: a Hugging Face directory or a GGUF file.", completion: .file())
   var model: String
 
   @Option(
-    parsing: .upToNextOption, help: ArgumentHelp("The texts to value, as JSON Lines.", valueName: "file"))
+    parsing: .upToNextOption, help: ArgumentHelp("The texts to value, as JSON Lines.", valueName: "file"),
+    completion: .file())
   var sample: [String] = []
 
   @Option(help: "Keep the first N tokens of a row (default: a row longer than the context is an error).")
@@ -20,7 +21,8 @@ struct SampleOptions: ParsableArguments {
   var onError: OnError = .fail
 
   @Option(
-    help: ArgumentHelp("Where bad lines go with --on-error quarantine, dry run or not.", valueName: "file"))
+    help: ArgumentHelp("Where bad lines go with --on-error quarantine, dry run or not.", valueName: "file"),
+    completion: .file())
   var quarantine: String?
 
   @OptionGroup var fields: FieldOptions
@@ -89,7 +91,8 @@ struct InputOptions: ParsableArguments {
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("The examples whose loss should fall, as JSON Lines.", valueName: "file"))
+    help: ArgumentHelp("The examples whose loss should fall, as JSON Lines.", valueName: "file"),
+    completion: .file())
   var target: [String]
 
   @Option(help: "The target in words, for people who meet the labels later.")

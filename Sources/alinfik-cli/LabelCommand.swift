@@ -28,7 +28,7 @@ struct LabelCommand: ParsableCommand {
 
   @OptionGroup var input: InputOptions
 
-  @Option(name: .shortAndLong, help: "The label file to write (HDF5).")
+  @Option(name: .shortAndLong, help: "The label file to write (HDF5).", completion: .file())
   var output: String
 
   @Option(help: "What a label is: \(LabelKind.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -60,7 +60,7 @@ struct LabelCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Curvature that `alinfik curvature` made of the same model, layers and samples; without it it is made here.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var curvature: String?
 
   @Option(
@@ -200,7 +200,7 @@ extension GradientStorage: ExpressibleByArgument {}
 
 /// The command as typed, file names without folders: it may be published with the labels.
 func commandLineWithoutFolders() -> String {
-  let arguments = CommandLine.arguments.dropFirst().map { argument -> String in
+  let arguments = Alinfik.arguments.map { argument -> String in
     // Words with a slash between spaces are prose, such as a target's description.
     guard argument.contains("/"), !argument.contains(" ") else { return argument }
     let option = argument.hasPrefix("--") ? argument.prefix { $0 != "=" } + "=" : ""

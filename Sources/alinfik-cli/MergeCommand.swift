@@ -20,15 +20,16 @@ struct MergeCommand: ParsableCommand {
       Shards may come in any order; one that is missing, there twice or made otherwise is refused.
       """)
 
-  @Argument(help: ArgumentHelp("The shards' files.", valueName: "file"))
+  @Argument(help: ArgumentHelp("The shards' files.", valueName: "file"), completion: .file())
   var shards: [String]
 
-  @Option(name: .shortAndLong, help: "The file to write.")
+  @Option(name: .shortAndLong, help: "The file to write.", completion: .file())
   var output: String
 
   @Option(
     help: ArgumentHelp(
-      "For the second round of ekfac: the basis that its first round was merged to.", valueName: "file"))
+      "For the second round of ekfac: the basis that its first round was merged to.", valueName: "file"),
+    completion: .file())
   var basis: String?
 
   @OptionGroup var common: CommonOptions

@@ -21,18 +21,19 @@ struct QuantizeCommand: ParsableCommand {
       --check says on some records how near the scores stay to those of f32.
       """)
 
-  @Argument(help: "The valuator's directory.")
+  @Argument(help: "The valuator's directory.", completion: .directory)
   var valuator: String
 
   @Option(help: "f32, bf16 or, for a text encoder, int8.")
   var precision: ValuatorPrecision
 
-  @Option(name: .shortAndLong, help: "The directory to write.")
+  @Option(name: .shortAndLong, help: "The directory to write.", completion: .directory)
   var output: String
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("Records on which both precisions are compared, as JSON Lines.", valueName: "file"))
+    help: ArgumentHelp("Records on which both precisions are compared, as JSON Lines.", valueName: "file"),
+    completion: .file())
   var check: [String] = []
 
   @OptionGroup var fields: FieldOptions

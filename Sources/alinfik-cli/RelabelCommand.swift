@@ -18,18 +18,19 @@ struct RelabelCommand: ParsableCommand {
       gradients were stored.
       """)
 
-  @Argument(help: "A label file with --store-gradients.")
+  @Argument(help: "A label file with --store-gradients.", completion: .file())
   var labels: String
 
-  @Option(help: "The language model of the labels: a Hugging Face directory or a GGUF file.")
+  @Option(
+    help: "The language model of the labels: a Hugging Face directory or a GGUF file.", completion: .file())
   var model: String
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("The new target, as JSON Lines.", valueName: "file"))
+    help: ArgumentHelp("The new target, as JSON Lines.", valueName: "file"), completion: .file())
   var target: [String]
 
-  @Option(name: .shortAndLong, help: "The label file to write (HDF5).")
+  @Option(name: .shortAndLong, help: "The label file to write (HDF5).", completion: .file())
   var output: String
 
   @Option(

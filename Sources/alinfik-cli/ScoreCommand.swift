@@ -28,24 +28,25 @@ struct ScoreCommand: ParsableCommand {
       scored; the exit code is then 65. A folder is searched for .jsonl, .jsonl.gz and .jsonl.zst, and its own folders are kept.
       """)
 
-  @Argument(help: "The valuator's directory.")
+  @Argument(help: "The valuator's directory.", completion: .directory)
   var valuator: String
 
   @Argument(
     help: ArgumentHelp(
       "JSON Lines, plain, .gz or .zst (default: standard input); with --output-dir folders of them too.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var files: [String] = []
 
   @Option(
     name: .shortAndLong,
-    help: "Where the records go, compressed where it ends in .gz or .zst (default: standard output).")
+    help: "Where the records go, compressed where it ends in .gz or .zst (default: standard output).",
+    completion: .file())
   var output: String?
 
   @Option(
     help: ArgumentHelp(
       "A folder that gets one file of the same name for each input, and beside it NAME.done.json: settings, counts, rejected lines, hashes.",
-      valueName: "dir"))
+      valueName: "dir"), completion: .directory)
   var outputDir: String?
 
   @Option(

@@ -22,15 +22,16 @@ struct TrainCommand: ParsableCommand {
       (the map to label units) and test (read once, at the end). Label files must share kind, model and target.
       """)
 
-  @Argument(help: "Label files of `alinfik label`.")
+  @Argument(help: "Label files of `alinfik label`.", completion: .file())
   var labels: [String]
 
-  @Option(name: .shortAndLong, help: "The valuator's directory.")
+  @Option(name: .shortAndLong, help: "The valuator's directory.", completion: .directory)
   var output: String
 
   @Option(
     name: .customLong("init"),
-    help: "A BERT encoder to start from, such as all-MiniLM-L6-v2; with --first-layers the language model.")
+    help: "A BERT encoder to start from, such as all-MiniLM-L6-v2; with --first-layers the language model.",
+    completion: .file())
   var initial: String?
 
   @Option(
@@ -47,14 +48,14 @@ struct TrainCommand: ParsableCommand {
     help: """
       With --size or --first-layers: a truer valuator for the same target, whose scores of other records are learnt from \
       beside the labels.
-      """)
+      """, completion: .directory)
   var teacher: String?
 
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
       "With --teacher: what `alinfik score TEACHER --pooling first` wrote, without --raw.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var scored: [String] = []
 
   @Option(
@@ -62,7 +63,7 @@ struct TrainCommand: ParsableCommand {
       """
       With --size or --first-layers: keep what the layers make of the texts, for other trainings on them (default: in \
       OUTPUT.features.partial until the valuator is written, where a training that was stopped finds it).
-      """, valueName: "file"))
+      """, valueName: "file"), completion: .file())
   var features: String?
 
   @Flag(help: "Let the valuator carry the texts of the labelled rows, which `alinfik explain` then shows.")
@@ -73,7 +74,7 @@ struct TrainCommand: ParsableCommand {
   /// Whether the encoder is a language model's own layers.
   private var readsLayers: Bool { size != nil || firstLayers != nil }
 
-  @Option(help: "Without --init: whose tokenizer the new encoder uses.")
+  @Option(help: "Without --init: whose tokenizer the new encoder uses.", completion: .file())
   var tokenizer: String?
 
   @Option(help: "Without --init: how many layers the encoder has (default \(EncoderSize().layers)).")
