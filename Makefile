@@ -48,7 +48,7 @@ bench-growth: setup ## the cost of a sample against tokens and parameters, and d
 	swift build -c release --product Benchmarks
 	@python3 Benchmarks/growth.py $(ARGS)
 
-bench-score: build ## scoring beside tokenizers, PyTorch and onnxruntime: ARGS="[tokenizers] [encoder] [stream --valuator V --texts F]"
+bench-score: build ## scoring beside tokenizers, PyTorch, onnxruntime, sentence-transformers: ARGS="[tokenizers] [encoder] [stream|mixed|memory --valuator V --texts F]"
 	swift build -c release --product Benchmarks
 	@python3 Benchmarks/score.py $(ARGS)
 

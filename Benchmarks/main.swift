@@ -8,6 +8,7 @@ let usage = """
          Benchmarks encode --encoder DIR [--tokens 128] [--count 256] [--precision f32|bf16] [--threads N] [--repeat 3]
          Benchmarks tokenize --tokenizer PATH --texts FILE [--threads 1] [--repeat 3]
          Benchmarks square [--threads N]
+         Benchmarks packed [--threads N]
          Benchmarks make-model --shape NAME --output DIR [--tokenizer tokenizer.json]
   """
 let arguments = Array(CommandLine.arguments.dropFirst())
@@ -18,6 +19,7 @@ do {
   case "encode": try EncodeBenchmark.run(options)
   case "tokenize": try TokenizeBenchmark.run(options)
   case "square": try SquareProduct.run(options)
+  case "packed": try PackedProduct.run(options)
   case "make-model":
     try RandomModel(shape: try options.required("shape"))
       .write(to: try options.required("output"), tokenizer: options["tokenizer"])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Scoring beside its peers, in alternating runs on this machine: tokenizers, a text encoder, and whole streams.
 
-    python3 Benchmarks/score.py [tokenizers] [encoder] [stream] [--rounds 3] [--valuator DIR --texts FILE]
+    python3 Benchmarks/score.py [tokenizers] [encoder] [stream] [mixed] [memory] [--rounds 3] [--valuator DIR --texts FILE]
 
 - tokenizers: byte-level BPE (SmolLM2's) and WordPiece (MiniLM's) on wikitext2 (ALINFIK_DATA), beside Hugging Face's; ids must be equal.
 - encoder: all-MiniLM-L6-v2, 128 and 256 tokens, beside PyTorch (f32, bf16) and onnxruntime (f32 fused, int8 dynamic).
@@ -81,7 +81,7 @@ def encoder(rounds):
 
 
 def stream(rounds, valuator, texts):
-    size = sum(len(json.loads(line).get("text", line).encode()) for line in open(texts, encoding="utf-8"))
+    size = text_bytes(texts)
     rates, memory, first = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):
@@ -108,16 +108,78 @@ def stream(rounds, valuator, texts):
           f"first score after {1000 * statistics.median(first):.0f} ms")
 
 
+def text_bytes(path):
+    def size(record):
+        parts = [record["text"]] if "text" in record else [record["prompt"], record["completion"]]
+        return sum(len(part.encode()) for part in parts)
+
+    return sum(size(json.loads(line)) for line in open(path, encoding="utf-8"))
+
+
+def mixed(rounds, valuator, texts):
+    """Ours is the whole process, loading included; the peers' seconds are those of their stream alone."""
+    size = text_bytes(texts)
+    with tempfile.TemporaryDirectory() as folder:
+        valuators = {"f32": valuator}
+        for precision in ("bf16", "int8"):
+            valuators[precision] = f"{folder}/{precision}"
+            found = result(COMMAND, "quantize", valuator, "--precision", precision, "--output", valuators[precision],
+                           "--check", texts, "--quiet", "--json")
+            print(f"{precision} beside f32, {found['records']} records: Spearman {found['spearman']:.5f}, within sources "
+                  f"{found['spearman_within_source']:.5f}, recall of the best 1 % {found['recall_1']:.3f}")
+        rows = {}
+        for number in range(rounds):
+            for precision, path in valuators.items():
+                started = time.perf_counter()
+                subprocess.run(
+                    [COMMAND, "score", path, texts, "--raw", "--output", f"{folder}/{precision}-{number}.jsonl", "--quiet",
+                     "--threads", "2"], env=ENVIRONMENT, check=True)
+                rows.setdefault(f"alinfik {precision}", []).append(size / (time.perf_counter() - started) / 1e3)
+            for engine in ("sentence-transformers-f32", "sentence-transformers-bf16", "onnxruntime-f32", "onnxruntime-int8"):
+                found = result(PYTHON, PEERS / "stream_peer.py", engine, valuator, texts, f"{folder}/{engine}.jsonl", 2)
+                rows.setdefault(engine, []).append(size / found["seconds"] / 1e3)
+        ours, theirs = (
+            [json.loads(line)["alinfik_score"] for line in open(f"{folder}/{name}.jsonl", encoding="utf-8")]
+            for name in ("f32-0", "sentence-transformers-f32"))
+        print(f"largest difference of ours in f32 to sentence-transformers: {max(abs(a - b) for a, b in zip(ours, theirs)):.2g}")
+        for precision in valuators:
+            table(f"{texts}, from JSON Lines to JSON Lines, two threads", "kB of text/s", rows, f"alinfik {precision}")
+
+
+def memory(valuator, texts, large):
+    """A valuator's share is what it takes at one line."""
+    block = open(texts, "rb").read()
+    peaks = {}
+    for name, size in (("one line", 1), ("10 MB", 10_000_000), (f"{large / 1e9:.3g} GB", large)):
+        run = subprocess.Popen([COMMAND, "score", valuator, "--quiet", "--on-error", "mark"], stdin=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+        if size == 1:
+            run.stdin.write(block[: block.index(b"\n") + 1])
+        sent = 0
+        while size > 1 and sent < size:
+            run.stdin.write(block)
+            sent += len(block)
+        run.stdin.close()
+        _, status, usage = os.wait4(run.pid, 0)
+        if status:
+            sys.exit(f"score ended with {status}")
+        peaks[name] = usage.ru_maxrss / 1e3
+    print("peak memory: " + ", ".join(f"{name} {peak:.0f} MB" for name, peak in peaks.items()))
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", choices=["tokenizers", "encoder", "stream", []])
+    parser.add_argument("parts", nargs="*", choices=["tokenizers", "encoder", "stream", "mixed", "memory", []])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--valuator")
     parser.add_argument("--texts")
+    parser.add_argument("--large", type=float, default=10e9)
     args = parser.parse_args()
     for part in args.parts or ["tokenizers", "encoder"] + ["stream"] * (args.valuator is not None):
-        if part == "stream":
-            stream(args.rounds, args.valuator, args.texts)
+        if part in ("stream", "mixed"):
+            {"stream": stream, "mixed": mixed}[part](args.rounds, args.valuator, args.texts)
+        elif part == "memory":
+            memory(args.valuator, args.texts, args.large)
         else:
             {"tokenizers": tokenizers, "encoder": encoder}[part](args.rounds)
 

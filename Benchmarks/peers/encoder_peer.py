@@ -5,13 +5,12 @@ The best of three passes over COUNT random texts in batches of 32, after one tha
 """
 import json
 import os
-import pathlib
 import sys
-import tempfile
 import time
 
 engine, encoder, tokens, count, threads = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 os.environ["OMP_NUM_THREADS"] = str(threads)
+import bert_onnx  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from transformers import BertModel  # noqa: E402
@@ -39,40 +38,8 @@ def torch_passes(dtype):
 
 
 def onnx_passes(quantised):
-    import onnxruntime
-    from onnxruntime.transformers import optimizer
-
-    folder = pathlib.Path(tempfile.mkdtemp())
-    example = torch.from_numpy(ids[:2])
-    names = ["input_ids", "attention_mask"]
-
-    class States(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = model
-
-        def forward(self, input_ids, attention_mask):
-            return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-
-    torch.onnx.export(
-        States().eval(), (example, torch.ones_like(example)), str(folder / "model.onnx"), input_names=names, output_names=["states"],
-        dynamic_axes={name: {0: "batch", 1: "tokens"} for name in [*names, "states"]}, dynamo=False, opset_version=17)
-    fused = optimizer.optimize_model(
-        str(folder / "model.onnx"), "bert", num_heads=model.config.num_attention_heads, hidden_size=model.config.hidden_size)
     global fused_operators
-    fused_operators = {name: count for name, count in fused.get_fused_operator_statistics().items() if count}
-    fused.save_model_to_file(str(folder / "fused.onnx"))
-    path = folder / "fused.onnx"
-    if quantised:
-        import onnx
-        from onnxruntime.quantization import quantize_dynamic
-
-        quantize_dynamic(
-            str(path), str(folder / "int8.onnx"), extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
-        path = folder / "int8.onnx"
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    session, fused_operators = bert_onnx.session(model, threads, quantised)
 
     def run():
         for start in range(0, count, BATCH):

@@ -90,15 +90,18 @@ struct QuantizeCommand: ParsableCommand {
       terminal.warn("\(records.count) records are too few, or their scores too alike, to compare precisions")
       return []
     }
+    let within = spearmanWithin(rounded, exact, groups: records.map { $0.source?.string ?? "" })
     let spread = (exact.max() ?? 0) - (exact.min() ?? 0)
     let largest = zip(exact, rounded).map { abs($0 - $1) }.max() ?? 0
     terminal.say(
       String(
         format:
-          "%d records: Spearman with f32 %.5f, recall of its best 1 %% %.3f, largest difference %.2g of the scores' range",
-        records.count, correlation, found, spread > 0 ? largest / spread : 0))
+          "%d records: Spearman with f32 %.5f, within sources %@, recall of its best 1 %% %.3f, largest difference %.2g of the scores' range",
+        records.count, correlation, within.mean.map { String(format: "%.5f", $0) } ?? "unknown", found,
+        spread > 0 ? largest / spread : 0))
     return [
       ("records", JSONValue(records.count)), ("spearman", JSONValue(correlation)),
+      ("spearman_within_source", within.mean.map { JSONValue($0) } ?? .null),
       ("recall_1", JSONValue(found)), ("largest_difference", JSONValue(spread > 0 ? largest / spread : 0)),
     ]
   }
