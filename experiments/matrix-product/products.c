@@ -8,7 +8,7 @@
 #include <time.h>
 #include "CKernels.h"
 
-typedef void (*product)(size_t, size_t, size_t, float, ck_factor, ck_factor, float, float *, size_t, int);
+typedef void (*product)(size_t, size_t, size_t, float, ck_factor, ck_factor, float, float *, size_t, int, const ck_finish *);
 enum { MOST = 8 };
 static product kernels[MOST];
 static int count;
@@ -42,7 +42,7 @@ static void measure(int m, int n, int k, int transposed) {
                     0, c, n);
       } else {
         ck_factor left = {a, (size_t)k, 0, 0}, right = {w, (size_t)stride, transposed, 0};
-        kernels[i - 1](m, n, k, 1, left, right, 0, c, n, 0);
+        kernels[i - 1](m, n, k, 1, left, right, 0, c, n, 0, NULL);
       }
       double seconds = now() - begin;
       if (seconds < best[i]) best[i] = seconds;
