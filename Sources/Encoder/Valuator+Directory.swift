@@ -5,12 +5,12 @@ import TensorKernels
 import Tokenization
 
 extension Valuator {
-  private static let cardName = "alinfik.json"
   private static let domainName = "domain.bin"
   /// What a valuator's folder may hold; the tokenizer's files are those it came with.
   private static let entries =
     [
-      cardName, "1_Pooling", "2_Dense", "chat_template.jinja", "head.safetensors", "README.md",
+      ValuatorFiles.cardName, ValuatorFiles.signatureName, TrainingDistributions.fileName, "1_Pooling",
+      "2_Dense", "chat_template.jinja", "head.safetensors", "README.md",
       "added_tokens.json", "config.json",
       domainName,
       "model.safetensors",
@@ -23,44 +23,30 @@ extension Valuator {
   ///
   /// - Parameter precision: another than the valuator's own, to see what it changes.
   package static func load(directory: String, precision: ValuatorPrecision? = nil) throws -> Valuator {
-    let path = directory + "/" + cardName
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw EncoderError.missing(directory, "this is no valuator: it has no \(cardName)")
-    }
-    let json = try JSONValue.read(path: path)
-    let card = try ValuatorCard(json: json, path: path)
-    guard let members = json["files"]?.members, !members.isEmpty else {
-      throw EncoderError.malformed(path, "'files' is missing")
-    }
-    let files = members.map { (name: $0.key.string, sha256: $0.value.string) }
-    for (name, _) in files where name.hasPrefix("/") || name.split(separator: "/").contains("..") {
-      throw EncoderError.malformed(path, "'files' names \(name), which is not in the directory")
-    }
+    let files = try ValuatorFiles(directory: directory)
+    let card = try ValuatorCard(json: files.json, path: files.cardPath)
     // Hashing takes as long as reading: both at once. A file that is not the one that was saved is named before whatever
     // else it led to.
     let loaded = Mutex<Result<Valuator, any Error>?>(nil)
     try parallelForEach(count: 2, workers: 2) { _, part in
       guard part == 0 else {
-        let valuator = Result { try read(directory, json, card, files.map(\.name), precision) }
+        let valuator = Result { try read(files, card, precision) }
         return loaded.withLock { $0 = valuator }
       }
-      for (name, hash) in files where try FileHash.sha256(path: directory + "/" + name) != hash {
-        throw EncoderError.tampered(directory: directory, file: name)
-      }
+      try files.requireUnchanged()
     }
     return try loaded.withLock { $0! }.get()
   }
 
   /// The valuator of files whose hashes somebody else looks at.
   private static func read(
-    _ directory: String, _ json: JSONValue, _ card: ValuatorCard, _ files: [String],
-    _ precision: ValuatorPrecision?
+    _ files: ValuatorFiles, _ card: ValuatorCard, _ precision: ValuatorPrecision?
   ) throws -> Valuator {
-    let path = directory + "/" + cardName
+    let (directory, path, json, names) = (files.directory, files.cardPath, files.json, files.names)
     var card = card
     let hasDomain = json["out_of_domain"].map { !$0.isNull } ?? false
     let required = ["config.json", "model.safetensors", "tokenizer.json"] + (hasDomain ? [domainName] : [])
-    for name in required where !files.contains(name) {
+    for name in required where !names.contains(name) {
       throw EncoderError.malformed(path, "'files' does not list \(name)")
     }
     let model = try loadModel(
@@ -77,9 +63,10 @@ extension Valuator {
     }
     let tokenizer = try Tokenizer.load(directory)
     try model.requireVocabulary(of: tokenizer, directory: directory)
+    let rows = try LabelledRows.load(folder: directory, files: names, embeddingWidth: model.embeddingWidth)
     return Valuator(
-      model: model, tokenizer: tokenizer, card: card,
-      rows: try LabelledRows.load(folder: directory, files: files, embeddingWidth: model.embeddingWidth))
+      model: model, tokenizer: tokenizer, card: card, rows: rows,
+      distributions: try TrainingDistributions.load(folder: directory, files: names, rows: rows))
   }
 
   private static func loadModel(
@@ -121,7 +108,7 @@ extension Valuator {
     return log
   }
 
-  /// Writes the directory beside its name and renames it when it is whole.
+  /// Writes the directory beside its name and renames it when it is whole. What it says of the built-in texts now becomes its self-test.
   ///
   /// - Parameter log: what becomes `training.jsonl`, a line each.
   package func save(to directory: String, log: [JSONValue] = [], force: Bool = false) throws {
@@ -129,6 +116,10 @@ extension Valuator {
     let folder = output.temporaryPath
     var names = try model.save(to: folder, maxTokens: card.maxTokens)
     names += try rows?.save(to: folder) ?? []
+    if let distributions {
+      try distributions.save(to: folder)
+      names.append(TrainingDistributions.fileName)
+    }
     let logBytes = log.flatMap { $0.serialized() + [UInt8(ascii: "\n")] }
     let optional = [("training.jsonl", logBytes), (Self.domainName, card.domain?.fileBytes ?? [])]
     let readme = [("README.md", Array(modelCard.utf8))]
@@ -139,9 +130,11 @@ extension Valuator {
       names.append(name)
     }
     let files = try names.sorted().map { (name: $0, sha256: try FileHash.sha256(path: folder + "/" + $0)) }
+    var card = card
+    card.selfTest = try selfTest()
     try OutputFile.write(
       card.json(encoder: model.kind, files: files).serialized(pretty: true),
-      to: folder + "/" + Self.cardName)
+      to: folder + "/" + ValuatorFiles.cardName)
     try output.commit()
   }
 
