@@ -45,12 +45,18 @@ let package = Package(
     library("FineTuning", ["LinFiK", "LanguageModels", "Layers", "Records", "Formats"]),
     library("Encoder", ["Layers", "LanguageModels", "Formats", "Tokenization", "Records", "RankStatistics"]),
     library("Distill", ["Encoder", "Records", "RankStatistics"]),
+    library(
+      "Verification",
+      [
+        "Encoder", "Formats", "Records", "RankStatistics", "TensorKernels",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ]),
     library("Reporting", ["RankStatistics"]),
     library("Comparison", ["LinFiK", "Encoder", "RankStatistics", "Reporting"]),
     .executableTarget(
       name: "alinfik-cli",
       dependencies: [
-        "LinFiK", "FineTuning", "Distill", "Comparison",
+        "LinFiK", "FineTuning", "Distill", "Comparison", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
@@ -75,6 +81,7 @@ let package = Package(
     tests(of: "FineTuning"),
     tests(of: "Encoder"),
     tests(of: "Distill"),
+    tests(of: "Verification", ["Encoder"]),
     tests(of: "Reporting"),
     tests(of: "Comparison"),
     .testTarget(
