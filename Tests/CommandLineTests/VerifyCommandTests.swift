@@ -114,6 +114,17 @@ import Testing
     try expect(65, "there is no row", "drift", valuator, try folder.file("none.jsonl", ""))
   }
 
+  /// What one instruction set wrote and scored, another finds true.
+  @Test func anotherInstructionSetFindsTheSame() throws {
+    let scored = folder.path("scored.jsonl")
+    try expect(0, "records/s", "score", valuator, folder.path("rows.jsonl"), "--output", scored)
+    for arguments in [["verify", valuator], ["verify", scored, "--valuator", valuator, "-n", "240"]] {
+      let run = try Command.run(
+        arguments: arguments, environment: ["ALINFIK_INSTRUCTION_SET": "baseline"])
+      #expect(run.status == 0, "\(run.errors)")
+    }
+  }
+
   /// A valuator of an earlier version is verified as far as it goes, and becomes one with a self-test.
   @Test func anOldValuatorIsToldHowToHaveASelfTest() throws {
     let path = valuator + "/alinfik.json"
