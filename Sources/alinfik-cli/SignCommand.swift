@@ -61,7 +61,7 @@ struct SignCommand: ParsableCommand {
     let unlisted = try files.unlisted()
     if !unlisted.isEmpty {
       terminal.warn(
-        "the signature is not of files that alinfik.json does not name: \(unlisted.joined(separator: ", "))")
+        "the signature is not of files that alinfik.json does not name: \(unlisted.inShort.printable)")
     }
     if dryRun {
       try files.requireUnchanged()

@@ -109,7 +109,7 @@ struct VerifyCommand: ParsableCommand {
     }
     if !check.unlisted.isEmpty {
       terminal.warn(
-        "no hash vouches for \(check.unlisted.joined(separator: ", ").printable), which alinfik.json does not name"
+        "no hash vouches for \(check.unlisted.inShort.printable), which alinfik.json does not name"
       )
     }
     if isJSON { print(String(decoding: check.json.serialized(), as: UTF8.self)) }
