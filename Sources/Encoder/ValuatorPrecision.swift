@@ -25,8 +25,7 @@ package enum ValuatorPrecision: String, Sendable, CaseIterable {
   package var tolerance: Double {
     switch self {
     case .f32: 1e-4
-    case .bf16: 1e-2
-    case .int8: 1e-2
+    case .bf16, .int8: 3e-2
     }
   }
 
