@@ -45,13 +45,19 @@ let package = Package(
     library("FineTuning", ["LinFiK", "LanguageModels", "Layers", "Records", "Formats"]),
     library("Encoder", ["Layers", "LanguageModels", "Formats", "Tokenization", "Records", "RankStatistics"]),
     library("Distill", ["Encoder", "Records", "RankStatistics"]),
+    library(
+      "Verification",
+      [
+        "Encoder", "Formats", "Records", "RankStatistics", "TensorKernels",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ]),
     library("Reporting", ["RankStatistics"]),
     library("Comparison", ["LinFiK", "Encoder", "RankStatistics", "Reporting"]),
     .target(name: "CArguments"),
     .executableTarget(
       name: "alinfik-cli",
       dependencies: [
-        "CArguments", "LinFiK", "FineTuning", "Distill", "Comparison",
+        "CArguments", "LinFiK", "FineTuning", "Distill", "Comparison", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
@@ -76,6 +82,7 @@ let package = Package(
     tests(of: "FineTuning"),
     tests(of: "Encoder"),
     tests(of: "Distill"),
+    tests(of: "Verification", ["Encoder"]),
     tests(of: "Reporting"),
     tests(of: "Comparison"),
     .testTarget(

@@ -18,6 +18,17 @@ extension Trainer {
     return known
   }
 
+  /// What incoming texts are held against: rows like those of training that were not learnt from. Nil where they are too few.
+  func distributions(_ trained: TrainedModel, _ rows: LabelledRows?) -> TrainingDistributions? {
+    let material = trained.material
+    let kept = (material.parts.calibration + material.parts.test).sorted().filter {
+      !configuration.parts.leftOut.contains(dataset.rows[$0].source)
+    }
+    return TrainingDistributions(
+      outputs: kept.map { trained.outputs[$0] }, tokens: kept.map { material.texts[$0].ids.count },
+      points: rows?.points(of: trained.embeddings.selecting(kept)))
+  }
+
   /// Empty where the labels were not kept target by target. How true they are is measured on the test part.
   private func clusters(_ points: MatrixView, _ material: TrainingMaterial) -> [TargetCluster] {
     let (learned, test) = (material.learned, material.parts.test)

@@ -70,9 +70,11 @@ package struct Trainer: Sendable {
     card.rows.taught = trained.taught
     card.leftOutSources = configuration.parts.leftOut.sorted()
     if isCancelled() { throw DistillError.interrupted }
+    let rows = labelledRows(trained)
     return (
       Valuator(
-        model: trained.model, tokenizer: trained.tokenizer, card: card, rows: labelledRows(trained)),
+        model: trained.model, tokenizer: trained.tokenizer, card: card, rows: rows,
+        distributions: distributions(trained, rows)),
       report, log.lines
     )
   }

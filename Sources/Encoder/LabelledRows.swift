@@ -66,6 +66,14 @@ package struct LabelledRows: Sendable {
     self.points = points
   }
 
+  /// How many numbers a point has.
+  package var pointWidth: Int { points.columns }
+
+  /// Of every row the first `count` numbers of its point, number by number, each ascending.
+  package func coordinates(_ count: Int) -> [[Float]] {
+    (0..<min(count, pointWidth)).map { column in points.columns(column..<column + 1).values.sorted() }
+  }
+
   /// n x k of n embeddings.
   package func points(of embeddings: MatrixView) -> MatrixView {
     Self.points(embeddings, mean: mean, directions: directions)

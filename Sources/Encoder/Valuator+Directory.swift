@@ -5,12 +5,12 @@ import TensorKernels
 import Tokenization
 
 extension Valuator {
-  private static let cardName = "alinfik.json"
   private static let domainName = "domain.bin"
   /// What a valuator's folder may hold; the tokenizer's files are those it came with.
   private static let entries =
     [
-      cardName, "1_Pooling", "2_Dense", "chat_template.jinja", "head.safetensors", "README.md",
+      ValuatorFiles.cardName, ValuatorFiles.signatureName, TrainingDistributions.fileName, "1_Pooling",
+      "2_Dense", "chat_template.jinja", "head.safetensors", "README.md",
       "added_tokens.json", "config.json",
       domainName,
       "model.safetensors",
@@ -23,19 +23,8 @@ extension Valuator {
   ///
   /// - Parameter precision: another than the valuator's own, to see what it changes.
   package static func load(directory: String, precision: ValuatorPrecision? = nil) throws -> Valuator {
-    let path = directory + "/" + cardName
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw EncoderError.missing(directory, "this is no valuator: it has no \(cardName)")
-    }
-    let json = try JSONValue.read(path: path)
-    let card = try ValuatorCard(json: json, path: path)
-    guard let members = json["files"]?.members, !members.isEmpty else {
-      throw EncoderError.malformed(path, "'files' is missing")
-    }
-    let files = members.map { (name: $0.key.string, sha256: $0.value.string) }
-    for (name, _) in files where name.hasPrefix("/") || name.split(separator: "/").contains("..") {
-      throw EncoderError.malformed(path, "'files' names \(name), which is not in the directory")
-    }
+    let files = try ValuatorFiles(directory: directory)
+    let card = try ValuatorCard(json: files.json, path: files.cardPath)
     // Hashing takes as long as reading: all at once. A file that is not the one that was saved is named before whatever else it
     // led to.
     let tokenizer = Mutex<Result<Tokenizer, any Error>?>(nil)
@@ -45,44 +34,41 @@ extension Valuator {
       case 0:
         let loaded = Result { try Tokenizer.load(directory) }
         tokenizer.withLock { $0 = loaded }
-      case 1:
-        for (name, hash) in files where try FileHash.sha256(path: directory + "/" + name) != hash {
-          throw EncoderError.tampered(directory: directory, file: name)
-        }
+      case 1: try files.requireUnchanged()
       default:
-        let loaded = Result {
-          try requireFiles(json, files.map(\.name), path)
-          return try loadModel(
-            kind: json["encoder"]?.string ?? EncoderModel.kind, directory, path, precision ?? card.precision)
-        }
+        let loaded = Result { try readModel(of: files, precision ?? card.precision) }
         model.withLock { $0 = loaded }
       }
     }
     return try assembled(
-      try model.withLock { $0! }.get(), try tokenizer.withLock { $0! }.get(), card, json, directory,
-      files.map(\.name))
+      try model.withLock { $0! }.get(), try tokenizer.withLock { $0! }.get(), card, files)
   }
 
   private static func hasDomain(_ json: JSONValue) -> Bool {
     json["out_of_domain"].map { !$0.isNull } ?? false
   }
 
-  private static func requireFiles(_ json: JSONValue, _ files: [String], _ path: String) throws {
+  private static func readModel(of files: ValuatorFiles, _ precision: ValuatorPrecision) throws
+    -> any ValuatorModel
+  {
+    let (path, json) = (files.cardPath, files.json)
     let required =
       ["config.json", "model.safetensors", "tokenizer.json"] + (hasDomain(json) ? [domainName] : [])
-    for name in required where !files.contains(name) {
+    for name in required where !files.names.contains(name) {
       throw EncoderError.malformed(path, "'files' does not list \(name)")
     }
+    return try loadModel(
+      kind: json["encoder"]?.string ?? EncoderModel.kind, files.directory, path, precision)
   }
 
   /// The valuator of parts that have been read. Throws where they do not belong together.
   private static func assembled(
-    _ model: any ValuatorModel, _ tokenizer: Tokenizer, _ card: ValuatorCard, _ json: JSONValue,
-    _ directory: String, _ files: [String]
+    _ model: any ValuatorModel, _ tokenizer: Tokenizer, _ card: ValuatorCard, _ files: ValuatorFiles
   ) throws -> Valuator {
+    let (directory, json, names) = (files.directory, files.json, files.names)
     guard card.maxTokens <= model.maxPositions else {
       throw EncoderError.malformed(
-        directory + "/" + cardName,
+        files.cardPath,
         "max_tokens \(card.maxTokens) is more than the \(model.maxPositions) positions")
     }
     var card = card
@@ -92,9 +78,10 @@ extension Valuator {
         json: json["out_of_domain"], vocabulary: model.vocabularySize, path: directory + "/" + domainName)
     }
     try model.requireVocabulary(of: tokenizer, directory: directory)
+    let rows = try LabelledRows.load(folder: directory, files: names, embeddingWidth: model.embeddingWidth)
     return Valuator(
-      model: model, tokenizer: tokenizer, card: card,
-      rows: try LabelledRows.load(folder: directory, files: files, embeddingWidth: model.embeddingWidth))
+      model: model, tokenizer: tokenizer, card: card, rows: rows,
+      distributions: try TrainingDistributions.load(folder: directory, files: names, rows: rows))
   }
 
   private static func loadModel(
@@ -146,7 +133,7 @@ extension Valuator {
     return log
   }
 
-  /// Writes the directory beside its name and renames it when it is whole.
+  /// Writes the directory beside its name and renames it when it is whole. What it says of the built-in texts now becomes its self-test.
   ///
   /// - Parameter log: what becomes `training.jsonl`, a line each.
   package func save(to directory: String, log: [JSONValue] = [], force: Bool = false) throws {
@@ -154,6 +141,10 @@ extension Valuator {
     let folder = output.temporaryPath
     var names = try model.save(to: folder, maxTokens: card.maxTokens)
     names += try rows?.save(to: folder) ?? []
+    if let distributions {
+      try distributions.save(to: folder)
+      names.append(TrainingDistributions.fileName)
+    }
     let logBytes = log.flatMap { $0.serialized() + [UInt8(ascii: "\n")] }
     let optional = [("training.jsonl", logBytes), (Self.domainName, card.domain?.fileBytes ?? [])]
     let readme = [("README.md", Array(modelCard.utf8))]
@@ -164,9 +155,11 @@ extension Valuator {
       names.append(name)
     }
     let files = try names.sorted().map { (name: $0, sha256: try FileHash.sha256(path: folder + "/" + $0)) }
+    var card = card
+    card.selfTest = try selfTest()
     try OutputFile.write(
       card.json(encoder: model.kind, files: files).serialized(pretty: true),
-      to: folder + "/" + Self.cardName)
+      to: folder + "/" + ValuatorFiles.cardName)
     try output.commit()
   }
 

@@ -38,6 +38,7 @@ extension Valuator {
       ## Use
 
       ```
+      alinfik verify THIS_FOLDER
       alinfik score THIS_FOLDER incoming.jsonl.gz > scored.jsonl
       ```
 

@@ -11,16 +11,20 @@ package struct Valuator: Sendable {
   package var card: ValuatorCard
   /// What a text can be likened to; nil where the valuator does not carry it.
   package let rows: LabelledRows?
+  /// What incoming texts are held against; nil where the valuator does not carry it.
+  package let distributions: TrainingDistributions?
   private let words: WordStarts
 
   package init(
-    model: any ValuatorModel, tokenizer: Tokenizer, card: ValuatorCard, rows: LabelledRows? = nil
+    model: any ValuatorModel, tokenizer: Tokenizer, card: ValuatorCard, rows: LabelledRows? = nil,
+    distributions: TrainingDistributions? = nil
   ) {
     self.model = model
     encoding = TextEncoding(
       tokenizer: tokenizer, maxTokens: card.maxTokens, reading: type(of: model).reading)
     self.card = card
     self.rows = rows
+    self.distributions = distributions
     words = WordStarts(tokenizer, count: model.vocabularySize)
   }
 
@@ -55,7 +59,7 @@ package struct Valuator: Sendable {
   }
 
   /// What the head's outputs for some texts say.
-  func scores(_ outputs: [Float], of encoded: [EncodedText]) -> [Score] {
+  package func scores(_ outputs: [Float], of encoded: [EncodedText]) -> [Score] {
     zip(outputs, encoded).map { raw, text in
       Score(
         raw: raw, value: card.calibration(Double(raw)),

@@ -26,6 +26,8 @@ package struct ValuatorCard: Sendable {
   /// Nil where the calibration part was too small.
   package var intervals: ScoreIntervals?
   package var domain: TextDomain?
+  /// What it says of the built-in texts; nil where it was saved before there were any.
+  package var selfTest: SelfTest?
   /// What was measured on the test part, as the training report gives it.
   package var metrics: JSONValue
   /// SHA-256 of the text of each row, by part.
@@ -138,7 +140,8 @@ extension ValuatorCard {
         "outputs": .array(calibration.outputs.map { JSONValue($0) }),
         "outer_slope": JSONValue(calibration.outerSlope),
       ],
-      "intervals": intervals?.json ?? .null, "out_of_domain": domain?.json ?? .null, "metrics": metrics,
+      "intervals": intervals?.json ?? .null, "out_of_domain": domain?.json ?? .null,
+      "self_test": selfTest?.json ?? .null, "metrics": metrics,
       "rows": rows.json, "left_out_sources": .array(leftOutSources.map { JSONValue($0) }),
       "files": .object(files.map { (key: ByteString($0.name), value: JSONValue($0.sha256)) }),
     ]
@@ -183,6 +186,7 @@ extension ValuatorCard {
       intervals: intervals,
       metrics: json["metrics"] ?? .null, rows: try require("rows", RowHashes(json: json["rows"])))
     self.precision = precision
+    selfTest = json["self_test"].flatMap { SelfTest(json: $0) }
     labelLayers = json["label_layers"]?.string ?? "*"
     leftOutSources = json["left_out_sources"]?.array?.compactMap(\.string) ?? []
   }

@@ -19,7 +19,9 @@ package final class OutputFile {
   private static let bufferSize = 1 << 18
 
   /// Begins the file; throws `exists` where the name is taken and `force` is false.
-  package init(path: String, force: Bool = false) throws(FormatError) {
+  ///
+  /// - Parameter isPrivate: only its owner may read it, from before anything is in it.
+  package init(path: String, force: Bool = false, isPrivate: Bool = false) throws(FormatError) {
     self.path = path
     self.force = force
     isDirect = Self.isDevice(path)
@@ -27,7 +29,7 @@ package final class OutputFile {
     try Self.refuseExisting(path, force: force)
     descriptor = isDirect ? open(path, O_WRONLY | O_CLOEXEC) : try openLocked(temporaryPath)
     if descriptor < 0 { throw .output(path, "open it for writing") }
-    guard isDirect || ftruncate(descriptor, 0) == 0 else {
+    guard isDirect || ftruncate(descriptor, 0) == 0 && (!isPrivate || fchmod(descriptor, 0o600) == 0) else {
       let error = FormatError.system(temporaryPath, "empty it")
       close(descriptor)
       throw error
@@ -176,8 +178,10 @@ package final class OutputFile {
   }
 
   /// Writes a whole file at once.
-  package static func write(_ bytes: [UInt8], to path: String, force: Bool = false) throws(FormatError) {
-    let file = try OutputFile(path: path, force: force)
+  package static func write(
+    _ bytes: [UInt8], to path: String, force: Bool = false, isPrivate: Bool = false
+  ) throws(FormatError) {
+    let file = try OutputFile(path: path, force: force, isPrivate: isPrivate)
     try file.write(bytes)
     try file.commit()
   }

@@ -24,3 +24,13 @@ private func atMost(_ k: Int, of n: Int, p: Double) -> Double {
   }
   return sum
 }
+
+/// How probable it is that at least one of `wrong` rows among `count` is found by drawing `drawn` of all, none twice:
+/// `1 - C(count - wrong, drawn) / C(count, drawn)`.
+package func findingProbability(wrong: Int, of count: Int, drawn: Int) -> Double {
+  precondition(wrong >= 0 && wrong <= count && drawn >= 0 && drawn <= count, "\(wrong), \(drawn) of \(count)")
+  guard drawn <= count - wrong else { return 1 }
+  let (few, many) = (min(wrong, drawn), max(wrong, drawn))
+  let logMissed = (0..<few).reduce(0.0) { $0 + log1p(-Double(many) / Double(count - $1)) }
+  return -expm1(logMissed)
+}

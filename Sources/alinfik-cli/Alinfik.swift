@@ -20,7 +20,7 @@ struct Alinfik: ParsableCommand {
     subcommands: [
       LabelCommand.self, CurvatureCommand.self, RelabelCommand.self, MergeCommand.self, TrainCommand.self,
       ScoreCommand.self, QuantizeCommand.self, ExplainCommand.self, CompareCommand.self, AuditCommand.self,
-      FinetuneCommand.self,
+      FinetuneCommand.self, VerifyCommand.self, SignCommand.self, DriftCommand.self,
     ])
 
   static func main() {

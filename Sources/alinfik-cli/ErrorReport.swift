@@ -6,9 +6,12 @@ import LanguageModels
 import LinFiK
 import Records
 import Tokenization
+import Verification
 
 /// Exit codes of the contract (sysexits.h).
 enum Exit {
+  /// Of `drift`, as `diff` says it: nothing went wrong, and there is a difference.
+  static let drift: Int32 = 1
   static let usage: Int32 = 64
   static let badData: Int32 = 65
   static let missingInput: Int32 = 66
@@ -54,6 +57,16 @@ extension FineTuningError: ExitCoded {
     switch self {
     case .options: Exit.usage
     case .noRow, .noHeldOutRow, .diverged: Exit.badData
+    case .interrupted: 128 + (Interruption.signal ?? SIGINT)
+    }
+  }
+}
+
+extension VerificationError: ExitCoded {
+  var exitCode: Int32 {
+    switch self {
+    case .refuted, .key, .unknown: Exit.badData
+    case .options: Exit.usage
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }

@@ -37,6 +37,24 @@ struct SciPyFixture: Decodable {
     var y: [Double]
     var fitted: [Double]
   }
+  struct Samples: Decodable {
+    var name: String
+    var a: [Double]
+    var b: [Double]
+    var distance: Double
+    var exact: Double
+    var stabilityIndex: Double
+  }
+  struct Kolmogorov: Decodable {
+    var z: Double
+    var tail: Double
+  }
+  struct Finding: Decodable {
+    var wrong: Int
+    var count: Int
+    var drawn: Int
+    var probability: Double
+  }
   var cases: [Case]
   var normalQuantile: [NormalQuantile]
   var studentQuantile: [StudentQuantile]
@@ -44,6 +62,9 @@ struct SciPyFixture: Decodable {
   var topTies: [Top]
   var seeds: Seeds
   var isotonic: Isotonic
+  var samples: [Samples]
+  var kolmogorov: [Kolmogorov]
+  var finding: [Finding]
 
   static func read() throws -> SciPyFixture {
     let data = try Data(contentsOf: URL(fileURLWithPath: TestData.fixture("statistics/scipy.json")))

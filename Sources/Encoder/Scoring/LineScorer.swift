@@ -13,10 +13,18 @@ struct ScoredLines: Sendable {
   var failure: (any Error)?
 }
 
+/// What is said of one line.
+package struct LineScore: Sendable {
+  package let record: Record
+  package let score: Valuator.Score
+  /// Runs of tokens that it was read in.
+  let windows: Int
+}
+
 /// Scores lines by themselves: whatever stands beside them, and whoever does it, the bytes are the same.
-struct LineScorer: Sendable {
-  let valuator: Valuator
-  let configuration: ScoringConfiguration
+package struct LineScorer: Sendable {
+  package let valuator: Valuator
+  package let configuration: ScoringConfiguration
   private let parser: RecordParser
   /// One a worker.
   private let workspaces: [EncoderWorkspaces]
@@ -30,7 +38,7 @@ struct LineScorer: Sendable {
   ]
 
   /// Throws where the valuator's intervals cannot have this coverage.
-  init(valuator: Valuator, configuration: ScoringConfiguration) throws {
+  package init(valuator: Valuator, configuration: ScoringConfiguration) throws {
     self.valuator = valuator
     self.configuration = configuration
     if let coverage = configuration.coverage, valuator.card.intervals == nil, !configuration.isRaw {
@@ -47,6 +55,29 @@ struct LineScorer: Sendable {
 
   /// The lines with their scores; where bad ones end a run, those before the first of them.
   func score(_ lines: [LineReader.Line], of file: String, worker: Int) throws -> ScoredLines {
+    var scored = ScoredLines()
+    for (line, result) in zip(lines, try results(lines, of: file, worker: worker)) {
+      switch result {
+      case .success(let found):
+        scored.summary.windowed += found.windows > 1 ? 1 : 0
+        scored.bytes.append(try self.scored(line, found.record, found.score, &scored.summary))
+        scored.summary.records += 1
+        scored.end = line.end
+      case .failure(let error) where configuration.onError == .fail:
+        scored.failure = error
+        return scored
+      case .failure(let error): reject(line, error, &scored)
+      }
+    }
+    return scored
+  }
+
+  /// What is said of each line, or why nothing is; where bad lines end a run, up to the first of them.
+  ///
+  /// - Parameter worker: below the configuration's workers; only one caller may have a number at a time.
+  package func results(
+    _ lines: [LineReader.Line], of file: String, worker: Int
+  ) throws -> [Result<LineScore, RecordError>] {
     var good: [(record: Record, windows: [EncodedText])] = []
     var results: [Result<Int, RecordError>] = []
     for line in lines {
@@ -63,38 +94,20 @@ struct LineScorer: Sendable {
     }
     let texts = good.flatMap(\.windows)
     let scores = try valuator.scores(of: texts, workspaces: workspaces[worker])
-    var scored = ScoredLines()
     var next = 0
-    for (line, result) in zip(lines, results) {
-      switch result {
-      case .success(let place):
+    return results.map { result in
+      result.flatMap { place in
         let (record, windows) = good[place]
         let own = Array(scores[next..<next + windows.count])
         next += own.count
         let score = configuration.pooling.pooled(own, windows: windows, map: valuator.card.calibration)
         guard score.isFinite else {
-          let error = record.failure(
-            "its score is not a finite number; the valuator's weights are broken: train anew")
-          if configuration.onError == .fail {
-            scored.failure = error
-            return scored
-          }
-          reject(line, error, &scored)
-          continue
+          return .failure(
+            record.failure("its score is not a finite number; the valuator's weights are broken: train anew"))
         }
-        scored.summary.windowed += own.count > 1 ? 1 : 0
-        scored.bytes.append(try self.scored(line, record, score, &scored.summary))
-      case .failure(let error) where configuration.onError == .fail:
-        scored.failure = error
-        return scored
-      case .failure(let error):
-        reject(line, error, &scored)
-        continue
+        return .success(LineScore(record: record, score: score, windows: own.count))
       }
-      scored.summary.records += 1
-      scored.end = line.end
     }
-    return scored
   }
 
   private func reject(_ line: LineReader.Line, _ error: RecordError, _ scored: inout ScoredLines) {
@@ -130,7 +143,8 @@ struct LineScorer: Sendable {
     return try JSONObjectScanner(line.bytes).changing(changes) + [0x0A]
   }
 
-  private func values(of score: Valuator.Score) -> [(key: ByteString, value: JSONValue)] {
+  /// The keys that a record gets.
+  package func values(of score: Valuator.Score) -> [(key: ByteString, value: JSONValue)] {
     var values: [(key: ByteString, value: JSONValue)] = [
       ("alinfik_score", configuration.isRaw ? JSONValue(score.raw) : JSONValue(score.value))
     ]

@@ -1,0 +1,193 @@
+import ArgumentParser
+import Encoder
+import Formats
+import Foundation
+import Verification
+
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Check a valuator, or score some rows of scored files again to see whether they are true.",
+    discussion: """
+      Examples:
+        alinfik verify valuator
+        alinfik verify valuator --public-key theirs.pub
+        alinfik verify scored.jsonl --valuator valuator -n 500
+        alinfik verify scored/*.jsonl.gz --valuator valuator -n 2000 --seed 7 --json
+
+      A valuator: every file has the hash that alinfik.json names, it can be read, and it says of built-in texts what it said when it was
+      saved. Hashes show that files belong together, not where they come from; with --public-key the signature is checked (alinfik sign).
+
+      Scored files: rows are drawn at random over all of them and scored again. With none of 500 wrong, at most 0.6 % of all are (95 %).
+      What the rows were scored with is read from NAME.done.json, where score --output-dir wrote it; else say it as it was said to score.
+      Without --seed the rows are drawn so that nobody can know beforehand which; the seed is told, to draw the same again.
+
+      Exit code 65 where something is wrong.
+      """)
+
+  @Argument(
+    help: ArgumentHelp("A valuator's directory, or scored files.", valueName: "path"),
+    completion: .file())
+  var paths: [String]
+
+  @Option(help: "The valuator that scored the files.", completion: .directory)
+  var valuator: String?
+
+  @Option(name: [.customShort("n"), .long], help: "How many rows are scored again.")
+  var rows = 500
+
+  @Option(
+    help: ArgumentHelp("Whose signature the valuator must have.", valueName: "file"), completion: .file())
+  var publicKey: String?
+
+  @Option(help: "What the files were scored with: mean (by default), max or first (by default with --raw).")
+  var pooling: WindowPooling?
+
+  @Flag(help: "The files were scored with --raw.")
+  var raw = false
+
+  @Option(help: "What the files were scored with.")
+  var coverage: Double?
+
+  @Option(help: ArgumentHelp("Where a record's text is.", valueName: "dot.path"))
+  var textField: String?
+
+  @Option(help: ArgumentHelp("Where a record's id is.", valueName: "dot.path"))
+  var idField: String?
+
+  @Option(help: "Which rows are drawn follows from this number (default: by chance).")
+  var seed: UInt64?
+
+  @Option(help: "Worker threads; by default the processors this process may use.")
+  var threads: Int = ProcessInfo.processInfo.activeProcessorCount
+
+  @Flag(help: "No progress, only warnings and errors.")
+  var quiet = false
+
+  @Flag(help: "Print what was found as one JSON object.")
+  var json = false
+
+  func validate() throws {
+    if rows < 1 { throw ValidationError("-n \(rows): at least 1") }
+    if threads < 1 { throw ValidationError("--threads \(threads): at least one worker is needed") }
+    if paths.isEmpty { throw ValidationError("say what to verify") }
+    if let coverage, !(coverage > 0 && coverage < 1) {
+      throw ValidationError("--coverage \(coverage): above 0 and below 1")
+    }
+    guard valuator == nil else { return }
+    if paths.count > 1 {
+      throw ValidationError(
+        "--valuator says which valuator scored these files; without it give one valuator alone")
+    }
+    if pooling != nil || raw || coverage != nil || textField != nil || idField != nil || seed != nil {
+      throw ValidationError("these options are for scored files, which want --valuator")
+    }
+  }
+
+  func run() throws {
+    let terminal = Terminal(isQuiet: quiet)
+    let key = try publicKey.map { try VerifyingKey(path: $0) }
+    guard let valuator else {
+      try refuseFile(paths[0])
+      return try verify(paths[0], key, terminal, isJSON: json)
+    }
+    for path in paths where path != "-" && !FileManager.default.fileExists(atPath: path) {
+      throw FormatError.missing(path: path)
+    }
+    if publicKey != nil { try verify(valuator, key, terminal, isJSON: false) }
+    try verifyRows(valuator, terminal)
+  }
+
+  private func refuseFile(_ path: String) throws {
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue {
+      throw ValidationError("\(path) is a file: --valuator says which valuator scored it")
+    }
+  }
+
+  private func verify(_ directory: String, _ key: VerifyingKey?, _ terminal: Terminal, isJSON: Bool) throws {
+    let check = try ValuatorCheck(directory: directory, key: key)
+    for finding in check.findings where finding.outcome != .failed {
+      terminal.say("\(finding.outcome == .passed ? "ok" : "--") \(finding.subject): \(finding.words)")
+    }
+    if !check.unlisted.isEmpty {
+      terminal.warn(
+        "no hash vouches for \(check.unlisted.inShort.printable), which alinfik.json does not name"
+      )
+    }
+    if isJSON { print(String(decoding: check.json.serialized(), as: UTF8.self)) }
+    guard check.failures.isEmpty else {
+      throw VerificationError.refuted(
+        directory, check.failures.map { "\($0.subject): \($0.words)" }.joined(separator: "\n"))
+    }
+  }
+
+  private func verifyRows(_ valuator: String, _ terminal: Terminal) throws {
+    var settings = ScoredFileSettings()
+    (settings.pooling, settings.coverage) = (pooling, coverage)
+    (settings.isRaw, settings.textField, settings.idField) = (raw ? true : nil, textField, idField)
+    let seed = seed ?? UInt64.random(in: 0...UInt64.max)
+    let check = try ScoredRowsCheck(
+      paths, valuator: valuator, settings: settings, rows: rows, seed: seed, workers: threads,
+      progress: { terminal.progress($0) }, isCancelled: { Interruption.signal != nil })
+    let report = RowsReport(check, seed: seed)
+    terminal.say(report.text)
+    if json {
+      let object = JSONValue.object((check.json.members ?? []) + [("seed", JSONValue(String(seed)))])
+      print(String(decoding: object.serialized(), as: UTF8.self))
+    }
+    if !check.passed { throw VerificationError.refuted(paths.joined(separator: ", "), report.complaint) }
+  }
+}
+
+/// What scoring rows again has shown, in words.
+private struct RowsReport {
+  let check: ScoredRowsCheck
+  let seed: UInt64
+
+  private static let shown = 10
+
+  init(_ check: ScoredRowsCheck, seed: UInt64) { (self.check, self.seed) = (check, seed) }
+
+  var text: String {
+    var lines = [
+      "\(check.drawn) of \(check.count) rows scored again (seed \(seed)), with a tolerance of "
+        + String(format: "%.0e of the outputs' range: %d wrong", check.tolerance, check.wrong.count)
+    ]
+    if check.isWhole {
+      lines.append(
+        String(format: "%.2g %% of the rows are wrong: all were looked at", 100 * check.wrongShareAtMost))
+    } else {
+      lines.append(
+        String(format: "at most %.2g %% of all rows are wrong (95 %%)", 100 * check.wrongShareAtMost))
+      lines.append(
+        String(
+          format: "if 1 %% of them were, one would have been drawn with a probability of %.2f %%",
+          100 * check.findingProbability(share: 0.01)))
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  var complaint: String {
+    var lines: [String] = []
+    if !check.changedFiles.isEmpty {
+      lines.append(
+        "\(check.changedFiles.joined(separator: ", ")) was changed since it was scored (SHA-256 in its .done.json)"
+      )
+    }
+    if !check.wrong.isEmpty {
+      lines.append("\(check.wrong.count) of \(check.drawn) rows are not what the valuator says")
+    }
+    lines += check.wrong.prefix(Self.shown).map { row in
+      "  \(row.place) '\(row.id)': \(row.key) \(row.said), the valuator says \(row.found)".printable
+    }
+    if check.wrong.count > Self.shown {
+      lines.append("  and \(check.wrong.count - Self.shown) more (--json lists them)")
+    }
+    if 2 * check.wrong.count > check.drawn {
+      lines.append(
+        "  (most rows are wrong: perhaps another valuator, --pooling, --coverage or --raw made them)")
+    }
+    return lines.joined(separator: "\n")
+  }
+}
