@@ -101,7 +101,7 @@ for file in LICENSE*; do
 done
 find "$out" -type f ! -name alinfik -exec chmod 644 {} +
 
-# The same commit packs to the same archive.
+# Names in order, the time of the commit, no owner: the same files pack to the same archive.
 changed=$(git log -1 --format=%ct 2>/dev/null || date +%s)
 tar -C $build --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$changed" -cf - "$name" | gzip -9n >"$out.tar.gz"
 echo "$out.tar.gz: $(du -h --apparent-size "$out.tar.gz" | cut -f 1)B;" \

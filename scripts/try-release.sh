@@ -5,7 +5,7 @@
 # and scores in it: same bytes as outside; without /proc, HOME, an environment; on a file system that cannot be written.
 # Says each thing it has checked. Wants root, for chroot and mounts.
 #
-#   ALINFIK   the command outside, to compare with (default: .build/release/alinfik)
+#   ALINFIK   the command outside, to compare with, of the same commit (default: .build/release/alinfik)
 #   SUITE     the Debian release (default: this machine's); its glibc must be as new as that the archive was built with
 #   MIRROR    where packages come from (default: the first that apt has here)
 set -euo pipefail
@@ -107,7 +107,7 @@ cp "$work/rows.jsonl" "$root/srv"
 alinfik=/usr/local/bin/alinfik
 checked "Debian $(cat "$root/etc/debian_version") with $(inside /usr/bin/dpkg-query -f '.\n' -W | wc -l) packages;" \
   "the archive names: $packages"
-found=$(find "$root" -xdev \( -name 'libhdf5*' -o -name 'libopenblas*' -o -name 'libswift*' -o -name 'python3*' \) | head -n 3)
+found=$(find "$root" -xdev \( -name 'libhdf5*.so*' -o -name 'libopenblas*.so*' -o -name 'libswift*.so' -o -name 'python3*' \) | head -n 3)
 [ -z "$found" ] || failed "a bare root: $found"
 checked "no HDF5, OpenBLAS, Swift or Python in it"
 inside /usr/bin/ldd $alinfik >"$work/libraries"
