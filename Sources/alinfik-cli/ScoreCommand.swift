@@ -52,6 +52,12 @@ struct ScoreCommand: ParsableCommand {
   @Flag(help: "Write only each record's id and what is said of it, a line a record.")
   var sidecar = false
 
+  @Flag(
+    help:
+      "Add alinfik_valuator to each record: the first digits of the valuator's hash, so that scores of two are never mixed."
+  )
+  var valuatorKey = false
+
   @Option(
     help: "Records after which scores are handed on at the latest; a slow pipe is answered as it goes anyway."
   )
@@ -107,7 +113,7 @@ struct ScoreCommand: ParsableCommand {
       "\(loaded.card.labelKind) valuator, \(loaded.card.maxTokens) tokens at once, \(common.threads) workers, "
       + "products: \(loaded.card.precision.path)"
     try output.map { try refuse($0) }
-    let scorer = try Scorer(valuator: loaded, configuration: scoringConfiguration)
+    let scorer = try Scorer(valuator: loaded, configuration: try scoringConfiguration())
     if let outputDir {
       try ScoreFolder(command: self, scorer: scorer, terminal: terminal, plan: plan).run(into: outputDir)
       return
@@ -135,7 +141,7 @@ struct ScoreCommand: ParsableCommand {
     }
   }
 
-  var scoringConfiguration: ScoringConfiguration {
+  func scoringConfiguration() throws -> ScoringConfiguration {
     var configuration = ScoringConfiguration()
     configuration.onError = onError == .fail ? .fail : .mark
     configuration.isRaw = raw
@@ -143,6 +149,7 @@ struct ScoreCommand: ParsableCommand {
     configuration.coverage = coverage
     configuration.records = fields.recordOptions
     configuration.isSidecar = sidecar
+    configuration.valuatorKey = valuatorKey ? try FileHash.sha256(path: valuator + "/alinfik.json") : nil
     configuration.flushEvery = flushEvery
     configuration.workers = common.threads
     return configuration

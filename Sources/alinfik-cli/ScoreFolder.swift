@@ -97,6 +97,7 @@ struct ScoreFolder {
       return found.map { ("\(path)/\($0)", $0) }
     }
     let valuator = try FileHash.sha256(path: command.valuator + "/alinfik.json")
+    let configuration = try command.scoringConfiguration()
     var places: [String: String] = [:]
     return try names.map { input, name in
       let output = "\(folder)/\(name)"
@@ -109,7 +110,7 @@ struct ScoreFolder {
       return (
         input, output,
         try ScoredFile.settings(
-          input: input, valuator: valuator, configuration: command.scoringConfiguration)
+          input: input, valuator: valuator, configuration: configuration)
       )
     }
   }

@@ -21,7 +21,7 @@ package final class ScoredFile: LineOutput {
   /// Time between two notes of how far it is.
   private static let keptEvery = Duration.seconds(5)
 
-  private static func marker(_ output: String) -> String { output + ".done.json" }
+  static func marker(_ output: String) -> String { output + ".done.json" }
   private static func partial(_ output: String) -> String { output + ".partial" }
   private static func progress(_ output: String) -> String { output + ".progress.json" }
 
