@@ -1,6 +1,6 @@
 # `make demo` shows the whole loop on real text; `make test` says whether this checkout is sound.
 
-.PHONY: help setup build demo test check-peers test-integrations bench-label bench-growth bench-train bench-score format format-check clean
+.PHONY: help setup build demo test check-peers test-integrations bench-label bench-growth bench-train bench-score bench-select format format-check clean
 
 SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
 
@@ -40,6 +40,9 @@ bench-score: build ## scoring beside tokenizers, PyTorch and onnxruntime: ARGS="
 
 bench-train: build ## fine-tuning a text encoder beside PyTorch: ARGS="LABELS.h5 ENCODER"
 	@python3 Benchmarks/train.py $(ARGS)
+
+bench-select: build ## time and memory of `select` for so many made-up scored rows: ARGS="1M 10M"
+	@python3 Benchmarks/selection.py $(ARGS)
 
 format: ## rewrite the sources in the house style
 	swift format --in-place --recursive $(SWIFT_SOURCES)

@@ -45,20 +45,22 @@ let package = Package(
     library("LinFiK", ["LanguageModels", "Records"]),
     library("FineTuning", ["LinFiK", "LanguageModels", "Layers", "Records", "Formats"]),
     library("Encoder", ["Layers", "LanguageModels", "Formats", "Tokenization", "Records", "RankStatistics"]),
+    library(
+      "Selection", ["Encoder", "Duplicates", "Records", "Tokenization", "TensorKernels", "Formats"]),
     library("Distill", ["Encoder", "Records", "RankStatistics"]),
     library("Reporting", ["RankStatistics"]),
     library("Comparison", ["LinFiK", "Encoder", "RankStatistics", "Reporting"]),
     .executableTarget(
       name: "alinfik-cli",
       dependencies: [
-        "LinFiK", "FineTuning", "Distill", "Comparison",
+        "LinFiK", "FineTuning", "Distill", "Comparison", "Selection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .executableTarget(
       name: "Benchmarks", dependencies: ["LinFiK", "Encoder", "Tokenization", "COpenBLAS"],
       path: "Benchmarks",
-      exclude: ["peers", "label.py", "growth.py", "svg.py", "train.py", "score.py"],
+      exclude: ["peers", "label.py", "growth.py", "svg.py", "train.py", "score.py", "selection.py"],
       swiftSettings: strict),
 
     .target(name: "TestSupport", dependencies: ["Formats"], path: "Tests/TestSupport", swiftSettings: strict),
@@ -76,6 +78,7 @@ let package = Package(
     tests(of: "FineTuning"),
     tests(of: "Encoder"),
     tests(of: "Duplicates"),
+    tests(of: "Selection", ["Encoder", "Records", "Formats"]),
     tests(of: "Distill"),
     tests(of: "Reporting"),
     tests(of: "Comparison"),

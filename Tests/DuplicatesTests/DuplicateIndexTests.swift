@@ -64,7 +64,7 @@ private func likeness(_ left: [UInt8], _ right: [UInt8]) -> Double {
       copy[10] = "zzzzzz"
       copy[60] = "yyyyyy"
       let match = index.match(ContentHash(bytes(copy)), MinHashSignature(of: bytes(copy)))
-      guard case .near(number, let similarity) = match else {
+      guard case .near(number, similarity: let similarity) = match else {
         Issue.record("copy \(number): \(String(describing: match))")
         continue
       }
