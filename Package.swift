@@ -78,7 +78,7 @@ let package = Package(
     tests(of: "FineTuning"),
     tests(of: "Encoder"),
     tests(of: "Duplicates"),
-    tests(of: "Selection", ["Encoder", "Records", "Formats"]),
+    tests(of: "Selection", ["Encoder", "Duplicates", "Records", "TensorKernels", "Formats"]),
     tests(of: "Distill"),
     tests(of: "Reporting"),
     tests(of: "Comparison"),

@@ -85,7 +85,7 @@ def measure(rows, arguments):
     if status:
         sys.exit(f"{' '.join(command)}: {status}")
     left = ", ".join(f"{name} {count}" for name, count in summary["left_out"].items() if count)
-    print(f"| {rows:,} | {size / 1e9:.1f} GB | {seconds:.0f} s ({rows / seconds / 1e3:.0f}k rows/s) | "
+    print(f"| {rows:,} | {size / 1e9:.1f} GB | {seconds:.0f} s | {usage.ru_utime + usage.ru_stime:.0f} s | "
           f"{usage.ru_maxrss / 1e3:.0f} MB | {summary['scratch_bytes'] / 1e9:.2f} GB | "
           f"{summary['chosen']['rows']:,} | {left} |", flush=True)
 
@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--alinfik", default=str(REPOSITORY / ".build/release/alinfik"))
     parser.add_argument("--options", nargs=argparse.REMAINDER, help="of select; by default --rows of a twentieth")
     arguments = parser.parse_args()
-    print("| rows | input | time | memory | scratch | chosen | left out |\n|---|---|---|---|---|---|---|")
+    print("| rows | input | time | of the processors | memory | scratch | chosen | left out |\n|---|---|---|---|---|---|---|---|")
     for rows in arguments.rows:
         measure(rows, arguments)
 

@@ -24,7 +24,7 @@ package struct SelectionPlan {
     return """
       \(files) files of \(bytes) bytes are read \(readings) by \(configuration.workers) workers; budget: \
       \(configuration.budget.amount) \(configuration.budget.unit)
-      memory: about \(configuration.runBytes * 5 / 4 >> 20) MB for sorting, 4 MB a million rows, about 600 MB a million chosen rows; \
+      memory: about \((configuration.runBytes + configuration.runBytes / 4) >> 20) MB for sorting, 4 MB a million rows, about 600 MB a million chosen rows; \
       disk while it runs: about \(storedBytes) MB a million rows, in \(configuration.scratchFolder)
       """
   }
