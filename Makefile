@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 RELEASE = .build/static/alinfik-$(shell sed -n 's/.*alinfikVersion = "\(.*\)"/\1/p' Sources/Formats/Version.swift)-linux-$(shell uname -m)
 
-.PHONY: help setup build release install try-release demo test check-peers test-integrations bench-label bench-growth bench-train bench-score format format-check clean
+.PHONY: help setup build release install try-release demo test check-peers test-integrations bench-label bench-growth bench-train bench-score bench-select format format-check clean
 
 SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
 
@@ -54,6 +54,9 @@ bench-score: build ## scoring beside tokenizers, PyTorch, onnxruntime, sentence-
 
 bench-train: build ## fine-tuning a text encoder beside PyTorch: ARGS="LABELS.h5 ENCODER"
 	@python3 Benchmarks/train.py $(ARGS)
+
+bench-select: build ## time and memory of `select` for so many made-up scored rows: ARGS="1M 10M"
+	@python3 Benchmarks/selection.py $(ARGS)
 
 format: ## rewrite the sources in the house style
 	swift format --in-place --recursive $(SWIFT_SOURCES)

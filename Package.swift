@@ -41,9 +41,12 @@ let package = Package(
     library("Records", ["Formats", "Tokenization"]),
     library("LanguageModels", ["Layers", "Formats"]),
     library("RankStatistics", []),
+    library("Duplicates", ["Formats"]),
     library("LinFiK", ["LanguageModels", "Records"]),
     library("FineTuning", ["LinFiK", "LanguageModels", "Layers", "Records", "Formats"]),
     library("Encoder", ["Layers", "LanguageModels", "Formats", "Tokenization", "Records", "RankStatistics"]),
+    library(
+      "Selection", ["Encoder", "Duplicates", "Records", "Tokenization", "TensorKernels", "Formats"]),
     library("Distill", ["Encoder", "Records", "RankStatistics"]),
     library(
       "Verification",
@@ -57,14 +60,14 @@ let package = Package(
     .executableTarget(
       name: "alinfik-cli",
       dependencies: [
-        "CArguments", "LinFiK", "FineTuning", "Distill", "Comparison", "Verification",
+        "CArguments", "LinFiK", "FineTuning", "Distill", "Comparison", "Selection", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .executableTarget(
       name: "Benchmarks", dependencies: ["LinFiK", "Encoder", "Tokenization", "COpenBLAS"],
       path: "Benchmarks",
-      exclude: ["peers", "label.py", "growth.py", "svg.py", "train.py", "score.py"],
+      exclude: ["peers", "label.py", "growth.py", "svg.py", "train.py", "score.py", "selection.py"],
       swiftSettings: strict),
 
     .target(name: "TestSupport", dependencies: ["Formats"], path: "Tests/TestSupport", swiftSettings: strict),
@@ -81,6 +84,8 @@ let package = Package(
     tests(of: "LinFiK", ["RankStatistics"]),
     tests(of: "FineTuning"),
     tests(of: "Encoder"),
+    tests(of: "Duplicates"),
+    tests(of: "Selection", ["Encoder", "Duplicates", "Records", "TensorKernels", "Formats"]),
     tests(of: "Distill"),
     tests(of: "Verification", ["Encoder"]),
     tests(of: "Reporting"),

@@ -21,6 +21,15 @@ package enum FileHash {
     hash.update(bytes)
     return hash.hexDigest()
   }
+
+  /// The first 16 bytes of the hash of some bytes, as two numbers, the more significant byte first.
+  package static func sha256Prefix(_ bytes: [UInt8]) -> (UInt64, UInt64) {
+    var words: [UInt64] = [0, 0]
+    for (index, byte) in SHA256.hash(data: bytes).prefix(16).enumerated() {
+      words[index / 8] = words[index / 8] << 8 | UInt64(byte)
+    }
+    return (words[0], words[1])
+  }
 }
 
 /// A SHA-256 that is fed piece by piece.

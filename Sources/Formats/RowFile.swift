@@ -246,11 +246,13 @@ package final class RowFile: Sendable {
 
 extension [UInt8] {
   /// Little-endian.
-  mutating func append<Number: FixedWidthInteger>(integer value: Number) {
+  package mutating func append<Number: FixedWidthInteger>(integer value: Number) {
     Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
   }
 
-  func integer<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type, at offset: Int) -> Number {
+  package func integer<Number: FixedWidthInteger & BitwiseCopyable>(
+    _ type: Number.Type, at offset: Int
+  ) -> Number {
     withUnsafeBytes { Number(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: type)) }
   }
 }

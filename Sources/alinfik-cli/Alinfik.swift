@@ -19,8 +19,8 @@ struct Alinfik: ParsableCommand {
     version: alinfikVersion,
     subcommands: [
       LabelCommand.self, CurvatureCommand.self, RelabelCommand.self, MergeCommand.self, TrainCommand.self,
-      ScoreCommand.self, QuantizeCommand.self, ExplainCommand.self, CompareCommand.self, AuditCommand.self,
-      FinetuneCommand.self, VerifyCommand.self, SignCommand.self, DriftCommand.self,
+      ScoreCommand.self, SelectCommand.self, QuantizeCommand.self, ExplainCommand.self, CompareCommand.self,
+      AuditCommand.self, FinetuneCommand.self, VerifyCommand.self, SignCommand.self, DriftCommand.self,
     ])
 
   static func main() {

@@ -59,6 +59,12 @@ struct ScoreCommand: ParsableCommand {
   @Flag(help: "Write only each record's id and what is said of it, a line a record.")
   var sidecar = false
 
+  @Flag(
+    help:
+      "Add alinfik_valuator to each record: the first digits of the valuator's hash, so that scores of two are never mixed."
+  )
+  var valuatorKey = false
+
   @Option(
     help: "Records after which scores are handed on at the latest; a slow pipe is answered as it goes anyway."
   )
@@ -120,7 +126,7 @@ struct ScoreCommand: ParsableCommand {
       try OutputFile.refuseInputs(output, files)
       try OutputFile.refuseExisting(output, force: common.force)
     }
-    let configuration = scoringConfiguration
+    let configuration = try scoringConfiguration()
     let scorer = try Scorer(valuator: loaded, configuration: configuration)
     let progress = ScoreProgress(
       terminal: terminal, isRaw: raw, json: (common.json, isData: output == nil && outputDir == nil))
@@ -153,7 +159,7 @@ struct ScoreCommand: ParsableCommand {
     return common.dryRun
   }
 
-  private var scoringConfiguration: ScoringConfiguration {
+  private func scoringConfiguration() throws -> ScoringConfiguration {
     var configuration = ScoringConfiguration()
     configuration.onError = onError == .fail ? .fail : .mark
     configuration.isRaw = raw
@@ -161,6 +167,7 @@ struct ScoreCommand: ParsableCommand {
     configuration.coverage = coverage
     configuration.records = fields.recordOptions
     configuration.isSidecar = sidecar
+    configuration.valuatorKey = valuatorKey ? try FileHash.sha256(path: valuator + "/alinfik.json") : nil
     configuration.flushEvery = flushEvery
     configuration.workers = common.threads
     return configuration

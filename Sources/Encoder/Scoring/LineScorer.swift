@@ -34,7 +34,7 @@ package struct LineScorer: Sendable {
   /// What `alinfik_` keys are ours; those that are not written anew are removed, for they were said of another score.
   private static let ownKeys: [ByteString] = [
     "alinfik_error", "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens",
-    "alinfik_truncated",
+    "alinfik_truncated", "alinfik_valuator",
   ]
 
   /// Throws where the valuator's intervals cannot have this coverage.
@@ -157,6 +157,9 @@ package struct LineScorer: Sendable {
     }
     values.append(("alinfik_tokens", JSONValue(score.tokens)))
     values.append(("alinfik_truncated", JSONValue(score.isTruncated)))
+    if let hash = configuration.valuatorKey {
+      values.append(("alinfik_valuator", JSONValue(String(hash.prefix(ScoreOrigin.keyDigits)))))
+    }
     return values
   }
 

@@ -27,7 +27,7 @@ package final class ScoredFile: LineOutput {
 
   private static let inputBytes: ByteString = "input_bytes"
 
-  private static func marker(_ output: String) -> String { output + ".done.json" }
+  static func marker(_ output: String) -> String { output + ".done.json" }
   private static func partial(_ output: String) -> String { output + ".partial" }
   private static func progress(_ output: String) -> String { output + ".progress.json" }
 

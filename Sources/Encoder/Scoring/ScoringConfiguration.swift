@@ -24,6 +24,8 @@ package struct ScoringConfiguration: Sendable {
   private var chosenPooling: WindowPooling?
   /// Only each record's id and what is said of it, a line a record.
   package var isSidecar = false
+  /// The valuator's hash, where its first digits are to be in each record as `alinfik_valuator`.
+  package var valuatorKey: String?
   /// Records after which what is scored is handed on at the latest.
   package var flushEvery = 256
   package var records = RecordOptions()
@@ -38,7 +40,7 @@ package struct ScoringConfiguration: Sendable {
       ("coverage", coverage.map { JSONValue($0) } ?? .null), ("pooling", JSONValue(pooling.rawValue)),
       ("sidecar", JSONValue(isSidecar)), ("text_field", records.textField.map { JSONValue($0) } ?? .null),
       ("id_field", JSONValue(records.idField)),
-    ]
+    ] + (valuatorKey == nil ? [] : [("valuator_key", true)])
   }
 }
 

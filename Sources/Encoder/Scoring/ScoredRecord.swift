@@ -1,0 +1,110 @@
+import Formats
+import Records
+
+/// A line of `alinfik score`: what was said of a record, and the record when it is asked for.
+package struct ScoredRecord: Sendable {
+  package let file: String
+  package let line: Int
+  /// The line's members, and its bytes without their end.
+  package let scanner: JSONObjectScanner
+  /// In label units, finite; nil where the line was marked with `alinfik_error` instead.
+  package let score: Double?
+  /// `alinfik_error`.
+  package let error: String?
+  /// `alinfik_low` and `alinfik_high`; nil where the valuator has no intervals.
+  package let interval: (low: Double, high: Double)?
+  /// Nil where it could not be told, or was not asked.
+  package let isOutside: Bool?
+  /// Nil where it is not said.
+  package let tokens: Int?
+  package let isTruncated: Bool
+  /// `alinfik_valuator`: the first digits of the SHA-256 of the valuator's alinfik.json; nil where it is not said.
+  package let valuator: String?
+  private let parser: RecordParser
+
+  package var bytes: [UInt8] { scanner.bytes }
+
+  /// The record, parsed now. Throws `RecordError.badLine` where it has no text.
+  package func record() throws(RecordError) -> Record { try parser.parse(bytes, file: file, line: line) }
+
+  /// The error that names this line.
+  package func failure(_ reason: String) -> RecordError { .badLine(file: file, line: line, reason: reason) }
+}
+
+extension ScoredRecord {
+  /// What the keys of ours say of one line. Throws `RecordError.badLine` where it is no JSON object, or has neither a score that is a
+  /// finite number nor an error.
+  package init(
+    _ bytes: [UInt8], file: String, line: Int, parser: RecordParser
+  ) throws(RecordError) {
+    func failure(_ reason: String) -> RecordError { .badLine(file: file, line: line, reason: reason) }
+    if bytes.isEmpty { throw failure("the line is blank") }
+    let scanner: JSONObjectScanner
+    do { scanner = try JSONObjectScanner(bytes) } catch {
+      throw failure(Self.namesNaN(bytes, at: error.offset) ? Self.notANumber : error.description)
+    }
+    var keys = ScoreKeys()
+    for member in scanner.members where member.key.bytes.starts(with: ScoreKeys.prefix) {
+      keys.read(member, of: bytes)
+    }
+    (self.file, self.line, self.scanner, self.parser) = (file, line, scanner, parser)
+    error = keys.error?.string
+    if error == nil {
+      guard let value = keys.score else {
+        throw failure("it has no alinfik_score; `alinfik score VALUATOR \(file)` adds one")
+      }
+      guard let score = value.double else { throw failure(Self.notANumber) }
+      self.score = score
+    } else {
+      score = nil
+    }
+    interval = keys.low.flatMap { low in keys.high.map { (low, $0) } }
+    isOutside = keys.isOutside
+    tokens = keys.tokens
+    isTruncated = keys.isTruncated
+    valuator = keys.valuator
+    if let interval, !(interval.low <= interval.high) {
+      throw failure("alinfik_low \(interval.low) is above alinfik_high \(interval.high)")
+    }
+    if let tokens, tokens < 0 { throw failure("alinfik_tokens is \(tokens)") }
+  }
+
+  private static let notANumber = "its alinfik_score is no finite number; score the record again"
+
+  /// Whether a parser stopped at a NaN or an infinity, which other writers take for JSON.
+  private static func namesNaN(_ bytes: [UInt8], at offset: Int) -> Bool {
+    let rest = bytes.dropFirst(offset)
+    return ["NaN", "Infinity", "-Infinity", "Inf", "nan", "inf"].contains { rest.starts(with: $0.utf8) }
+      || offset > 0 && bytes.dropFirst(offset - 1).starts(with: "-Inf".utf8)
+  }
+}
+
+/// The values of `alinfik_` keys in a line.
+private struct ScoreKeys {
+  static let prefix = Array("alinfik_".utf8)
+
+  var score: JSONValue?
+  var error: JSONValue?
+  var low: Double?
+  var high: Double?
+  var isOutside: Bool?
+  var tokens: Int?
+  var isTruncated = false
+  var valuator: String?
+
+  mutating func read(_ member: JSONObjectScanner.Member, of bytes: [UInt8]) {
+    // The scanner has checked the value.
+    guard let value = try? JSONValue.parse(bytes[member.valueRange]) else { return }
+    switch member.key {
+    case "alinfik_score": score = value.isNull ? nil : value
+    case "alinfik_error": error = value.isNull ? nil : value
+    case "alinfik_low": low = value.double
+    case "alinfik_high": high = value.double
+    case "alinfik_ood": isOutside = value.bool
+    case "alinfik_tokens": tokens = value.int
+    case "alinfik_truncated": isTruncated = value.bool ?? false
+    case "alinfik_valuator": valuator = value.string
+    default: break
+    }
+  }
+}

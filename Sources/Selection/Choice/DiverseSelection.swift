@@ -1,0 +1,69 @@
+import Encoder
+import Formats
+
+/// Chooses by value and novelty (`MarginalRelevance`), a row's value being its key in deviations of the pool's scores.
+///
+/// No row below the cut of value alone by more than L deviations can be chosen, for each row that value alone chooses stays worth more.
+/// The rows above are the candidates, at most `candidateFactor` times as many as value alone chooses; some 700 bytes each in memory.
+struct DiverseSelection {
+  let configuration: SelectionConfiguration
+  let index: SelectionIndex
+  let embeddings: CandidateEmbeddings
+  /// L.
+  let diversity: Double
+
+  /// - Parameter plain: what value alone chooses, with the limits it kept and the first row it left out.
+  func select(
+    _ verdicts: inout RowVerdicts,
+    plain: (selection: Selection, limits: Allowance.Limits, firstLeftOut: RankedRow?)
+  ) throws -> Selection {
+    // Where everything is chosen, nothing is traded.
+    guard let firstLeftOut = plain.firstLeftOut else { return plain.selection }
+    let deviation = max(index.histogram.deviation, .leastNormalMagnitude)
+    let (rows, isExact) = try candidates(
+      above: firstLeftOut.key - diversity * deviation, chosen: plain.selection.chosen.count, verdicts)
+    let wasChosen = rows.map { verdicts[$0.row].decision == .chosen }
+    verdicts.reset()
+    var allowance = Allowance(configuration, limits: plain.limits)
+    var relevance = MarginalRelevance(
+      values: rows.map { $0.key / deviation }, diversity: diversity, vectors: try embeddings.vectors(of: rows)
+    )
+    while !allowance.isFull, let candidate = relevance.next() {
+      let verdict = allowance.take(rows[candidate])
+      verdicts[rows[candidate].row] = verdict
+      if verdict.decision == .chosen { relevance.choose(candidate) }
+      if embeddings.isCancelled() { throw SelectionError.interrupted }
+    }
+    for (candidate, row) in rows.enumerated() where wasChosen[candidate] {
+      guard verdicts[row.row].decision == .budget, let other = relevance.likest(to: candidate) else {
+        continue
+      }
+      verdicts[row.row] = (.redundant, other)
+    }
+    var selection = Selection(allowance)
+    selection.cut = nil
+    selection.shortfalls = GreedySelection(configuration: configuration, index: index).shortfalls(allowance)
+    selection.diversity = DiversityReport(
+      candidates: rows.count, isExact: isExact, deviation: deviation, meanRedundancy: relevance.meanRedundancy
+    )
+    return selection
+  }
+
+  /// The rows that may be chosen, the best first, and those that value alone has chosen for their sources' sake.
+  private func candidates(
+    above least: Double, chosen: Int, _ verdicts: RowVerdicts
+  ) throws -> (rows: [RankedRow], isExact: Bool) {
+    let most = Int((configuration.candidateFactor * Double(chosen)).rounded(.up))
+    var rows: [RankedRow] = []
+    var isExact = true
+    var found = 0
+    try index.runs.forEach { row in
+      let wasChosen = verdicts[row.row].decision == .chosen
+      found += wasChosen ? 1 : 0
+      if row.key >= least, rows.count >= most { isExact = false }
+      if wasChosen || row.key >= least && rows.count < most { rows.append(row) }
+      return found < chosen || row.key >= least && rows.count < most
+    }
+    return (rows, isExact)
+  }
+}

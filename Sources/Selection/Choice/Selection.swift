@@ -1,0 +1,42 @@
+import Formats
+
+/// Which rows are chosen; `RowVerdicts` has why others are not.
+package struct Selection: Sendable {
+  /// A source that could not give what `--per-source-min` asks.
+  package struct Shortfall: Sendable, Equatable {
+    package var source: ByteString
+    package var asked: Int
+    package var given: Int
+  }
+
+  /// In the order they were chosen, the best first.
+  package var chosen: [ChosenRow]
+  /// In the budget's unit.
+  package var used: Int
+  /// The score of the first row that the budget had no room for; nil where there was none, or scores alone do not decide.
+  package var cut: Double?
+  /// Sources that could not give what they must.
+  package var shortfalls: [Shortfall] = []
+  /// By source and decision: rows that were left out for another reason than the budget, a low or no score.
+  var refused: [[Int]]
+  /// What value was traded against; nil without `--diversity`.
+  package var diversity: DiversityReport?
+
+  init(_ allowance: Allowance) {
+    chosen = allowance.chosen
+    used = allowance.used
+    refused = allowance.refused
+    cut = allowance.firstLeftOut?.score
+  }
+}
+
+/// What was looked at for diversity.
+package struct DiversityReport: Sendable, Equatable {
+  package var candidates: Int
+  /// Whether no row that was not looked at could have been chosen.
+  package var isExact: Bool
+  /// Of the pool's scores: the unit of value.
+  package var deviation: Double
+  /// The mean likeness of the chosen rows, each to the likest that was chosen before it.
+  package var meanRedundancy: Double
+}

@@ -1,0 +1,101 @@
+import Encoder
+import Formats
+import Records
+
+/// The first reading: every row once, in parallel, in the input's order.
+struct IndexBuilder {
+  let configuration: SelectionConfiguration
+  private let indexer: RowIndexer
+
+  /// Lines a worker takes together.
+  private static let chunkLines = 512
+
+  private struct Chunk: Sendable {
+    var file: String
+    var lines: [LineReader.Line]
+    var isMarked: Bool
+  }
+
+  init(_ configuration: SelectionConfiguration) {
+    self.configuration = configuration
+    indexer = RowIndexer(configuration)
+  }
+
+  /// - Parameters:
+  ///   - progress: gets the rows read so far.
+  ///   - isCancelled: asked after some rows; true ends the reading.
+  func index(
+    _ paths: [String], progress: (Int) -> Void, isCancelled: () -> Bool
+  ) throws -> (index: SelectionIndex, verdicts: RowVerdicts) {
+    let runs = RankedRuns(in: configuration.scratchFolder, runBytes: configuration.runBytes)
+    var index = SelectionIndex(runs: runs)
+    var verdicts = RowVerdicts()
+    var places: [ByteString: Int] = [:]
+    for path in paths {
+      let marker = try ScoreOrigin.marked(beside: path)
+      try index.origins.add(marker: marker, of: path)
+      let stamp = try FileStamp(path: path)
+      let input = try LineReader(path: path, maximumLineBytes: configuration.records.maximumLineBytes)
+      var chunks = LineChunks(input, lines: Self.chunkLines)
+      let before = verdicts.count
+      let (indexer, isMarked) = (indexer, marker != nil)
+      try OrderedPipeline<Chunk, RowIndexer.Part>(workers: configuration.workers).run(
+        make: { try chunks.next().map { Chunk(file: path, lines: $0, isMarked: isMarked) } },
+        mayWait: { false },
+        work: { _, chunk in indexer.index(chunk.lines, of: chunk.file, isMarked: chunk.isMarked) },
+        take: { part in
+          try index.origins.add(part.origins)
+          for row in part.rows { try take(row, &index, &verdicts, &places) }
+          if let failure = part.failure { throw failure }
+          progress(verdicts.count)
+          if isCancelled() { throw SelectionError.interrupted }
+        })
+      index.inputs.append(.init(path: path, stamp: stamp, rows: verdicts.count - before))
+    }
+    try runs.finish()
+    try check(index)
+    return (index, verdicts)
+  }
+
+  private func take(
+    _ row: RowIndexer.Row, _ index: inout SelectionIndex, _ verdicts: inout RowVerdicts,
+    _ places: inout [ByteString: Int]
+  ) throws {
+    let source = places[row.source] ?? index.sources.count
+    if source == index.sources.count {
+      places[row.source] = source
+      index.sources.append(.init(name: row.source))
+    }
+    verdicts.append(row.decision)
+    index.sources[source].rows += 1
+    guard var ranked = row.ranked else {
+      index.sources[source].unscored += 1
+      return
+    }
+    (ranked.source, ranked.row) = (source, verdicts.count - 1)
+    index.sources[source].tokens += ranked.tokens ?? 0
+    index.sources[source].bytes += ranked.bytes
+    index.hasTokens = index.hasTokens && ranked.tokens != nil
+    index.histogram.add(ranked.score)
+    guard row.decision == .budget else {
+      index.sources[source].belowLeast += 1
+      return
+    }
+    index.sources[source].available += ranked.size(in: configuration.budget.unit)
+    try index.runs.add(ranked)
+  }
+
+  /// Throws where nothing can be chosen from, or a source that is named is not there.
+  private func check(_ index: SelectionIndex) throws {
+    guard index.histogram.count > 0 else { throw SelectionError.noRow }
+    let names = Set(index.sources.filter { $0.rows > $0.unscored }.map(\.name))
+    for (option, limits) in [
+      ("--per-source-cap", configuration.caps), ("--per-source-min", configuration.minimums),
+    ] {
+      for limit in limits {
+        guard let source = limit.source, !names.contains(ByteString(source)) else { continue }
+        throw SelectionError.unknownSource(option: option, source: source)
+      }
+    }
+  }
+}

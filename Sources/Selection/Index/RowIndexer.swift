@@ -1,0 +1,83 @@
+import Duplicates
+import Encoder
+import Formats
+import Records
+
+/// Turns lines into what the first reading keeps of them.
+struct RowIndexer: Sendable {
+  struct Row: Sendable {
+    var source: ByteString
+    var decision: RowDecision
+    /// Nil where there is no score.
+    var ranked: RankedRow?
+  }
+
+  struct Part: Sendable {
+    var rows: [Row] = []
+    var origins = ScoreOrigins()
+    /// What ended the lines before their time.
+    var failure: RecordError?
+  }
+
+  private let configuration: SelectionConfiguration
+  private let parser: RecordParser
+  private let noise: GumbelNoise?
+  private let encoder: SampleEncoder?
+
+  init(_ configuration: SelectionConfiguration) {
+    self.configuration = configuration
+    parser = RecordParser(configuration.records)
+    noise = configuration.temperature.map { GumbelNoise(temperature: $0, seed: configuration.seed) }
+    encoder = configuration.tokenizer.map { SampleEncoder(tokenizer: $0) }
+  }
+
+  func index(_ lines: [LineReader.Line], of file: String, isMarked: Bool) -> Part {
+    var part = Part()
+    for line in lines {
+      do throws(RecordError) {
+        let scored = try ScoredRecord(line.bytes, file: file, line: line.number, parser: parser)
+        try part.origins.add(scored, isMarked: isMarked)
+        part.rows.append(try row(scored))
+      } catch {
+        part.failure = error
+        break
+      }
+    }
+    return part
+  }
+
+  private func row(_ scored: ScoredRecord) throws(RecordError) -> Row {
+    guard let score = scored.score else {
+      return Row(source: (try? scored.record())?.source ?? "", decision: .noScore)
+    }
+    let record = try scored.record()
+    if configuration.hasSourceLimits, record.source == nil {
+      throw scored.failure(
+        "it has no source, by which --per-source-cap and --per-source-min go (--source-field names another key)"
+      )
+    }
+    let text = record.text.bytes
+    let hash = ContentHash(text)
+    let ranked = RankedRow(
+      key: score + (noise?(hash) ?? 0), score: score, hash: hash, line: FileHash.sha256Prefix(scored.bytes).0,
+      row: 0, source: 0, tokens: try tokens(scored, record), bytes: text.count, id: record.id,
+      signature: configuration.duplicates == .near ? MinHashSignature(of: text) : nil)
+    let isLow = configuration.leastScore.map { score < $0 } ?? false
+    return Row(source: record.source ?? "", decision: isLow ? .belowLeast : .budget, ranked: ranked)
+  }
+
+  /// By the tokenizer, or what the valuator has read where that was all, or as much as counts.
+  private func tokens(_ scored: ScoredRecord, _ record: Record) throws(RecordError) -> Int? {
+    let most = configuration.maxTokens ?? .max
+    if let encoder { return min(most, try encoder.read(record).tokens.count) }
+    if let tokens = scored.tokens, !scored.isTruncated || tokens >= most { return min(most, tokens) }
+    if configuration.budget.unit == .tokens {
+      throw scored.failure(
+        (scored.tokens == nil
+          ? "it has no alinfik_tokens"
+          : "it is longer than what the valuator has read (alinfik_truncated), so its tokens are not known")
+          + "; --tokenizer PATH counts them, or take a budget of --rows or --bytes")
+    }
+    return nil
+  }
+}
