@@ -55,12 +55,14 @@ let package = Package(
         .product(name: "Crypto", package: "swift-crypto"),
       ]),
     library("Reporting", ["RankStatistics"]),
+    library("Settlement", ["Duplicates", "Encoder", "Records", "Formats", "RankStatistics", "Reporting"]),
     library("Comparison", ["LinFiK", "Encoder", "RankStatistics", "Reporting"]),
     .target(name: "CArguments"),
     .executableTarget(
       name: "alinfik-cli",
       dependencies: [
-        "CArguments", "LinFiK", "FineTuning", "Distill", "Comparison", "Selection", "Verification",
+        "CArguments", "LinFiK", "FineTuning", "Distill", "Comparison", "Selection", "Settlement",
+        "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
@@ -90,6 +92,7 @@ let package = Package(
     tests(of: "Verification", ["Encoder"]),
     tests(of: "Reporting"),
     tests(of: "Comparison"),
+    tests(of: "Settlement", ["Records"]),
     .testTarget(
       name: "CommandLineTests", dependencies: ["alinfik-cli", "TestSupport", "Formats", "CHDF5"],
       swiftSettings: strict),

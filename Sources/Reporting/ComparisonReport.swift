@@ -181,6 +181,10 @@ package struct SourceWorth: Codable, Sendable, Equatable {
   package var count: Int
   /// The quantiles 5, 25, 50, 75 and 95 %.
   package var quantiles: [Double]
+
+  package init(name: String, count: Int, quantiles: [Double]) {
+    (self.name, self.count, self.quantiles) = (name, count, quantiles)
+  }
 }
 
 /// Spearman's correlations between all pairs of drawn methods, rows and columns in the order of `names`.

@@ -43,6 +43,4 @@ extension ReportPage {
     Positive always means: training on the row lowers the target loss.</footer>
     """
   }
-
-  func hash(_ value: String) -> Markup { "<span class=\"hash\">\(value)</span>" }
 }

@@ -64,8 +64,4 @@ extension ReportPage {
     }
     return "<dl class=\"key\">\n\(items)\n</dl>"
   }
-
-  func keyNumber(_ value: String, _ name: String, isOurs: Bool = false) -> Markup {
-    "<div\(isOurs ? Markup(stringLiteral: " class=\"ours\"") : "")><dt>\(name)</dt><dd>\(value)</dd></div>"
-  }
 }

@@ -1,14 +1,18 @@
 /// How the reference's values spread within each source: a thin line from the 5 to the 95 % quantile, a thick one
 /// between the quartiles, a mark at the median.
-struct WorthChart {
+package struct WorthChart {
   var id: String
   var title: String
   var worth: [SourceWorth]
 
+  package init(id: String, title: String, worth: [SourceWorth]) {
+    (self.id, self.title, self.worth) = (id, title, worth)
+  }
+
   private let rowHeight = 24.0
   private let top = 24.0
 
-  func markup() -> Markup {
+  package func markup() -> Markup {
     let labels = Chart.labelWidth(worth.map(\.name))
     let bottom = top + Double(worth.count) * rowHeight
     let (scale, ticks) = Scale.around(

@@ -15,12 +15,14 @@ struct Alinfik: ParsableCommand {
         alinfik score   valuator incoming.jsonl.gz --output scored.jsonl
         alinfik compare --model MODEL --target target.jsonl --sample sample.jsonl \\
                         --labels labels.h5 --valuator valuator --output report
+        alinfik report  scored.jsonl --by source --budget "10000 EUR" --policy share --output settlement
       """,
     version: alinfikVersion,
     subcommands: [
       LabelCommand.self, CurvatureCommand.self, RelabelCommand.self, MergeCommand.self, TrainCommand.self,
       ScoreCommand.self, SelectCommand.self, QuantizeCommand.self, ExplainCommand.self, CompareCommand.self,
       AuditCommand.self, FinetuneCommand.self, VerifyCommand.self, SignCommand.self, DriftCommand.self,
+      ReportCommand.self,
     ])
 
   static func main() {

@@ -22,7 +22,8 @@ struct SelectCommand: ParsableCommand {
       alinfik_reason. Amounts may end in K, M or G.
       """)
 
-  @Argument(help: ArgumentHelp("Scored JSON Lines, plain, .gz or .zst.", valueName: "file"))
+  @Argument(
+    help: ArgumentHelp("Scored JSON Lines, plain, .gz or .zst.", valueName: "file"), completion: .file())
   var files: [String]
 
   @Option(
@@ -37,7 +38,9 @@ struct SelectCommand: ParsableCommand {
   @Option(help: "The budget in bytes of text.")
   var bytes: String?
 
-  @Option(help: "Whose tokens count, as this model reads a record: a Hugging Face directory or a GGUF file.")
+  @Option(
+    help: "Whose tokens count, as this model reads a record: a Hugging Face directory or a GGUF file.",
+    completion: .file())
   var tokenizer: String?
 
   @Option(
@@ -48,10 +51,13 @@ struct SelectCommand: ParsableCommand {
 
   @Option(
     name: .shortAndLong,
-    help: "Where the chosen records go, compressed where it ends in .gz or .zst (default: standard output).")
+    help: "Where the chosen records go, compressed where it ends in .gz or .zst (default: standard output).",
+    completion: .file())
   var output: String?
 
-  @Option(help: ArgumentHelp("Where all others go, each with alinfik_reason.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Where all others go, each with alinfik_reason.", valueName: "file"),
+    completion: .file())
   var rejects: String?
 
   @Option(help: "The order of the chosen records: input, as they stand there, or value, the best first.")
@@ -90,7 +96,7 @@ struct SelectCommand: ParsableCommand {
       valueName: "L"))
   var diversity: Double?
 
-  @Option(help: "The valuator whose embeddings say what is alike.")
+  @Option(help: "The valuator whose embeddings say what is alike.", completion: .directory)
   var valuator: String?
 
   @Option(help: "With --diversity: how many times as many records as are chosen are looked at, at most.")
@@ -101,7 +107,8 @@ struct SelectCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Where sorting puts what does not fit into memory (default: beside the output).", valueName: "dir"))
+      "Where sorting puts what does not fit into memory (default: beside the output).", valueName: "dir"),
+    completion: .directory)
   var temporary: String?
 
   @OptionGroup var fields: FieldOptions

@@ -2,28 +2,28 @@
 /// so text from outside can only ever be text.
 ///
 /// The pages are also well-formed XML: every element is closed and only the five entities of XML are used.
-struct Markup: ExpressibleByStringInterpolation, Sendable {
-  var source: String
+package struct Markup: ExpressibleByStringInterpolation, Sendable {
+  package var source: String
 
-  init(stringLiteral value: String) { source = value }
-  init(stringInterpolation: StringInterpolation) { source = stringInterpolation.source }
-  init(joining pieces: [Markup], separator: String = "\n") {
+  package init(stringLiteral value: String) { source = value }
+  package init(stringInterpolation: StringInterpolation) { source = stringInterpolation.source }
+  package init(joining pieces: [Markup], separator: String = "\n") {
     source = pieces.map(\.source).joined(separator: separator)
   }
 
   /// Collects literal markup and escaped values.
-  struct StringInterpolation: StringInterpolationProtocol {
+  package struct StringInterpolation: StringInterpolationProtocol {
     var source = ""
 
-    init(literalCapacity: Int, interpolationCount: Int) { source.reserveCapacity(literalCapacity) }
+    package init(literalCapacity: Int, interpolationCount: Int) { source.reserveCapacity(literalCapacity) }
 
-    mutating func appendLiteral(_ literal: String) { source += literal }
-    mutating func appendInterpolation(_ text: String) { source += Markup.escaped(text) }
-    mutating func appendInterpolation(_ number: Int) { source += String(number) }
-    mutating func appendInterpolation(_ markup: Markup) { source += markup.source }
-    mutating func appendInterpolation(_ pieces: [Markup]) { source += Markup(joining: pieces).source }
+    package mutating func appendLiteral(_ literal: String) { source += literal }
+    package mutating func appendInterpolation(_ text: String) { source += Markup.escaped(text) }
+    package mutating func appendInterpolation(_ number: Int) { source += String(number) }
+    package mutating func appendInterpolation(_ markup: Markup) { source += markup.source }
+    package mutating func appendInterpolation(_ pieces: [Markup]) { source += Markup(joining: pieces).source }
     /// A coordinate, to a tenth of a unit.
-    mutating func appendInterpolation(_ coordinate: Double) {
+    package mutating func appendInterpolation(_ coordinate: Double) {
       let tenths = (coordinate * 10).rounded()
       precondition(tenths.isFinite, "Markup: a coordinate that is not finite")
       let whole = Int(tenths)
@@ -33,7 +33,7 @@ struct Markup: ExpressibleByStringInterpolation, Sendable {
 
   /// `text` with the characters that mean something to HTML as entities, and those that no XML document may
   /// hold, or that would turn the direction of the text after them, as the replacement character.
-  static func escaped(_ text: String) -> String {
+  package static func escaped(_ text: String) -> String {
     var escaped = ""
     for scalar in text.unicodeScalars {
       switch scalar.value {
@@ -53,5 +53,5 @@ struct Markup: ExpressibleByStringInterpolation, Sendable {
 
 extension Array where Element == Markup {
   /// The pieces one after the other.
-  func joined() -> Markup { Markup(joining: self) }
+  package func joined() -> Markup { Markup(joining: self) }
 }

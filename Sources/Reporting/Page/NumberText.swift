@@ -2,23 +2,23 @@ import Foundation
 
 /// How numbers are written in a report: rounded to what can be read, with a real minus sign, and an en dash
 /// where nothing was measured.
-enum NumberText {
-  static let none = "–"
+package enum NumberText {
+  package static let none = "–"
 
   /// Two digits after the point, as a correlation or a share of one.
-  static func correlation(_ value: Double?) -> String {
+  package static func correlation(_ value: Double?) -> String {
     guard let value, value.isFinite else { return none }
     let text = String(format: "%.2f", abs(value))
     return value < 0 && text != "0.00" ? "−" + text : text
   }
 
   /// "0.78 to 0.84".
-  static func interval(lower: Double, upper: Double) -> String {
+  package static func interval(lower: Double, upper: Double) -> String {
     "\(correlation(lower)) to \(correlation(upper))"
   }
 
   /// A number on an axis, with the digits it needs.
-  static func tick(_ value: Double) -> String {
+  package static func tick(_ value: Double) -> String {
     let size = abs(value)
     if size < 1e-9 { return "0" }
     let decimals = (0...4).first { place in
@@ -29,12 +29,12 @@ enum NumberText {
   }
 
   /// A power of ten on an axis: in full up to 10,000, then as a power.
-  static func power(_ value: Double) -> String {
+  package static func power(_ value: Double) -> String {
     (0.001...10_000).contains(value) ? tick(value) : "10" + superscript(Int(log10(value).rounded()))
   }
 
   /// `digits` significant digits, without an exponent between 0.001 and 100,000, in thousands from 10,000.
-  static func significant(_ value: Double?, digits: Int = 3) -> String {
+  package static func significant(_ value: Double?, digits: Int = 3) -> String {
     guard let value, value.isFinite else { return none }
     let size = abs(value)
     let sign = value < 0 ? "−" : ""
@@ -52,13 +52,22 @@ enum NumberText {
   }
 
   /// A whole number with thin groups of three from 10,000 on.
-  static func count(_ value: Int) -> String { (value < 0 ? "−" : "") + grouped(String(value.magnitude)) }
+  package static func count(_ value: Int) -> String {
+    (value < 0 ? "−" : "") + grouped(String(value.magnitude))
+  }
 
   /// A share in whole percent.
-  static func percent(_ share: Double) -> String { "\(Int((100 * share).rounded())) %" }
+  package static func percent(_ share: Double) -> String { "\(Int((100 * share).rounded())) %" }
+
+  /// A share in percent with a digit behind the point.
+  package static func finePercent(_ share: Double?) -> String {
+    guard let share, share.isFinite else { return none }
+    let text = String(format: "%.1f", abs(100 * share))
+    return (share < 0 && text != "0.0" ? "−" : "") + text + " %"
+  }
 
   /// A time with the unit that suits it.
-  static func duration(_ seconds: Double?) -> String {
+  package static func duration(_ seconds: Double?) -> String {
     guard let seconds, seconds.isFinite else { return none }
     switch seconds {
     case ..<0.0005: return "under 1 ms"
@@ -70,12 +79,12 @@ enum NumberText {
   }
 
   /// A time on an axis: without the zero behind the point.
-  static func durationTick(_ seconds: Double) -> String {
+  package static func durationTick(_ seconds: Double) -> String {
     duration(seconds).replacing(".0 ", with: " ")
   }
 
   /// Bytes in decimal units.
-  static func bytes(_ count: Int?) -> String {
+  package static func bytes(_ count: Int?) -> String {
     guard let count else { return none }
     let units = ["B", "kB", "MB", "GB", "TB"]
     var value = Double(count)
@@ -88,7 +97,7 @@ enum NumberText {
   }
 
   /// The exponent of a power of ten, raised.
-  static func superscript(_ exponent: Int) -> String {
+  package static func superscript(_ exponent: Int) -> String {
     let digits = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"]
     let raised = String(exponent.magnitude).map { digits[$0.wholeNumberValue!] }.joined()
     return exponent < 0 ? "⁻" + raised : raised

@@ -1,7 +1,7 @@
 /// The style sheet of a report: one column of text, charts two abreast where there is room, light and dark as
 /// the reader's system is set, and black on white when printed.
-enum ReportStyle {
-  static let css = """
+package enum ReportStyle {
+  package static let css = """
     \(layout)
     \(charts)
     \(HeatColours.css(HeatColours.light))

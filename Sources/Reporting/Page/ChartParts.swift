@@ -1,12 +1,17 @@
 import Foundation
 
 /// A chart's coordinates: values of `domain` to places of `range`, linear or by their logarithm.
-struct Scale {
-  var domain: ClosedRange<Double>
-  var range: (start: Double, end: Double)
-  var isLogarithmic = false
+package struct Scale {
+  package var domain: ClosedRange<Double>
+  package var range: (start: Double, end: Double)
+  package var isLogarithmic = false
 
-  func callAsFunction(_ value: Double) -> Double {
+  package init(domain: ClosedRange<Double>, range: (start: Double, end: Double), isLogarithmic: Bool = false)
+  {
+    (self.domain, self.range, self.isLogarithmic) = (domain, range, isLogarithmic)
+  }
+
+  package func callAsFunction(_ value: Double) -> Double {
     func position(_ value: Double) -> Double { isLogarithmic ? log10(value) : value }
     let low = position(domain.lowerBound)
     let high = position(domain.upperBound)
@@ -15,7 +20,7 @@ struct Scale {
   }
 
   /// A linear scale from round number to round number around `values`, about `count` ticks apart.
-  static func around(
+  package static func around(
     _ values: [Double], start: Double, end: Double, count: Int = 5
   ) -> (scale: Scale, ticks: [Double]) {
     let low = values.min() ?? 0
@@ -29,7 +34,7 @@ struct Scale {
   }
 
   /// A scale for correlations and shares: up to one, and down as far below zero as `values` go.
-  static func correlations(
+  package static func correlations(
     _ values: [Double], start: Double, end: Double
   ) -> (scale: Scale, ticks: [Double]) {
     let lowest = values.min() ?? 0
@@ -39,7 +44,7 @@ struct Scale {
   }
 
   /// A logarithmic scale over whole powers of ten around positive `values`.
-  static func powersOfTen(
+  package static func powersOfTen(
     around values: [Double], start: Double, end: Double
   ) -> (scale: Scale, ticks: [Double]) {
     let first = Int(log10(values.min() ?? 1).rounded(.down))
@@ -59,10 +64,10 @@ struct Scale {
 
 /// The outer element of every chart. Its width is fixed so that letters have one size on a phone; the page
 /// places charts side by side where there is room.
-enum Chart {
-  static let width = 360.0
+package enum Chart {
+  package static let width = 360.0
 
-  static func svg(
+  package static func svg(
     id: String, height: Double, title: String, description: String, _ content: Markup
   ) -> Markup {
     """
@@ -75,7 +80,7 @@ enum Chart {
   }
 
   /// Vertical grid lines with their numbers below.
-  static func columns(
+  package static func columns(
     _ scale: Scale, ticks: [Double], top: Double, bottom: Double, label: (Double) -> String
   ) -> Markup {
     ticks.map { tick -> Markup in
@@ -89,7 +94,7 @@ enum Chart {
   }
 
   /// Horizontal grid lines with their numbers to the left.
-  static func lines(
+  package static func lines(
     _ scale: Scale, ticks: [Double], left: Double, right: Double, label: (Double) -> String
   ) -> Markup {
     ticks.map { tick -> Markup in
@@ -104,7 +109,9 @@ enum Chart {
 
   /// A mark whose shape says the role, so that colour alone carries nothing: diamond for the valuator, circle
   /// for gradient methods, square for baselines, triangle for the reference.
-  static func mark(_ role: ComparedMethod.Role, x: Double, y: Double, isHollow: Bool = false) -> Markup {
+  package static func mark(_ role: ComparedMethod.Role, x: Double, y: Double, isHollow: Bool = false)
+    -> Markup
+  {
     let kind = "mark \(role.rawValue)\(isHollow ? " hollow" : "")"
     switch role {
     case .valuator:
@@ -121,16 +128,16 @@ enum Chart {
   }
 
   /// About how wide a text of the charts' size is.
-  static func textWidth(_ text: String) -> Double { Double(text.count) * 6.1 }
+  package static func textWidth(_ text: String) -> Double { Double(text.count) * 6.1 }
 
   /// `text`, cut with an ellipsis where it would be wider than `width`.
-  static func fitted(_ text: String, width: Double) -> String {
+  package static func fitted(_ text: String, width: Double) -> String {
     let room = max(2, Int(width / 6.1))
     return text.count <= room ? text : text.prefix(room - 1) + "…"
   }
 
   /// The width of the column of labels: the longest, within bounds.
-  static func labelWidth(_ labels: [String], limit: Double = 118) -> Double {
+  package static func labelWidth(_ labels: [String], limit: Double = 118) -> Double {
     min(limit, max(48, (labels.map(textWidth).max() ?? 0) + 10))
   }
 }

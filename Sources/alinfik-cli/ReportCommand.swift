@@ -1,0 +1,200 @@
+import ArgumentParser
+import Formats
+import Foundation
+import Records
+import Settlement
+
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Say what each provider's scored rows are worth, and what is paid for them by a stated policy.",
+    discussion: """
+      Examples:
+        alinfik report scored.jsonl --by source --output report
+        alinfik report scored/*.jsonl.gz --by meta.vendor --budget "10000 EUR" --policy share --output report
+        alinfik report scored.jsonl --by source --budget 10000 --policy floor-slope --floor 0.05 --slope 0.5 --output report
+        alinfik report scored.jsonl --by source --provider acme --include-texts --output acme-report
+
+      Reads records as alinfik score writes them. A text counts once, for the provider that stands first in the input; rows out of
+      the valuator's domain do not count. Writes report.html and report.json. With --provider they hold that provider's own numbers
+      beside the pool's, and nothing that names another.
+      """)
+
+  @Argument(
+    help: ArgumentHelp("Scored records, plain, .gz or .zst (-: standard input).", valueName: "file"),
+    completion: .file())
+  var files: [String]
+
+  @Option(help: ArgumentHelp("Where a record says who brought it.", valueName: "dot.path"))
+  var by: String = SettlementOptions().by
+
+  @Option(name: .shortAndLong, help: "The folder for report.html and report.json.", completion: .directory)
+  var output: String
+
+  @Option(help: "The one provider whom the report is for.")
+  var provider: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Money to divide, at most two decimals (or as many as the currency has): 1500, '1500.50 EUR'.",
+      valueName: "money"))
+  var budget: String?
+
+  @Option(
+    help: """
+      How it is divided: share (by each provider's value), or floor-slope (--floor for a thousand tokens and --slope for a unit of \
+      value, the budget being the most that is spent).
+      """)
+  var policy: Policy?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("With floor-slope: money for a thousand counted tokens.", valueName: "price"))
+  var floor: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("With floor-slope: money for a unit of value.", valueName: "price"))
+  var slope: String?
+
+  @Option(
+    help: """
+      A row's value: its score times its thousands of tokens, which cutting texts up does not change by itself, or (rows) its \
+      score, however long it is.
+      """)
+  var weight: SettlementOptions.Weight = .tokens
+
+  @Option(
+    help: """
+      Which texts count once: exact copies alone, near copies too, or none (count: copies count like other rows). In memory stay \
+      about 60 bytes a text for exact ones, 500 for near ones.
+      """)
+  var duplicates: Duplicates = .near
+
+  @Option(help: "With near: the likeness from which a text is a copy, above 0 and at most 1.")
+  var likeness: Double = SettlementOptions.standardLikeness
+
+  @Flag(help: "Count rows too that are out of the valuator's domain.")
+  var countOutOfDomain = false
+
+  @Flag(help: "Show the beginning of the best and worst rows' texts; their ids alone by default.")
+  var includeTexts = false
+
+  @Option(help: "Bootstrap resamples.")
+  var resamples: Int = SettlementOptions().resamples
+
+  @Option(help: ArgumentHelp("Where a record's text is.", valueName: "dot.path"))
+  var textField: String?
+
+  @Option(help: ArgumentHelp("Where a record's id is.", valueName: "dot.path"))
+  var idField: String?
+
+  @OptionGroup var common: CommonOptions
+
+  enum Policy: String, ExpressibleByArgument, CaseIterable {
+    case share
+    case floorSlope = "floor-slope"
+  }
+
+  enum Duplicates: String, ExpressibleByArgument, CaseIterable { case near, exact, count }
+
+  func validate() throws {
+    if files.isEmpty { throw ValidationError("at least one file of scored records is wanted") }
+    if by.isEmpty { throw ValidationError("--by wants a field's name") }
+    if !(likeness > 0 && likeness <= 1) {
+      throw ValidationError("--likeness \(likeness): above 0 and at most 1")
+    }
+    if !(100...100_000).contains(resamples) {
+      throw ValidationError("--resamples \(resamples): between 100 and 100000")
+    }
+    if (budget == nil) != (policy == nil) {
+      throw ValidationError("--budget and --policy want each other: a price is named only by a stated policy")
+    }
+    if policy != .floorSlope, floor != nil || slope != nil {
+      throw ValidationError("--floor and --slope are prices of --policy floor-slope")
+    }
+    do { _ = try options() } catch { throw ValidationError("\(error)") }
+  }
+
+  func run() throws {
+    let terminal = Terminal(isQuiet: common.quiet)
+    for path in files where path != "-" {
+      guard FileManager.default.fileExists(atPath: path) else { throw FormatError.missing(path: path) }
+    }
+    try OutputFile.refuseInputs(output, files)
+    if common.dryRun {
+      let kept = [Duplicates.near: 500, .exact: 60, .count: 0][duplicates]!
+      print("\(files.count) inputs, each read once; \(kept) bytes a text and 30 kB a provider stay in memory")
+      return
+    }
+    let folder = try OutputDirectory(
+      path: output, entries: ["report.json", "report.html"], force: common.force)
+    let settlement = try SettlementRun.settle(files, records: recordOptions, try options()) { rows in
+      if let signal = Interruption.signal { throw Interrupted(signal: signal) }
+      terminal.progress("\(rows) rows")
+    }
+    try settlement.write(to: folder.temporaryPath)
+    try folder.commit()
+    say(settlement, terminal)
+    if common.json { print(settlement.briefJSON(output: output)) }
+  }
+
+  private var recordOptions: RecordOptions {
+    var options = RecordOptions()
+    options.textField = textField
+    if let idField { options.idField = idField }
+    return options
+  }
+
+  private func options() throws -> SettlementOptions {
+    var options = SettlementOptions()
+    options.by = by
+    options.weight = weight
+    options.duplicates =
+      switch duplicates {
+      case .near: .near(likeness)
+      case .exact: .exact
+      case .count: .counted
+      }
+    options.countsOutside = countOutOfDomain
+    options.resamples = resamples
+    options.seed = common.seed
+    options.includesTexts = includeTexts
+    options.provider = provider
+    if let budget, let policy { options.payment = (try Money(budget: budget), try self.policy(policy)) }
+    return options
+  }
+
+  private func policy(_ policy: Policy) throws -> PaymentPolicy {
+    guard policy == .floorSlope else { return .share }
+    return try .priceList(
+      floor: try floor.map { try PaymentPolicy.price($0, option: "--floor") } ?? 0,
+      slope: try slope.map { try PaymentPolicy.price($0, option: "--slope") } ?? 0)
+  }
+
+  private func say(_ settlement: Settlement, _ terminal: Terminal) {
+    let unknown = settlement.facts.rowsOfUnknownValuator
+    if unknown > 0 {
+      terminal.warn(
+        "\(unknown) rows do not say which valuator scored them (alinfik score --output-dir or --valuator-key does)"
+      )
+    }
+    if settlement.pool.withoutScore > 0 {
+      terminal.warn("\(settlement.pool.withoutScore) rows have no score (alinfik_error)")
+    }
+    settlement.summary.forEach { terminal.say($0.printable) }
+    terminal.say("report: \(output)/report.html")
+  }
+}
+
+extension SettlementOptions.Weight: ExpressibleByArgument {}
+
+extension SettlementError: ExitCoded {
+  var exitCode: Int32 {
+    switch self {
+    case .options, .noSuchProvider: Exit.usage
+    case .empty, .tooManyProviders, .rawScores: Exit.badData
+    }
+  }
+}

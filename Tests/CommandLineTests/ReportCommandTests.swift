@@ -1,0 +1,158 @@
+import Formats
+import Foundation
+import TestSupport
+import Testing
+
+/// `alinfik report`: what it writes, and what it refuses without writing anything.
+@Suite struct ReportCommandTests {
+  private let folder: TemporaryFolder
+  private let scored: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    scored = try folder.file("scored.jsonl", Self.rows(0..<90))
+  }
+
+  private static func rows(_ range: Range<Int>, valuator: String? = nil) -> String {
+    range.map { place in
+      let key = valuator.map { #", "alinfik_valuator": "\#($0)""# } ?? ""
+      return
+        #"{"id": "row-\#(place)", "meta": {"vendor": "v\#(place % 3)"}, "text": "Of \#(place * place) things the \#(place)th.","#
+        + #" "alinfik_score": \#(Double(place % 7) - 1.5), "alinfik_ood": false, "alinfik_tokens": \#(20 + place % 40),"#
+        + #" "alinfik_truncated": false\#(key)}"# + "\n"
+    }.joined()
+  }
+
+  private func report(_ files: [String], _ arguments: String..., output: String = "out") throws
+    -> Command.Result
+  {
+    try Command.run(
+      arguments: ["report"] + files + ["--by", "meta.vendor", "--output", folder.path(output)] + arguments)
+  }
+
+  private func bytes(_ output: String, _ name: String) throws -> [UInt8] {
+    try folder.read("\(output)/\(name)")
+  }
+
+  /// Nothing stands under the final name, nor beside it.
+  private func expectNothing(_ output: String = "out", _ note: String = "") throws {
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter {
+      $0.hasPrefix(output)
+    }
+    #expect(left.isEmpty, "\(left) \(note)")
+  }
+
+  @Test func aPageAndAJSON() throws {
+    let run = try report([scored], "--budget", "100.01 EUR", "--policy", "share", "--json")
+    #expect(run.status == 0, "\(run.errors)")
+    let json = try JSONValue.parse(try bytes("out", "report.json"))
+    let amounts = try #require(json["payment"]?["amounts"]?.array)
+    #expect(amounts.reduce(0) { $0 + ($1["units"]?.int ?? 0) } == 10_001)
+    #expect(String(decoding: try bytes("out", "report.html"), as: UTF8.self).contains("100.01\u{A0}EUR"))
+    #expect(run.errors.contains("do not say which valuator"), "\(run.errors)")
+    let brief = try JSONValue.parse(Array(run.output.utf8))
+    #expect(brief["rows"]?.int == 90 && brief["providers"]?.int == 3 && brief["budget_units"]?.int == 10_001)
+    let again = try report([scored])
+    #expect(again.status == 64 && again.errors.contains("exists already"), "\(again.errors)")
+    #expect(try report([scored], "--force").status == 0)
+  }
+
+  @Test func shardsAndCompressionMakeNoDifference() throws {
+    let compressor = Compressor(forName: "b.gz")
+    let parts = [
+      try folder.file("a.jsonl", Self.rows(0..<11)),
+      try folder.file("b.jsonl.gz", compressor.compress(Array(Self.rows(11..<60).utf8)) + compressor.end()),
+      try folder.file("c.jsonl", Self.rows(60..<90)),
+    ]
+    #expect(try report([scored], output: "whole").status == 0)
+    #expect(try report(parts, output: "parts").status == 0)
+    for name in ["report.json", "report.html"] { #expect(try bytes("whole", name) == bytes("parts", name)) }
+    #expect(try report([scored], "--seed", "5", output: "seeded").status == 0)
+    #expect(try bytes("whole", "report.json") != bytes("seeded", "report.json"))
+  }
+
+  @Test func oneProviderSeesNoOther() throws {
+    let run = try report(
+      [scored], "--provider", "v1", "--budget", "7", "--policy", "share", "--include-texts")
+    #expect(run.status == 0 && !run.errors.contains("v0") && !run.errors.contains("v2"), "\(run.errors)")
+    for name in ["report.json", "report.html"] {
+      let text = String(decoding: try bytes("out", name), as: UTF8.self)
+      #expect(text.contains("v1") && !text.contains("v0") && !text.contains("v2"), "\(name)")
+    }
+    let missing = try report([scored], "--provider", "nobody", output: "other")
+    #expect(missing.status == 64 && missing.errors.contains("no row has 'nobody'"), "\(missing.errors)")
+    try expectNothing("other")
+  }
+
+  @Test func moneyAndPoliciesMustMakeSense() throws {
+    for (arguments, word) in [
+      (["--budget", "-5", "--policy", "share"], "below 0"),
+      (["--budget=-5", "--policy", "share"], "below 0"),
+      (["--budget", "0", "--policy", "share"], "above 0"), (["--budget", "5"], "--policy"),
+      (["--policy", "share"], "--budget"), (["--budget", "1e9", "--policy", "share"], "--budget"),
+      (["--budget", "99999999999999999", "--policy", "share"], "no budget"),
+      (["--budget", "5", "--policy", "floor-slope"], "nothing is paid"),
+      (["--budget", "5", "--policy", "floor-slope", "--floor=-1"], "not below 0"),
+      (["--budget", "5", "--policy", "floor-slope", "--slope", "nan"], "--slope"),
+      (["--budget", "5", "--policy", "share", "--floor", "1"], "floor-slope"),
+      (["--likeness", "0"], "--likeness"), (["--resamples", "3"], "--resamples"),
+    ] {
+      let run = try Command.run(
+        arguments: ["report", scored, "--by", "meta.vendor", "--output", folder.path("out")] + arguments)
+      #expect(run.status == 64 && run.errors.contains(word), "\(arguments): \(run.status) \(run.errors)")
+      try expectNothing("out", "\(arguments)")
+    }
+  }
+
+  @Test func badInputLeavesNothing() throws {
+    let good = Self.rows(0..<3)
+    for (name, text, word) in [
+      ("empty", "", "no scored row"), ("unscored", #"{"text": "t", "meta": {"vendor": "x"}}"# + "\n", ":1"),
+      ("lost", good + #"{"text": "t", "alinfik_score": 1, "alinfik_tokens": 2}"# + "\n", ":4"),
+      ("nan", good + #"{"text": "t", "alinfik_score": NaN}"# + "\n", ":4"),
+      ("cut", good + #"{"text": "#, ":4"),
+      ("sidecar", #"{"id": "a", "alinfik_score": 1, "alinfik_tokens": 2}"# + "\n", ":1"),
+      (
+        "mixed", Self.rows(0..<2, valuator: "aaaaaaaaaaaa") + Self.rows(2..<3, valuator: "bbbbbbbbbbbb"), ":3"
+      ),
+    ] {
+      let run = try report([try folder.file("\(name).jsonl", text)])
+      #expect(run.status == 65 && run.errors.contains(word), "\(name): \(run.status) \(run.errors)")
+      try expectNothing("out", name)
+    }
+    let missing = try report([folder.path("nothing.jsonl")])
+    #expect(missing.status == 66, "\(missing.errors)")
+    try expectNothing()
+    let over = try Command.run("report", scored, "--by", "meta.vendor", "--output", folder.path, "--force")
+    #expect(over.status == 64 && folder.exists("scored.jsonl"), "\(over.errors)")
+  }
+
+  /// Files that were scored by two valuators, or once raw, say so in the marks beside them.
+  @Test func marksAreHeldAgainstEachOther() throws {
+    let other = try folder.file("other.jsonl", Self.rows(90..<99))
+    func mark(_ file: String, _ valuator: String, raw: Bool = false) throws {
+      _ = try folder.file(
+        "\(file).done.json",
+        #"{"settings": {"valuator_sha256": "\#(valuator)", "raw": \#(raw), "pooling": "first"}}"#)
+    }
+    try mark("scored.jsonl", "aa11")
+    try mark("other.jsonl", "bb22")
+    let mixed = try report([scored, other])
+    #expect(mixed.status == 65 && mixed.errors.contains("valuator"), "\(mixed.errors)")
+    try expectNothing()
+    try mark("other.jsonl", "aa11", raw: true)
+    let raw = try report([other])
+    #expect(raw.status == 65 && raw.errors.contains("--raw"), "\(raw.errors)")
+    try expectNothing()
+    try mark("other.jsonl", "aa11")
+    #expect(try report([scored, other]).status == 0)
+    let json = try JSONValue.parse(try bytes("out", "report.json"))
+    #expect(json["facts"]?["valuator_sha256"]?.string == "aa11")
+  }
+
+  @Test func aPlanWritesNothing() throws {
+    let run = try report([scored], "--dry-run")
+    #expect(run.status == 0 && run.output.contains("1 inputs"))
+    try expectNothing()
+  }
+}

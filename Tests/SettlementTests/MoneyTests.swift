@@ -1,0 +1,123 @@
+import Settlement
+import Testing
+
+@Suite("Money and its division")
+struct MoneyTests {
+  @Test(
+    "a budget as people write it",
+    arguments: [
+      ("1500", 150_000, ""), ("1500.5", 150_050, ""), ("0.01", 1, ""), ("1500.50 EUR", 150_050, "EUR"),
+      ("EUR 1500", 150_000, "EUR"), ("250000JPY", 250_000, "JPY"), ("1.234 KWD", 1234, "KWD"),
+      ("7 usd", 700, "USD"),
+    ])
+  func reads(text: String, units: Int, code: String) throws {
+    let money = try Money(budget: text)
+    #expect(money.units == units && money.currency.code == code)
+  }
+
+  @Test(
+    "what is no budget is refused",
+    arguments: [
+      "", "EUR", "-5", "−5 EUR", "0", "0.00 EUR", "1.005", "12.5 JPY", "1e6", "nan", "inf", "1,500", "1.2.3",
+      ".5",
+      "5 EURO", "E5UR", "99999999999999999999", "10000000000001", "five",
+    ])
+  func refuses(text: String) {
+    #expect(throws: SettlementError.self) { try Money(budget: text) }
+  }
+
+  @Test("prices below zero, without end or beyond reason are refused")
+  func prices() throws {
+    for text in ["-0.1", "nan", "inf", "1e10", "x", ""] {
+      #expect(throws: SettlementError.self, "\(text)") { try PaymentPolicy.price(text, option: "--floor") }
+    }
+    #expect(try PaymentPolicy.price("0.0005", option: "--floor") == 0.0005)
+    #expect(throws: SettlementError.self) { try PaymentPolicy.priceList(floor: 0, slope: 0) }
+  }
+
+  @Test("amounts are written with their currency's decimals")
+  func writes() throws {
+    let euro = try #require(Currency(code: "EUR"))
+    #expect(euro.text(123_450_7) == "12\u{202F}345.07\u{A0}EUR")
+    #expect(euro.text(-5) == "−0.05\u{A0}EUR" && euro.text(100) == "1.00\u{A0}EUR")
+    #expect(try #require(Currency(code: "JPY")).text(1_000_000) == "1\u{202F}000\u{202F}000\u{A0}JPY")
+    #expect(try #require(Currency(code: "")).text(1) == "0.01")
+    #expect(Currency(code: "eur") == nil && Currency(code: "EU") == nil)
+  }
+
+  @Test("the largest remainders get what rounding leaves over")
+  func remainders() {
+    // Quotas 4.7, 3.2, 2.1.
+    #expect(apportion(10, by: [47, 32, 21]) == [5, 3, 2])
+    #expect(apportion(1, by: [1, 1, 1]) == [1, 0, 0])
+    #expect(apportion(2, by: [0, 1, 1, 1]) == [0, 1, 1, 0])
+    #expect(apportion(0, by: [3, 4]) == [0, 0])
+    #expect(apportion(7, by: [0, 5, 0]) == [0, 7, 0])
+  }
+
+  @Test("parts always add up, whatever the shares, and none is more than a unit off its quota")
+  func exact() {
+    var state: UInt64 = 42
+    func next() -> UInt64 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return state >> 20
+    }
+    for round in 0..<2000 {
+      let count = 1 + Int(next() % 40)
+      let shares = (0..<count).map { _ in
+        next() % 5 == 0 ? 0 : Double(next() % 1_000_000) * (next() % 3 == 0 ? 1e-9 : 1)
+      }
+      let sum = shares.reduce(0, +)
+      guard sum > 0 else { continue }
+      let total = round % 4 == 0 ? Money.limit - Int(next() % 1000) : Int(next() % 100_000)
+      let parts = apportion(total, by: shares)
+      #expect(parts.reduce(0, +) == total)
+      for (part, share) in zip(parts, shares) {
+        #expect(part >= 0 && (share > 0 || part == 0))
+        #expect(abs(Double(part) - Double(total) * share / sum) < 1.5)
+      }
+    }
+  }
+}
+
+@Suite("Policies")
+struct PaymentTests {
+  private func budget(_ text: String) throws -> Money { try Money(budget: text) }
+
+  @Test("share: by value above zero, all of it")
+  func share() throws {
+    let payment = Payment(
+      budget: try budget("100"), policy: .share, values: [6, -3, 3, 0], tokens: [1, 1, 1, 1])
+    #expect(payment.amounts == [6667, 0, 3333, 0] && payment.unspent == 0)
+  }
+
+  @Test("share: where nobody has value everything stays with the buyer")
+  func nothing() throws {
+    let payment = Payment(budget: try budget("100"), policy: .share, values: [-1, 0], tokens: [5, 5])
+    #expect(payment.amounts == [0, 0] && payment.unspent == 10_000)
+  }
+
+  @Test("floor-slope: the prices while the budget lasts, the rest stays")
+  func withinBudget() throws {
+    let policy = try PaymentPolicy.priceList(floor: 2, slope: 0.5)
+    let payment = Payment(
+      budget: try budget("100 EUR"), policy: policy, values: [10, -4], tokens: [3000, 1500])
+    // 2 · 3 + 0.5 · 10 = 11; 2 · 1.5 + 0 = 3.
+    #expect(payment.amounts == [1100, 300] && payment.unspent == 8600 && payment.factor == 1)
+  }
+
+  @Test("floor-slope: beyond the budget all prices fall by one factor")
+  func beyondBudget() throws {
+    let policy = try PaymentPolicy.priceList(floor: 2, slope: 0.5)
+    let payment = Payment(
+      budget: try budget("7 EUR"), policy: policy, values: [10, -4], tokens: [3000, 1500])
+    #expect(payment.amounts == [550, 150] && payment.unspent == 0 && payment.factor == 0.5)
+  }
+
+  @Test("both policies are there in words and as a formula with their prices")
+  func words() throws {
+    let list = try PaymentPolicy.priceList(floor: 0.25, slope: 0.5)
+    #expect(list.words.contains("0.25") && list.words.contains("0.5") && list.formula.contains("0.25 · K(p)"))
+    #expect(PaymentPolicy.share.formula.contains("max(0, V(p))") && !PaymentPolicy.share.words.isEmpty)
+  }
+}
