@@ -69,6 +69,14 @@ extension Valuator {
       largest: largest == 0 ? 0 : largest / outputRange)
   }
 
+  /// How far an output may be from what another processor gives, as a share of `outputRange`: some times what instruction sets were
+  /// seen to differ by (experiments/verify-tolerance). Where factors are rounded, a difference grows from layer to layer.
+  package var tolerance: Double {
+    if card.precision == .f32 { return 1e-4 }
+    let isLayerless = (model as? FirstLayersModel)?.reader.layers.configuration.layers == 0
+    return isLayerless ? 1e-3 : 0.1
+  }
+
   /// The range of the head's outputs on the calibration part; where that has none, on the built-in texts.
   package var outputRange: Double {
     func range(_ values: [Double]) -> Double { (values.max() ?? 0) - (values.min() ?? 0) }

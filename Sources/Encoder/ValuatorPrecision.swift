@@ -39,14 +39,5 @@ package enum ValuatorPrecision: String, Sendable, CaseIterable {
       """
   }
 
-  /// How far an output may be from what another processor gives, as a share of the outputs' range (`Valuator.outputRange`): some times
-  /// what instruction sets were seen to differ by (docs/method.md).
-  package var tolerance: Double {
-    switch self {
-    case .f32: 1e-4
-    case .bf16, .int8: 3e-2
-    }
-  }
-
   package static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 }

@@ -23,7 +23,7 @@ struct RowComparison: Sendable {
   private let relativeSlack: Double
 
   /// The half width of an interval is `exp` of the output and its square: it may differ by more than the output does.
-  private static let widthSlack = 20.0
+  private static let widthSlack = (times: 20.0, atMost: 0.5)
   private static let keys: [ByteString] = [
     "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens", "alinfik_truncated",
   ]
@@ -31,7 +31,7 @@ struct RowComparison: Sendable {
   init(_ scorer: LineScorer, valuatorSHA256: String) {
     self.scorer = scorer
     self.valuatorSHA256 = valuatorSHA256
-    relativeSlack = scorer.valuator.card.precision.tolerance
+    relativeSlack = scorer.valuator.tolerance
     slack = relativeSlack * scorer.valuator.outputRange
   }
 
@@ -89,7 +89,8 @@ struct RowComparison: Sendable {
     if key == "alinfik_score" { return bounds.contains(said) }
     let width = bounds.upperBound - bounds.lowerBound
     let half = abs(value - score.value)
-    return abs(said - value) <= width + Self.widthSlack * relativeSlack * half
+    return abs(said - value) <= width + min(Self.widthSlack.atMost, Self.widthSlack.times * relativeSlack)
+      * half
   }
 
   /// The scores of outputs that are as near as another processor's; digits of a Float that is written are as good as seven.

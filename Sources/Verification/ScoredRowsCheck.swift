@@ -64,7 +64,7 @@ package struct ScoredRowsCheck: Sendable {
       }.flatMap { $0 }
     }
     (count, drawn, wrong, changedFiles) = (lines.count, lines.drawn, found, changed)
-    tolerance = valuator.card.precision.tolerance
+    tolerance = valuator.tolerance
   }
 
   /// Whether nothing is left to chance.

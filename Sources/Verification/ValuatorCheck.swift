@@ -81,7 +81,7 @@ package struct ValuatorCheck: Sendable {
     if deviation.isSameBits {
       return finding(.passed, "the same scores to the last bit as when it was saved")
     }
-    let tolerance = valuator.card.precision.tolerance
+    let tolerance = valuator.tolerance
     let words = "scores differ from those when it was saved by \(deviation.largest.inShort) of their range"
     return deviation.largest <= tolerance
       ? finding(.passed, "\(words), as instruction sets may (\(tolerance.inShort))")
