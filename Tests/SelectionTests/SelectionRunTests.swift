@@ -80,6 +80,8 @@ private struct Row {
     // By their intervals of 1 either side: a (0...2) reaches below the cut, and of those left out c (2...4) above it.
     #expect(summary.chosenUncertain == 1 && summary.leftOutUncertain == 1 && summary.withInterval == 5)
     #expect(try select([path], Budget(2, .rows)).chosen == ["b", "f"])
+    // The first that is left out is the cut, where what is taken fills the budget too.
+    #expect(try select([path], Budget(2, .rows)).summary.cut == 4)
     #expect(try select([path], Budget(2, .rows)) { $0.order = .value }.chosen == ["f", "b"])
     let least = try select([path], Budget(100, .rows)) { $0.leastScore = 3 }
     #expect(least.chosen == ["b", "c", "d", "f"] && least.rejects["a"] == "below min score")

@@ -96,8 +96,9 @@ private struct ScoreKeys {
     // The scanner has checked the value.
     guard let value = try? JSONValue.parse(bytes[member.valueRange]) else { return }
     switch member.key {
-    case "alinfik_score": score = value.isNull ? nil : value
-    case "alinfik_error": error = value.isNull ? nil : value
+    // Not `nil`, which would be JSON's null.
+    case "alinfik_score": score = value.isNull ? .none : value
+    case "alinfik_error": error = value.isNull ? .none : value
     case "alinfik_low": low = value.double
     case "alinfik_high": high = value.double
     case "alinfik_ood": isOutside = value.bool

@@ -49,8 +49,8 @@ struct Allowance {
     reserved = limits.minimums.reduce(0, +)
   }
 
-  /// Nothing more will be taken.
-  var isFull: Bool { isClosed && reserved == 0 }
+  /// Nothing more will be taken, and the best row that was left out is known.
+  var isFull: Bool { isClosed && reserved == 0 && firstLeftOut != nil }
 
   /// Only rows that are kept room for are still taken.
   private var isClosed: Bool { passedOver > Self.filledFrom || used + reserved >= budget.amount }
