@@ -71,7 +71,7 @@ def encoder(rounds):
         rows = {}
         for _ in range(rounds):
             for precision in ("f32", "bf16", "int8"):
-                found = result(PROGRAM, "encode", "--encoder", model, "--tokens", tokens, "--precision", precision, "--threads", 2)
+                found = result(PROGRAM, "encode", "--encoder", model, "--tokens", tokens, "--precision", precision, "--threads", 2, "--repeat", 6)
                 rows.setdefault(f"alinfik {precision} ({found['kernels']})", []).append(found["texts_per_second"])
             for engine in ("torch-f32", "onnxruntime-f32", "torch-bf16", "onnxruntime-int8"):
                 found = result(PYTHON, PEERS / "encoder_peer.py", engine, model, tokens, 256, 2)
