@@ -87,11 +87,10 @@ package struct TextEncoding: Sendable {
   }
 
   /// All of a record as runs of at most `maxTokens` tokens, the first as `encode` reads it. Of what a language model is asked to
-  /// predict, runs without any are left out, unless there is no other.
+  /// predict, runs without any are left out, unless there is no other; the record is then truncated all the same.
   package func windows(of record: Record) throws(RecordError) -> [EncodedText] {
-    var first = try encode(record)
+    let first = try encode(record)
     guard first.isTruncated else { return [first] }
-    first.isTruncated = false
     switch reading {
     case .text: return windows(of: tokenizer.encode(record.text.bytes, addSpecialTokens: true))
     case .record:
@@ -100,9 +99,14 @@ package struct TextEncoding: Sendable {
         let run = start..<min(sample.tokens.count, start + maxTokens)
         return EncodedText(sample.tokens[run].map { Int($0) }, isScored: Array(sample.scored[run]))
       }
-      let all = [first] + later
-      let predicted = all.filter { !$0.hasNoLabel }
-      return predicted.isEmpty ? [first] : predicted
+      let predicted = ([first] + later).filter { !$0.hasNoLabel }
+      guard !predicted.isEmpty else { return [first] }
+      let leavesOut = predicted.count <= later.count
+      return predicted.map {
+        var window = $0
+        window.isTruncated = leavesOut
+        return window
+      }
     }
   }
 

@@ -88,9 +88,12 @@ private func wholeAttention(
   _ q: MatrixView, _ k: MatrixView, _ v: MatrixView, offsets: [Int], shape: AttentionShape,
   into output: Matrix
 ) {
+  let (lastQuery, lastKey) = (shape.queryColumns(shape.heads - 1), shape.keyValueColumns(ofHead: shape.heads - 1))
   precondition(
-    q.rows == output.rows && k.rows == q.rows && v.rows == q.rows && offsets.last == q.rows
-      && output.columns >= shape.queryWidth,
+    q.rows == output.rows && k.rows == q.rows && v.rows == q.rows && offsets.first == 0
+      && offsets.last == q.rows && zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 }
+      && output.columns >= shape.queryWidth && q.columns >= lastQuery.upperBound
+      && min(k.columns, v.columns) >= lastKey.upperBound,
     "attention: \(q.rows), \(k.rows), \(v.rows) rows into \(output.rows)")
   for (start, end) in zip(offsets, offsets.dropFirst()) where start < end {
     var task = ck_attention_task(

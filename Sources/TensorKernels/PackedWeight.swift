@@ -8,7 +8,8 @@ package final class PackedWeight: @unchecked Sendable {
     case f32
     case bf16
     /// Row by row, of x and of W, with a scale each: `w = scale q`, q rounded to nearest from `127 w / largest |w| of the row`. A row
-    /// whose largest number is too small to have a scale counts as zeros. Sums are exact, so every instruction set gives the same bits.
+    /// whose largest number is too small to have a scale counts as zeros. Sums are exact, so every instruction set gives the same
+    /// product.
     case int8
 
     fileprivate var code: Int32 {

@@ -29,7 +29,7 @@ CK_INLINE void CK(finish_whole)(const float *square, size_t rows, const float *b
   }
 }
 
-// From a square of the product that stands by itself, SQUARE numbers a row, to its place in y (f32, or bf16): beta y is added last.
+// From a square of the product that stands by itself, SQUARE numbers a row, to its place in y (f32, or bf16); beta y is added first.
 static void CK(finish_square)(const ck_finish *finish, const float *square, size_t rows, size_t columns, size_t row,
                               size_t column, float beta, void *y, size_t y_stride, int y_is_bf16) {
   const ck_finish f = finish ? *finish : (ck_finish){0};
@@ -51,10 +51,12 @@ static void CK(finish_square)(const ck_finish *finish, const float *square, size
   for (size_t r = 0; r < rows; r++)
     for (size_t x = 0; x < columns; x++) {
       size_t at = place + r * y_stride + x;
-      float value = square[r * SQUARE + x] + bias[x];
+      float value = square[r * SQUARE + x];
+      if (beta != 0) value += beta * ((float *)y)[at];
+      value += bias[x];
       if (f.gelu) CK(gelu)(&value, &value, 1);
       if (f.residual) value += residual[r * step + x];
       if (y_is_bf16) ((uint16_t *)y)[at] = ck_to_bf16(value);
-      else ((float *)y)[at] = beta == 0 ? value : value + beta * ((float *)y)[at];
+      else ((float *)y)[at] = value;
     }
 }

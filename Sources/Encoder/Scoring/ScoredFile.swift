@@ -21,6 +21,8 @@ package final class ScoredFile: LineOutput {
   /// Where the output's name asks for it.
   private let compressed: (file: OutputFile, stream: CompressedOutput)?
   private var lastKept = ContinuousClock.now
+  /// A write has failed in its middle.
+  private var isBroken = false
 
   /// Time between two notes of how far it is.
   private static let keptEvery = Duration.seconds(5)
@@ -127,8 +129,11 @@ package final class ScoredFile: LineOutput {
   }
 
   package func write(_ bytes: [UInt8]) throws(FormatError) {
+    // Until both have it, what is in the file is not what has been noted as scored.
+    isBroken = true
     try file.write(bytes)
     try compressed?.stream.write(bytes)
+    isBroken = false
   }
 
   /// Nobody waits for a file: it is handed on by `keep`.
@@ -139,7 +144,7 @@ package final class ScoredFile: LineOutput {
   package func keep(
     _ summary: ScoringSummary, _ position: LineReader.Position, now: Bool = false
   ) throws -> Bool {
-    guard !file.isBroken, now || lastKept.duration(to: .now) >= Self.keptEvery else { return false }
+    guard !isBroken, !file.isBroken, now || lastKept.duration(to: .now) >= Self.keptEvery else { return false }
     try file.synchronize()
     let place: [(key: ByteString, value: JSONValue)] = [
       ("settings", settings), ("input_modified", JSONValue(inputModified)),

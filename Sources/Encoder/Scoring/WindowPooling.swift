@@ -16,6 +16,8 @@ extension WindowPooling {
   /// of its tokens are.
   func pooled(_ scores: [Valuator.Score], windows: [EncodedText], map: IsotonicMap) -> Valuator.Score {
     guard scores.count > 1 else { return scores[0] }
+    // What is no number must not be outdone by its neighbours.
+    if let broken = scores.first(where: { !$0.isFinite }) { return broken }
     var whole = scores.max { $0.raw < $1.raw }!
     let weights = windows.map { Double($0.isScored.count { $0 }) }
     let total = weights.reduce(0, +)
@@ -29,7 +31,7 @@ extension WindowPooling {
       whole.isOutside = told.isEmpty ? nil : 2 * outside > told.reduce(0) { $0 + $1.0 }
     }
     whole.tokens = scores.reduce(0) { $0 + $1.tokens }
-    whole.isTruncated = false
+    whole.isTruncated = scores.contains { $0.isTruncated }
     return whole
   }
 }
