@@ -92,7 +92,7 @@ let package = Package(
     tests(of: "Verification", ["Encoder"]),
     tests(of: "Reporting"),
     tests(of: "Comparison"),
-    tests(of: "Settlement", ["Records"]),
+    tests(of: "Settlement", ["Records", "Formats"]),
     .testTarget(
       name: "CommandLineTests", dependencies: ["alinfik-cli", "TestSupport", "Formats", "CHDF5"],
       swiftSettings: strict),

@@ -4,11 +4,16 @@
 /// with every run of white space and ASCII punctuation as one space, so it needs no words and reads every language; a changed word
 /// costs some 15 of them. One hash a shingle puts it into one of 120 bins, and of each bin the least is kept (one-permutation hashing,
 /// Li, Owen & Zhang 2012); an empty bin takes another's (Shrivastava 2017). Eight bits of each are stored (b-bit minwise hashing, Li &
-/// König 2010): 120 bytes a text, whose estimate has a standard error of `sqrt(J (1 - J) / 120)`, 0.04 at J = 0.8.
+/// König 2010): 120 bytes a text, whose estimate has a standard error of about `sqrt(J (1 - J) / 120)`, 0.04 at J = 0.8.
+///
+/// That holds where a text has more shingles than there are bins. With fewer, bins repeat each other's values and the error grows; with
+/// fewer than `leastShingles` (some 72 bytes of text) there is no signature, and a text is compared exactly alone.
 package struct MinHashSignature: Hashable, Sendable {
   /// Values, a byte each.
   package static let count = 120
   private static let shingleBytes = 9
+  /// Distinct shingles that a text must have: of one alone all values would be one byte, which one text in 256 shares.
+  package static let leastShingles = 64
 
   package let bytes: [UInt8]
 
@@ -18,12 +23,16 @@ package struct MinHashSignature: Hashable, Sendable {
     self.bytes = bytes
   }
 
-  package init(of text: [UInt8]) {
+  /// Nil where the text has fewer than `leastShingles` different shingles.
+  package init?(of text: [UInt8]) {
     var least = [UInt64](repeating: .max, count: Self.count)
+    var distinct: Set<UInt64> = []
     Self.forEachShingle(of: Self.normalized(text)) { hash in
+      if distinct.count < Self.leastShingles { distinct.insert(hash) }
       let bin = Int(truncatingIfNeeded: ((hash >> 32) * UInt64(Self.count)) >> 32)
       least[bin] = min(least[bin], hash)
     }
+    guard distinct.count >= Self.leastShingles else { return nil }
     bytes = least.indices.map { UInt8(truncatingIfNeeded: least[Self.filled(bin: $0, least)]) }
   }
 
@@ -59,7 +68,7 @@ package struct MinHashSignature: Hashable, Sendable {
     return result.isEmpty ? text : result
   }
 
-  /// A hash of each run of 9 bytes, by a rolling polynomial; of a shorter text one of all of it.
+  /// A hash of each run of 9 bytes, by a rolling polynomial; none of a shorter text.
   private static func forEachShingle(of text: [UInt8], _ body: (UInt64) -> Void) {
     let base: UInt64 = 0x9E37_79B9_7F4A_7C15
     var first: UInt64 = 1
@@ -70,7 +79,6 @@ package struct MinHashSignature: Hashable, Sendable {
       if index >= shingleBytes { hash &-= first &* (UInt64(text[index - shingleBytes]) &+ 1) }
       if index >= shingleBytes - 1 { body(mixed(hash)) }
     }
-    if text.count < shingleBytes { body(mixed(hash)) }
   }
 
   /// The bin itself where it has a shingle, else one that has, the same for every text in which the same bins are empty.

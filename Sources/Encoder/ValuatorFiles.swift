@@ -26,7 +26,7 @@ package struct ValuatorFiles: Sendable {
       throw EncoderError.missing(directory, "this is no valuator: it has no \(Self.cardName)")
     }
     cardBytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
-    json = try JSONValue.read(path: path)
+    json = try Self.parse(cardBytes, path: path)
     guard let members = json["files"]?.members, !members.isEmpty else {
       throw EncoderError.malformed(path, "'files' is missing")
     }
@@ -36,8 +36,39 @@ package struct ValuatorFiles: Sendable {
     }
   }
 
-  /// Throws `EncoderError.tampered` naming the first file that is not the one that was saved.
+  /// As `JSONValue.read` names what is wrong; of bytes that have been read, so that a signature and the hashes are of the same ones.
+  private static func parse(_ bytes: [UInt8], path: String) throws(FormatError) -> JSONValue {
+    do {
+      return try JSONValue.parse(bytes)
+    } catch {
+      let line = 1 + bytes[..<min(error.offset, bytes.count)].count { $0 == 0x0A }
+      throw .malformed(place: "\(path):\(line)", reason: error.description)
+    }
+  }
+
+  /// What loading reads wherever it lies there, whether alinfik.json lists it or not.
+  private static let readNames = [
+    "2_Dense/model.safetensors", "adapter_config.json", "chat_template.jinja", "config.json",
+    "head.safetensors", "model.safetensors", "model.safetensors.index.json", "special_tokens_map.json",
+    "tokenizer.json", "tokenizer_config.json",
+  ]
+
+  /// Files that loading would read and that no hash vouches for: they change what a signed valuator says.
+  package var unlistedButRead: [String] {
+    let known = Set(names)
+    return Self.readNames.filter {
+      !known.contains($0) && FileManager.default.fileExists(atPath: directory + "/" + $0)
+    }
+  }
+
+  /// Throws `EncoderError.tampered` naming the first file that is not the one that was saved, and `malformed` naming one
+  /// that loading would read and that was not saved.
   package func requireUnchanged() throws {
+    if let name = unlistedButRead.first {
+      throw EncoderError.malformed(
+        directory,
+        "'files' in \(Self.cardName) does not list '\(name)', which would be read: remove it, or train anew")
+    }
     for (name, hash) in listed where try FileHash.sha256(path: directory + "/" + name) != hash {
       throw EncoderError.tampered(directory: directory, file: name)
     }

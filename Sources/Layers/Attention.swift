@@ -88,7 +88,9 @@ private func wholeAttention(
   _ q: MatrixView, _ k: MatrixView, _ v: MatrixView, offsets: [Int], shape: AttentionShape,
   into output: Matrix
 ) {
-  let (lastQuery, lastKey) = (shape.queryColumns(shape.heads - 1), shape.keyValueColumns(ofHead: shape.heads - 1))
+  let (lastQuery, lastKey) = (
+    shape.queryColumns(shape.heads - 1), shape.keyValueColumns(ofHead: shape.heads - 1)
+  )
   precondition(
     q.rows == output.rows && k.rows == q.rows && v.rows == q.rows && offsets.first == 0
       && offsets.last == q.rows && zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 }

@@ -60,8 +60,9 @@ package struct QuantileSketch: Sendable, Equatable {
     var shares = [Double](repeating: 0, count: bins)
     for (place, held) in counts.sorted(by: { $0.key < $1.key }) {
       let share = (Self.value(place) - range.lowerBound) / (range.upperBound - range.lowerBound)
-      shares[min(bins - 1, max(0, Int((share * Double(bins)).rounded(.down))))] +=
-        Double(held) / Double(count)
+      // Held within the bins as a double: what lies far outside is no Int.
+      let bin = min(Double(bins - 1), max(0, (share * Double(bins)).rounded(.down)))
+      shares[Int(bin)] += Double(held) / Double(count)
     }
     return shares
   }

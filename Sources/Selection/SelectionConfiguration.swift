@@ -33,6 +33,7 @@ package struct SelectionConfiguration: Sendable {
   package var diversity: Double?
   /// How many times as many rows as value alone would choose are looked at for diversity.
   package var candidateFactor = 8.0
+  package static let greatestCandidateFactor = 1e6
   package var order = Order.input
   /// Whether a budget that is larger than the data is an error.
   package var isStrict = false

@@ -13,6 +13,8 @@ package final class SettlementRun {
   private var index: DuplicateIndex?
   /// By the number of a text in the index: who brought it, whether it counts, and for what.
   private var firsts: [(provider: UInt32, counts: Bool, value: Double)] = []
+  /// By the number of a text that counts in place of an earlier one which does not: the earlier one's number.
+  private var replacing: [Int: Int] = [:]
   /// By the number of a text that others brought too: those others, in their order.
   private var holders: [Int: [UInt32]] = [:]
   private(set) var overlaps: [Pair: Overlap.Sum] = [:]
@@ -80,8 +82,9 @@ package final class SettlementRun {
     let counts = options.countsOutside || isOutside != true
     let value = options.weight == .rows ? score : score * Double(tokens) / 1000
     let text = record.text
-    if let match = match(text.bytes, (UInt32(provider), counts, counts ? value : 0)) {
-      return addCopy(of: match, record, provider: provider, tokens: tokens)
+    let claim = (provider: UInt32(provider), counts: counts, value: counts ? value : 0)
+    if let (number, isExact) = match(text.bytes, claim) {
+      return addCopy(of: number, isExact: isExact, record, provider: provider, tokens: tokens)
     }
     if isOutside == true { tallies[provider].outside.add(tokens: tokens) }
     guard counts else { return }
@@ -92,24 +95,35 @@ package final class SettlementRun {
     pool.add(score: score, value: value, tokens: tokens, isOutside: isOutside)
   }
 
-  /// What the text repeats; where it is new it is taken in.
+  /// What the text repeats; where it is new it is taken in. A row that counts is no copy of one that does not: it takes its place, or who
+  /// hands in a spoilt text first could make the good one worth nothing to anybody.
   private func match(
     _ text: [UInt8], _ row: (provider: UInt32, counts: Bool, value: Double)
-  ) -> DuplicateIndex.Match? {
+  ) -> (number: Int, isExact: Bool)? {
     guard index != nil else { return nil }
     let hash = ContentHash(text)
     let signature = index!.threshold == nil ? nil : MinHashSignature(of: text)
-    if let match = index!.match(hash, signature) { return match }
+    if let match = index!.match(hash, signature) {
+      let number = replacing[match.original] ?? match.original
+      var isExact = false
+      if case .exact = match { isExact = true }
+      guard row.counts, !firsts[number].counts else { return (number, isExact) }
+      firsts[number] = row
+      // Theirs do not count either, so they have no part in it.
+      holders[number] = nil
+      // What repeats this text repeats the earlier one; the same text leads there already.
+      guard !isExact else { return nil }
+      replacing[index!.insert(hash, signature)] = number
+      firsts.append(row)
+      return nil
+    }
     index!.insert(hash, signature)
     firsts.append(row)
     return nil
   }
 
-  private func addCopy(of match: DuplicateIndex.Match, _ record: Record, provider: Int, tokens: Int) {
-    let number = match.original
+  private func addCopy(of number: Int, isExact: Bool, _ record: Record, provider: Int, tokens: Int) {
     let first = firsts[number]
-    var isExact = false
-    if case .exact = match { isExact = true }
     tallies[provider].noteCopy(record.id.string, isExact: isExact)
     let others = holders[number, default: []]
     if Int(first.provider) == provider || others.contains(UInt32(provider)) {

@@ -21,6 +21,8 @@ struct RowComparison: Sendable {
   /// How far the head's output may be from what another processor gives.
   private let slack: Double
   private let relativeSlack: Double
+  /// Whether a line may lack what the valuator says beside the score.
+  private let allowsMissing: Bool
 
   /// The half width of an interval is `exp` of the output and its square: it may differ by more than the output does.
   private static let widthSlack = (times: 20.0, atMost: 0.5)
@@ -28,8 +30,9 @@ struct RowComparison: Sendable {
     "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens", "alinfik_truncated",
   ]
 
-  init(_ scorer: LineScorer, valuatorSHA256: String) {
+  init(_ scorer: LineScorer, valuatorSHA256: String, allowsMissing: Bool) {
     self.scorer = scorer
+    self.allowsMissing = allowsMissing
     self.valuatorSHA256 = valuatorSHA256
     relativeSlack = scorer.valuator.tolerance
     slack = relativeSlack * scorer.valuator.outputRange
@@ -63,9 +66,9 @@ struct RowComparison: Sendable {
       let expected = scorer.values(of: line.score)
       for key in Self.keys {
         let now = expected.first { $0.key == key }?.value
-        // Only what is said is held against; a score must be.
         guard let then = said[key] else {
-          if key != "alinfik_score" { continue }
+          // What the valuator gives must be said: deleting a key is no way around it.
+          if now == nil || (allowsMissing && key != "alinfik_score") { continue }
           return wrong(key, said["alinfik_error"] == nil ? "nothing" : "alinfik_error", words(now))
         }
         if !agrees(key, then, now, line.score) { return wrong(key, words(then), words(now)) }

@@ -2,7 +2,8 @@ import Encoder
 import Formats
 import Foundation
 
-/// What decided the scores of a file: what the mark beside it says (`NAME.done.json`), and without one what is said on the command line.
+/// What decided the scores of a file, as it is said on the command line. The mark beside it (`NAME.done.json`) is signed by nobody: it may
+/// repeat what is said or the defaults, and nothing else.
 package struct ScoredFileSettings: Sendable {
   package var pooling: WindowPooling?
   package var isRaw: Bool?
@@ -14,7 +15,8 @@ package struct ScoredFileSettings: Sendable {
 
   /// How the rows of a file are to be scored again, and whether it is the file that its mark was made for.
   ///
-  /// - Throws: `VerificationError` where the mark names another valuator, or something else than was said, or the file has no texts.
+  /// - Throws: `VerificationError` where the mark names another valuator, or something else than was said or is the default, or the file
+  ///   has no texts.
   func configuration(
     of path: String, valuatorSHA256: String, workers: Int
   ) throws -> (configuration: ScoringConfiguration, isAsMarked: Bool) {
@@ -46,16 +48,27 @@ package struct ScoredFileSettings: Sendable {
       throw VerificationError.unknown(
         path, "it has scores without texts (--sidecar), which nobody can make again; verify whole records")
     }
-    try agree("pooling", &pooling, mark["pooling"]?.string.flatMap { WindowPooling(rawValue: $0) }, path)
-    try agree("raw", &isRaw, mark["raw"]?.bool, path)
-    try agree("coverage", &coverage, mark["coverage"]?.double, path)
-    try agree("text-field", &textField, mark["text_field"]?.string, path)
-    try agree("id-field", &idField, mark["id_field"]?.string, path)
+    try Self.agree("raw", &isRaw, mark["raw"]?.bool, usually: false, path)
+    var usual = ScoringConfiguration()
+    usual.isRaw = isRaw ?? false
+    try Self.agree(
+      "pooling", &pooling, mark["pooling"]?.string.flatMap { WindowPooling(rawValue: $0) },
+      usually: usual.pooling, path)
+    try Self.agree("coverage", &coverage, mark["coverage"]?.double, usually: usual.coverage, path)
+    try Self.agree(
+      "text-field", &textField, mark["text_field"]?.string, usually: usual.records.textField, path)
+    let idKey = mark["id_field"]?.string
+    try Self.agree("id-field", &idField, idKey, usually: usual.records.idField, path)
   }
 
-  private func agree<Value: Equatable>(
-    _ name: String, _ said: inout Value?, _ marked: Value?, _ path: String
+  private static func agree<Value: Equatable>(
+    _ name: String, _ said: inout Value?, _ marked: Value?, usually usual: Value?, _ path: String
   ) throws {
+    if said == nil, let marked, marked != usual {
+      let option = marked is Bool ? "--\(name)" : "--\(name) \(marked)"
+      throw VerificationError.options(
+        "\(path).done.json says \(option); give it yourself if that is what was agreed on")
+    }
     if let value = said, value != marked {
       throw VerificationError.options(
         "--\(name) \(value): \(path).done.json says \(marked.map { "\($0)" } ?? "none"); leave it out")

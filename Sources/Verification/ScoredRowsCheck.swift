@@ -13,7 +13,10 @@ package struct ScoredRowsCheck: Sendable {
   package let changedFiles: [String]
   /// As a share of the range of the head's outputs.
   package let tolerance: Double
+  /// What the rows of each file were scored again with.
+  package let configurations: [(path: String, configuration: ScoringConfiguration)]
 
+  private static let settingKeys: [ByteString] = ["raw", "coverage", "pooling", "text_field", "id_field"]
   package static let confidence = 0.95
   /// A round of work for each worker, between two looks at progress and cancellation.
   private static let linesAJob = 8
@@ -24,22 +27,28 @@ package struct ScoredRowsCheck: Sendable {
     let lines: ArraySlice<LineReader.Line>
   }
 
-  /// - Parameter settings: what files without a mark were scored with.
+  /// - Parameters:
+  ///   - settings: what the files were scored with.
+  ///   - allowsMissing: lines may lack what the valuator says beside the score, as those of earlier versions do.
   /// - Throws: `VerificationError` where a file was scored by another valuator or there is nothing to check.
   package init(
     _ paths: [String], valuator directory: String, settings: ScoredFileSettings, rows: Int, seed: UInt64,
-    workers: Int, progress: (String) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+    workers: Int, allowsMissing: Bool = false, progress: (String) -> Void = { _ in },
+    isCancelled: () -> Bool = { false }
   ) throws {
     let valuator = try Valuator.load(directory: directory)
     let sha256 = try FileHash.sha256(path: directory + "/" + ValuatorFiles.cardName)
     var changed: [String] = []
     var comparisons: [String: RowComparison] = [:]
+    var used: [(path: String, configuration: ScoringConfiguration)] = []
     for path in paths {
       let (configuration, isAsMarked) = try settings.configuration(
         of: path, valuatorSHA256: sha256, workers: workers)
       if !isAsMarked { changed.append(path) }
+      if comparisons[path] == nil { used.append((path, configuration)) }
       comparisons[path] = RowComparison(
-        try LineScorer(valuator: valuator, configuration: configuration), valuatorSHA256: sha256)
+        try LineScorer(valuator: valuator, configuration: configuration), valuatorSHA256: sha256,
+        allowsMissing: allowsMissing)
     }
     let lines = try DrawnLines(
       paths, size: rows, seed: seed, progress: { progress("\($0) rows read") }, isCancelled: isCancelled)
@@ -65,6 +74,23 @@ package struct ScoredRowsCheck: Sendable {
     }
     (count, drawn, wrong, changedFiles) = (lines.count, lines.drawn, found, changed)
     tolerance = valuator.tolerance
+    configurations = used
+  }
+
+  /// What a file's rows were scored again with, by file.
+  package var settings: [(path: String, settings: [(key: ByteString, value: JSONValue)])] {
+    configurations.map { path, configuration in
+      (path, configuration.description.filter { Self.settingKeys.contains($0.key) })
+    }
+  }
+
+  private var settingsJSON: JSONValue {
+    .array(
+      settings.map { file -> JSONValue in
+        var members: [(key: ByteString, value: JSONValue)] = [("file", JSONValue(file.path))]
+        members += file.settings
+        return JSONValue.object(members)
+      })
   }
 
   /// Whether nothing is left to chance.
@@ -91,6 +117,7 @@ package struct ScoredRowsCheck: Sendable {
       "confidence": JSONValue(isWhole ? 1 : Self.confidence),
       "one_percent_would_be_found": JSONValue(findingProbability(share: 0.01)),
       "tolerance": JSONValue(tolerance),
+      "settings": settingsJSON,
       "changed_files": .array(changedFiles.map { JSONValue($0) }),
       "wrong_rows": .array(
         wrong.map { row in

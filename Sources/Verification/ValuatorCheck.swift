@@ -42,8 +42,10 @@ package struct ValuatorCheck: Sendable {
 
   private static func hashes(_ files: ValuatorFiles) throws -> Finding {
     let (missing, changed) = try files.differences()
-    let complaints = [("missing", missing), ("changed since it was saved", changed)].filter { !$1.isEmpty }
-      .map { "\($0): \($1.joined(separator: ", "))" }
+    let complaints = [
+      ("missing", missing), ("changed since it was saved", changed),
+      ("not saved with it but read, remove it", files.unlistedButRead),
+    ].filter { !$1.isEmpty }.map { "\($0): \($1.joined(separator: ", "))" }
     return Finding(
       subject: "files", outcome: complaints.isEmpty ? .passed : .failed,
       words: complaints.isEmpty

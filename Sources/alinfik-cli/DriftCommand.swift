@@ -17,7 +17,8 @@ struct DriftCommand: ParsableCommand {
       Rows are drawn at random over all files. Scores, lengths, and where texts lie in the eight directions in which those of training vary
       most are compared with labelled rows that the valuator did not learn from: by the population stability index (PSI: under 0.1 stable,
       over 0.2 a shift) and by Kolmogorov-Smirnov tests, corrected for their number (Holm). Drift is a PSI over --fail-over that is no chance
-      (corrected p < 0.05). Without drift no more than one of twenty runs says there is.
+      (corrected p < 0.05). Without drift about one of twenty runs says there is, by theory;
+      a test holds it to at most one of ten.
 
       Exit code 1 where there is drift over --fail-over, 0 where there is none or no limit was given.
       """)

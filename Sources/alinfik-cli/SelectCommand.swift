@@ -136,8 +136,8 @@ struct SelectCommand: ParsableCommand {
     if (diversity == nil) != (valuator == nil) {
       throw ValidationError("--diversity and --valuator want each other")
     }
-    if !(candidates >= 1 && candidates.isFinite) {
-      throw ValidationError("--candidates \(candidates): at least 1")
+    if !(candidates >= 1 && candidates <= SelectionConfiguration.greatestCandidateFactor) {
+      throw ValidationError("--candidates \(candidates): at least 1 and at most 1000000")
     }
     if let output, let rejects, output == rejects {
       throw ValidationError("--output and --rejects name the same file")

@@ -19,7 +19,8 @@ struct VerifyCommand: ParsableCommand {
       saved. Hashes show that files belong together, not where they come from; with --public-key the signature is checked (alinfik sign).
 
       Scored files: rows are drawn at random over all of them and scored again. With none of 500 wrong, at most 0.6 % of all are (95 %).
-      What the rows were scored with is read from NAME.done.json, where score --output-dir wrote it; else say it as it was said to score.
+      Say what they were scored with as it was said to score: NAME.done.json, which nobody signs, must say the same or the defaults.
+      What the valuator gives for a row and the line lacks is wrong; --allow-missing is for files of earlier versions.
       Without --seed the rows are drawn so that nobody can know beforehand which; the seed is told, to draw the same again.
 
       Exit code 65 where something is wrong.
@@ -55,6 +56,9 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where a record's id is.", valueName: "dot.path"))
   var idField: String?
 
+  @Flag(help: "Lines may lack what the valuator gives beside the score (files of earlier versions).")
+  var allowMissing = false
+
   @Option(help: "Which rows are drawn follows from this number (default: by chance).")
   var seed: UInt64?
 
@@ -79,7 +83,8 @@ struct VerifyCommand: ParsableCommand {
       throw ValidationError(
         "--valuator says which valuator scored these files; without it give one valuator alone")
     }
-    if pooling != nil || raw || coverage != nil || textField != nil || idField != nil || seed != nil {
+    let isOfFiles = textField != nil || idField != nil || seed != nil || allowMissing
+    if pooling != nil || raw || coverage != nil || isOfFiles {
       throw ValidationError("these options are for scored files, which want --valuator")
     }
   }
@@ -129,7 +134,8 @@ struct VerifyCommand: ParsableCommand {
     let seed = seed ?? UInt64.random(in: 0...UInt64.max)
     let check = try ScoredRowsCheck(
       paths, valuator: valuator, settings: settings, rows: rows, seed: seed, workers: threads,
-      progress: { terminal.progress($0) }, isCancelled: { Interruption.signal != nil })
+      allowsMissing: allowMissing, progress: { terminal.progress($0) },
+      isCancelled: { Interruption.signal != nil })
     let report = RowsReport(check, seed: seed)
     terminal.say(report.text)
     if json {
@@ -150,10 +156,10 @@ private struct RowsReport {
   init(_ check: ScoredRowsCheck, seed: UInt64) { (self.check, self.seed) = (check, seed) }
 
   var text: String {
-    var lines = [
+    var lines = settings
+    lines.append(
       "\(check.drawn) of \(check.count) rows scored again (seed \(seed)), with a tolerance of "
-        + String(format: "%.0e of the outputs' range: %d wrong", check.tolerance, check.wrong.count)
-    ]
+        + String(format: "%.0e of the outputs' range: %d wrong", check.tolerance, check.wrong.count))
     if check.isWhole {
       lines.append(
         String(format: "%.2g %% of the rows are wrong: all were looked at", 100 * check.wrongShareAtMost))
@@ -166,6 +172,20 @@ private struct RowsReport {
           100 * check.findingProbability(share: 0.01)))
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// A line for all files where they have the same, else one for each.
+  private var settings: [String] {
+    let files = check.settings.map { file in
+      (
+        path: file.path,
+        words: file.settings.map { setting in
+          "\(setting.key.string) \(String(decoding: setting.value.serialized(), as: UTF8.self))"
+        }.joined(separator: ", ")
+      )
+    }
+    if Set(files.map(\.words)).count == 1 { return ["scored with \(files[0].words)".printable] }
+    return files.map { "\($0.path): scored with \($0.words)".printable }
   }
 
   var complaint: String {

@@ -70,7 +70,15 @@ import Testing
     try expect(0, "at most 3 % of all rows", "verify", scored, "--valuator", valuator, "-n", "100")
     try expect(0, "one would have been drawn", "verify", scored, "--valuator", valuator, "-n", "100")
     try expect(64, "--pooling max", "verify", scored, "--valuator", valuator, "--pooling", "max")
+    try expect(0, #"pooling "mean""#, "verify", scored, "--valuator", valuator, "-n", "10")
     try expect(64, "--valuator says which", "verify", scored)
+    // What a mark says beside the defaults is not taken from it.
+    let most = folder.path("most")
+    try expect(0, "records/s", "score", valuator, input, "--output-dir", most, "--pooling", "max")
+    let marked = most + "/input.jsonl"
+    try expect(64, "says --pooling max; give it", "verify", marked, "--valuator", valuator)
+    try expect(0, #"pooling "max""#, "verify", marked, "--valuator", valuator, "--pooling", "max")
+    try expect(64, "want --valuator", "verify", valuator, "--allow-missing")
     try expect(66, "absent.jsonl", "verify", folder.path("absent.jsonl"), "--valuator", valuator)
     // Without its mark, and with a score that is not the valuator's.
     let reader = try LineReader(path: scored)

@@ -52,6 +52,11 @@ import Testing
       (#"{"text": "a", "alinfik_score": 1e999}"#, "no finite number"),
       (#"{"text": "a", "alinfik_score": "1"}"#, "no finite number"),
       (#"{"text": "a", "alinfik_score": 1, "alinfik_low": 3, "alinfik_high": 2}"#, "above alinfik_high"),
+      (#"{"text": "a", "alinfik_score": -2e30}"#, "alinfik_score is -2e+30"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_low": 0, "alinfik_high": 1e31}"#, "alinfik_high is 1e"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": 9223372036854775807}"#, "alinfik_tokens is"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": 1e300}"#, "alinfik_tokens is"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": -1}"#, "alinfik_tokens is"),
       (#"{"alinfik_score": 1}"#, "has none of 'text'"),
       ("nonsense", "invalid JSON"), ("", "blank"),
     ] {

@@ -62,8 +62,9 @@ import Tokenization
     let scored = try short.windows(of: record)
     #expect(scored.allSatisfy { !$0.hasNoLabel } && scored.count < (whole.tokens.count + 7) / 8)
     #expect(scored.reduce(0) { $0 + $1.isScored.count { $0 } } == whole.scoredCount)
+    #expect(scored.allSatisfy { $0.isTruncated }, "what is left out is said")
     let silent = Record.exchange(prompt: "the cat sat on the mat and slept", completion: "")
-    #expect(try !short.windows(of: silent).isEmpty)
+    #expect(try short.windows(of: silent).map(\.isTruncated) == [true])
   }
 
   @Test func windowsOfTextHaveTheirSpecialTokens() throws {

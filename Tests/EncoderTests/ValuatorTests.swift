@@ -111,6 +111,34 @@ import Testing
     #expect("\(try #require(error))".contains(said))
   }
 
+  @Test(arguments: ["chat_template.jinja", "special_tokens_map.json"])
+  func anUnlistedFileThatWouldBeReadIsRefused(_ name: String) throws {
+    let folder = try TemporaryFolder()
+    let directory = folder.path + "/valuator"
+    try tinyValuator(in: folder).save(to: directory)
+    // Nothing reads this one.
+    try Data("hello".utf8).write(to: URL(fileURLWithPath: directory + "/note.txt"))
+    _ = try Valuator.load(directory: directory)
+    let path = directory + "/" + name
+    let cardPath = directory + "/alinfik.json"
+    let files = try #require(try JSONValue.read(path: cardPath)["files"]?.members)
+    #expect(!files.contains { $0.key.string == name })
+    try Data("{}".utf8).write(to: URL(fileURLWithPath: path))
+    let error = #expect(throws: EncoderError.self) { try Valuator.load(directory: directory) }
+    let words = "\(try #require(error))"
+    #expect(words.contains(name) && words.contains("remove it"))
+  }
+
+  @Test func aBrokenCardIsLocated() throws {
+    let folder = try TemporaryFolder()
+    let directory = folder.path + "/valuator"
+    try tinyValuator(in: folder).save(to: directory)
+    let path = directory + "/alinfik.json"
+    try Data("{\n\"files\": nonsense}".utf8).write(to: URL(fileURLWithPath: path))
+    let error = #expect(throws: FormatError.self) { try ValuatorFiles(directory: directory) }
+    #expect("\(try #require(error))".contains(path + ":2"))
+  }
+
   @Test func folderThatIsNoValuatorIsRefused() throws {
     let folder = try TemporaryFolder()
     #expect(throws: EncoderError.self) { try Valuator.load(directory: folder.path) }

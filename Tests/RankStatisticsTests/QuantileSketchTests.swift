@@ -43,5 +43,7 @@ struct QuantileSketchTests {
   func histogram() {
     let shares = sketch([-50, -1, 0, 0.4, 1.5, 1.6, 99, 2.5]).histogram(over: -1...3, bins: 4)
     #expect(zip(shares, [0.25, 0.25, 0.25, 0.25]).allSatisfy { abs($0 - $1) < 1e-12 }, "\(shares)")
+    // What lies so far outside that its bin would be no Int.
+    #expect(sketch([-1e30, 0.7, 0.7, 1e30]).histogram(over: 0...1, bins: 2) == [0.25, 0.75])
   }
 }

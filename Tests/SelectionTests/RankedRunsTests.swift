@@ -14,7 +14,9 @@ import Testing
         hash: ContentHash(text),
         line: UInt64(number % 3), row: number, source: number % 5, tokens: number % 4 == 0 ? nil : number,
         bytes: text.count, id: ByteString(String(repeating: "x", count: number % 40)),
-        signature: number % 2 == 0 ? MinHashSignature(of: text) : nil)
+        signature: number % 2 == 0
+          ? MinHashSignature(stored: [UInt8](repeating: UInt8(number % 251), count: MinHashSignature.count))
+          : nil)
     }
   }
 

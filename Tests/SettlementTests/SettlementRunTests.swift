@@ -94,6 +94,20 @@ struct SettlementRunTests {
     #expect(settlement["y"]?.totalInEqualParts == 0 && settlement["y"]?.outside?.rows == 0)
   }
 
+  @Test("a row that counts takes the place of an earlier copy that does not")
+  func uncountedFirst() throws {
+    let text = (0..<60).map { "word\($0 * 31 % 97)" }.joined(separator: " ")
+    let settlement = try rows.settle([
+      line("a", "x", 9, text: text, ood: true), line("b", "z", 9, text: text, ood: true),
+      line("c", "y", 4, text: text + " and a bit"), line("d", "x", 4, text: text + " and a bit"),
+      line("e", "z", 4, text: text),
+    ]) { $0.duplicates = .near(0.8) }
+    let y = try #require(settlement["y"])
+    #expect(y.counted.total == 4 && y.sharedRows == 1 && y.othersCopies.rows == 0)
+    #expect(settlement.pool.counted.rows == 1 && settlement["x"]?.counted.rows == 0)
+    #expect(settlement["x"]?.othersValue == 4 && settlement["z"]?.othersValue == 4)
+  }
+
   @Test("one file or many shards, the same bytes; another seed, other intervals alone")
   func shards() throws {
     let lines = ScoredRows.many()

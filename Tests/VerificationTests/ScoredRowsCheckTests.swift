@@ -37,10 +37,11 @@ import Verification
 
   private func check(
     _ paths: String..., rows: Int = 1000, seed: UInt64 = 0,
-    settings: ScoredFileSettings = ScoredFileSettings()
+    settings: ScoredFileSettings = ScoredFileSettings(), allowsMissing: Bool = false
   ) throws -> ScoredRowsCheck {
     try ScoredRowsCheck(
-      paths, valuator: directory, settings: settings, rows: rows, seed: seed, workers: 2)
+      paths, valuator: directory, settings: settings, rows: rows, seed: seed, workers: 2,
+      allowsMissing: allowsMissing)
   }
 
   /// Changes one key in some lines, counted from 1.
@@ -86,6 +87,8 @@ import Verification
       ("alinfik_ood", { $0!.bool == true ? JSONValue(false) : JSONValue(true) }),
       ("alinfik_tokens", { JSONValue($0!.int! + 1) }), ("alinfik_truncated", { JSONValue(!$0!.bool!) }),
       ("alinfik_score", { _ in nil }), ("alinfik_score", { _ in JSONValue("7") }),
+      ("alinfik_low", { _ in nil }), ("alinfik_high", { _ in nil }), ("alinfik_ood", { _ in nil }),
+      ("alinfik_tokens", { _ in nil }), ("alinfik_truncated", { _ in nil }),
     ]
     for (key, change) in changes {
       let path = try scored()
@@ -105,11 +108,15 @@ import Verification
       try check(foreign).wrong.map { [$0.place, $0.key, $0.found] } == [
         ["\(foreign):9", "alinfik_valuator", own]
       ])
-    // A text that was exchanged has another score; keys that are not said are not missed.
+    // A text that was exchanged has another score; a key that is not said is missed, but where that is allowed.
     let path = try scored()
     try tamper(path, [5], "text") { _ in JSONValue("zzzz zz z") }
     try tamper(path, [6], "alinfik_ood") { _ in nil }
-    #expect(try check(path).wrong.map(\.place) == ["\(path):5"])
+    #expect(try check(path).wrong.map(\.place) == ["\(path):5", "\(path):6"])
+    #expect(try check(path, allowsMissing: true).wrong.map(\.place) == ["\(path):5"])
+    // A score is always missed.
+    try tamper(path, [6], "alinfik_score") { _ in nil }
+    #expect(try check(path, allowsMissing: true).wrong.map(\.place) == ["\(path):5", "\(path):6"])
   }
 
   /// In many draws a wrong row is among the drawn as often as the hypergeometric distribution says.
@@ -158,14 +165,21 @@ import Verification
       try file.commit(scorer.summary)
     }
     try mark(hash)
-    #expect(try check(path).passed)
+    // Nobody signs a mark: what it says beside the defaults must be said.
+    let silent = #expect(throws: VerificationError.self) { try check(path) }
+    #expect("\(try #require(silent))".contains("says --pooling max; give it yourself"))
+    var agreed = ScoredFileSettings()
+    agreed.pooling = .max
+    let same = try check(path, settings: agreed)
+    #expect(same.passed && same.configurations.map(\.configuration.pooling) == [.max])
+    #expect(same.json["settings"]?.array?.first?["pooling"]?.string == "max")
     var settings = ScoredFileSettings()
     settings.pooling = .mean
     let other = #expect(throws: VerificationError.self) { try check(path, settings: settings) }
     #expect("\(try #require(other))".contains("--pooling mean"))
     // A row that is hidden from the draw shows in the file's hash.
     try tamper(path, [200], "alinfik_score") { JSONValue($0!.double! + 1) }
-    let changed = try check(path, rows: 1, seed: 3)
+    let changed = try check(path, rows: 1, seed: 3, settings: agreed)
     #expect(changed.changedFiles == [path] && !changed.passed)
     try mark("another")
     let foreign = #expect(throws: VerificationError.self) { try check(path) }

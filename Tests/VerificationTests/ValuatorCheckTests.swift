@@ -62,6 +62,19 @@ import Verification
     #expect(!check.findings.contains { $0.subject == "format" })
   }
 
+  /// A file that was not saved and that loading would read is no stray one.
+  @Test(arguments: ["chat_template.jinja", "special_tokens_map.json"])
+  func whatWouldBeReadMustBeListed(_ name: String) throws {
+    let key = SigningKey()
+    try ValuatorSignature.sign(ValuatorFiles(directory: directory), by: key, force: false)
+    _ = try folder.file("valuator/" + name, "{}")
+    let words = try failure(key.publicKey)
+    #expect(words.contains("remove it: \(name)"), "\(words)")
+    #expect(throws: EncoderError.self) {
+      try ValuatorSignature.sign(ValuatorFiles(directory: directory), by: key, force: true)
+    }
+  }
+
   @Test func hashesThatWereMadeAgainDoNotHideABrokenFile() throws {
     _ = try folder.file("valuator/config.json", "{}")
     let hash = try FileHash.sha256(path: directory + "/config.json")

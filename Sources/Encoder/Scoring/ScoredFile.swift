@@ -144,7 +144,9 @@ package final class ScoredFile: LineOutput {
   package func keep(
     _ summary: ScoringSummary, _ position: LineReader.Position, now: Bool = false
   ) throws -> Bool {
-    guard !isBroken, !file.isBroken, now || lastKept.duration(to: .now) >= Self.keptEvery else { return false }
+    guard !isBroken, !file.isBroken, now || lastKept.duration(to: .now) >= Self.keptEvery else {
+      return false
+    }
     try file.synchronize()
     let place: [(key: ByteString, value: JSONValue)] = [
       ("settings", settings), ("input_modified", JSONValue(inputModified)),

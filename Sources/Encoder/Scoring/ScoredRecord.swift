@@ -32,8 +32,12 @@ package struct ScoredRecord: Sendable {
 }
 
 extension ScoredRecord {
-  /// What the keys of ours say of one line. Throws `RecordError.badLine` where it is no JSON object, or has neither a score that is a
-  /// finite number nor an error.
+  /// The largest magnitude of a score or an end of its interval, and the most tokens: beyond them sums of rows mean nothing.
+  private static let greatestScore = 1e30
+  private static let mostTokens = 0x1p40
+
+  /// What the keys of ours say of one line. Throws `RecordError.badLine` where it is no JSON object, has neither a score that is a
+  /// finite number nor an error, or a number that is out of reason.
   package init(
     _ bytes: [UInt8], file: String, line: Int, parser: RecordParser
   ) throws(RecordError) {
@@ -66,7 +70,15 @@ extension ScoredRecord {
     if let interval, !(interval.low <= interval.high) {
       throw failure("alinfik_low \(interval.low) is above alinfik_high \(interval.high)")
     }
-    if let tokens, tokens < 0 { throw failure("alinfik_tokens is \(tokens)") }
+    for (name, value) in [
+      ("alinfik_score", score), ("alinfik_low", keys.low), ("alinfik_high", keys.high),
+    ] {
+      guard let value, value.magnitude > Self.greatestScore else { continue }
+      throw failure("\(name) is \(value), and no score is beyond \(Self.greatestScore)")
+    }
+    if let number = keys.tokensNumber, !(number >= 0 && number <= Self.mostTokens) {
+      throw failure("alinfik_tokens is \(number): not between 0 and 2^40")
+    }
   }
 
   private static let notANumber = "its alinfik_score is no finite number; score the record again"
@@ -89,6 +101,8 @@ private struct ScoreKeys {
   var high: Double?
   var isOutside: Bool?
   var tokens: Int?
+  /// The same, where it is too large for a whole number too.
+  var tokensNumber: Double?
   var isTruncated = false
   var valuator: String?
 
@@ -102,7 +116,7 @@ private struct ScoreKeys {
     case "alinfik_low": low = value.double
     case "alinfik_high": high = value.double
     case "alinfik_ood": isOutside = value.bool
-    case "alinfik_tokens": tokens = value.int
+    case "alinfik_tokens": (tokens, tokensNumber) = (value.int, value.double)
     case "alinfik_truncated": isTruncated = value.bool ?? false
     case "alinfik_valuator": valuator = value.string
     default: break

@@ -52,6 +52,9 @@ struct Allowance {
   /// Nothing more will be taken, and the best row that was left out is known.
   var isFull: Bool { isClosed && reserved == 0 && firstLeftOut != nil }
 
+  /// Whether a row that was not offered could have been taken.
+  var hasRoom: Bool { !isClosed || reserved > 0 }
+
   /// Only rows that are kept room for are still taken.
   private var isClosed: Bool { passedOver > Self.filledFrom || used + reserved >= budget.amount }
 

@@ -4,7 +4,8 @@ import Formats
 /// Chooses by value and novelty (`MarginalRelevance`), a row's value being its key in deviations of the pool's scores.
 ///
 /// No row below the cut of value alone by more than L deviations can be chosen, for each row that value alone chooses stays worth more.
-/// The rows above are the candidates, at most `candidateFactor` times as many as value alone chooses; some 700 bytes each in memory.
+/// The rows above are the candidates, at most `candidateFactor` times as many as value alone chooses; some 700 bytes each in memory. That
+/// is the choice from all rows where the candidates fill the budget; where they end before, the report says that it is not exact.
 struct DiverseSelection {
   let configuration: SelectionConfiguration
   let index: SelectionIndex
@@ -19,8 +20,12 @@ struct DiverseSelection {
   ) throws -> Selection {
     // Where everything is chosen, nothing is traded.
     guard let firstLeftOut = plain.firstLeftOut else { return plain.selection }
-    let deviation = max(index.histogram.deviation, .leastNormalMagnitude)
-    let (rows, isExact) = try candidates(
+    let deviation = index.histogram.deviation
+    guard deviation > 0 else {
+      throw SelectionError.options(
+        "--diversity sets likeness against the deviation of the scores, and all scores are the same")
+    }
+    let (rows, hasAll) = try candidates(
       above: firstLeftOut.key - diversity * deviation, chosen: plain.selection.chosen.count, verdicts)
     let wasChosen = rows.map { verdicts[$0.row].decision == .chosen }
     verdicts.reset()
@@ -34,6 +39,8 @@ struct DiverseSelection {
       if verdict.decision == .chosen { relevance.choose(candidate) }
       if embeddings.isCancelled() { throw SelectionError.interrupted }
     }
+    // A row that is no candidate might have had the room that is left.
+    let isExact = hasAll && (!allowance.hasRoom || rows.count == index.runs.count)
     for (candidate, row) in rows.enumerated() where wasChosen[candidate] {
       guard verdicts[row.row].decision == .budget, let other = relevance.likest(to: candidate) else {
         continue
@@ -53,7 +60,9 @@ struct DiverseSelection {
   private func candidates(
     above least: Double, chosen: Int, _ verdicts: RowVerdicts
   ) throws -> (rows: [RankedRow], isExact: Bool) {
-    let most = Int((configuration.candidateFactor * Double(chosen)).rounded(.up))
+    // The lesser as a double: the product may be no Int.
+    let most = Int(
+      min((configuration.candidateFactor * Double(chosen)).rounded(.up), Double(index.runs.count)))
     var rows: [RankedRow] = []
     var isExact = true
     var found = 0

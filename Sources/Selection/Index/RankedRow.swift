@@ -80,7 +80,7 @@ extension RankedRow {
       bytes.append(integer: value)
     }
     bytes.append(integer: UInt32(source))
-    bytes.append(integer: tokens.map { UInt32(clamping: $0) } ?? .max)
+    bytes.append(integer: tokens.map { min(UInt32(clamping: $0), .max - 1) } ?? .max)
     bytes.append(integer: UInt32(clamping: self.bytes))
     bytes.append(integer: UInt32(id.count) << 1 | (signature == nil ? 0 : 1))
     bytes += id.bytes

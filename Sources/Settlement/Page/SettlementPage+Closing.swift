@@ -18,7 +18,7 @@ extension SettlementPage {
   func rules() -> Markup {
     let likeness = facts.likeness.map {
       " So does a text whose likeness to an earlier one is estimated at \(NumberText.correlation($0)) or more (Jaccard’s, of"
-        + " runs of 9 characters, by MinHash)."
+        + " runs of 9 bytes, by MinHash)."
     }
     let copies =
       facts.duplicates == "counted"
