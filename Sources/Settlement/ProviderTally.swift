@@ -70,7 +70,7 @@ struct ProviderTally: Sendable {
   var best: Extremes
   var worst: Extremes
   /// The first copies, by id.
-  var copyIDs: [String] = []
+  var copyIds: [String] = []
   private var records = HashStream()
 
   init(name: ByteString, seed: UInt64, resamples: Int) {
@@ -96,7 +96,7 @@ struct ProviderTally: Sendable {
 
   mutating func noteCopy(_ id: String, isExact: Bool) {
     if !isExact { nearCopies += 1 }
-    if copyIDs.count < SettlementOptions.shownRows { copyIDs.append(id) }
+    if copyIds.count < SettlementOptions.shownRows { copyIds.append(id) }
   }
 
   /// SHA-256 of its lines in their order, each with a line end.

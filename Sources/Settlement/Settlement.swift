@@ -85,7 +85,8 @@ package struct ProviderStatement: Codable, Sendable, Equatable {
   package var ownCopies: RowCount
   package var othersCopies: RowCount
   package var nearCopies: Int
-  package var copyIDs: [String]
+  /// Spelt so that the JSON says `copy_ids`.
+  package var copyIds: [String]
   package var outside: RowCount?
   /// Of what is left without copies.
   package var outsideShare: Double?

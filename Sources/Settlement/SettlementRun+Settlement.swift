@@ -76,7 +76,7 @@ extension SettlementRun {
     return ProviderStatement(
       name: tally.name.string, claimed: tally.claimed, withoutScore: tally.withoutScore,
       ownCopies: tally.ownCopies, othersCopies: tally.othersCopies, nearCopies: tally.nearCopies,
-      copyIDs: tally.copyIDs, outside: knowsDomain ? tally.outside : nil,
+      copyIds: tally.copyIds, outside: knowsDomain ? tally.outside : nil,
       outsideShare: outsideShare(tally.outside, of: tally.counted.count), counted: counted,
       share: shares.share(of: place), shareInterval: shares.interval(of: place), sharedRows: tally.sharedRows,
       sharedValue: tally.sharedValue, othersValue: tally.othersValue,

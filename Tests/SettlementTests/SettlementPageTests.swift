@@ -97,6 +97,7 @@ struct SettlementPageTests {
     #expect(object["format"]?.string == "alinfik-settlement")
     let providers = try #require(object["providers"]?.array)
     #expect(providers.count == 3 && providers[0]["records_sha256"]?.string != nil)
+    #expect(providers.allSatisfy { $0["copy_ids"]?.array != nil })
     let value = providers[0]["counted"]?["per_thousand_tokens"]?.double
     #expect(value == settlement.providers[0].counted.perThousandTokens)
     #expect(object["payment"]?.members != nil)

@@ -42,7 +42,7 @@ struct SettlementRunTests {
     )
     #expect(x.ownCopies.rows == 1 && x.othersCopies.rows == 0 && x.sharedRows == 1 && x.sharedValue == 6)
     #expect(
-      y.ownCopies.rows == 1 && y.othersCopies.rows == 1 && y.othersValue == 6 && y.copyIDs == ["c", "e"])
+      y.ownCopies.rows == 1 && y.othersCopies.rows == 1 && y.othersValue == 6 && y.copyIds == ["c", "e"])
     #expect(z.counted.rows == 0 && z.othersCopies.rows == 1 && z.share == 0 && z.counted.mean == nil)
     #expect(x.counted.total == 6 && y.counted.total == 1)
     #expect(x.totalInEqualParts == 2 && y.totalInEqualParts == 3 && z.totalInEqualParts == 2)

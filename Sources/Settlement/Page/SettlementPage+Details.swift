@@ -68,12 +68,12 @@ extension SettlementPage {
   }
 
   private func copies(_ provider: ProviderStatement) -> Markup {
-    guard !provider.copyIDs.isEmpty else { return "" }
+    guard !provider.copyIds.isEmpty else { return "" }
     let ids = Markup(
-      joining: provider.copyIDs.map { "<code><bdi>\($0)</bdi></code>" as Markup }, separator: ", ")
+      joining: provider.copyIds.map { "<code><bdi>\($0)</bdi></code>" as Markup }, separator: ", ")
     let count = provider.ownCopies.rows + provider.othersCopies.rows
     let more =
-      count > provider.copyIDs.count ? " and \(NumberText.count(count - provider.copyIDs.count)) more" : ""
+      count > provider.copyIds.count ? " and \(NumberText.count(count - provider.copyIds.count)) more" : ""
     return "<p>Rows that repeat an earlier one: \(ids)\(more).</p>"
   }
 }
