@@ -44,7 +44,9 @@ struct TeachersRows {
           throw DistillError.badLabels("\(file):\(line.number)", "\(error)")
         }
         leftOut += 1
-        guard json["alinfik_ood"]?.bool != true, let score = json["alinfik_score"]?.double else { continue }
+        guard json[ScoreKey.outOfDomain]?.bool != true, let score = json[ScoreKey.score]?.double else {
+          continue
+        }
         let record = try parser.record(json, file: file, line: line.number)
         guard !leftOutSources.contains(record.source?.string ?? "") else { continue }
         guard seen.insert(FileHash.sha256(record.text.bytes)).inserted else { continue }

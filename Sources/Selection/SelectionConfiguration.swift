@@ -41,6 +41,8 @@ package struct SelectionConfiguration: Sendable {
   package var tokenizer: Tokenizer?
   /// Tokens of a row behind so many do not count, for they will not be read; nil: all do.
   package var maxTokens: Int?
+  /// Whether rows that do not say what made their scores may stand beside rows that do.
+  package var allowsUnknownOrigin = false
   package var records = RecordOptions()
   package var workers = 1
   /// Of the rows that are sorted in memory at once.

@@ -24,6 +24,8 @@ package struct SettlementOptions: Sendable {
   package var duplicates = Duplicates.near(Self.standardLikeness)
   /// Whether rows count that are out of the valuator's domain.
   package var countsOutside = false
+  /// Whether rows that do not say what made their scores may stand beside rows that do.
+  package var allowsUnknownOrigin = false
   package var resamples = 1000
   package var seed: UInt64 = 0
   package var includesTexts = false

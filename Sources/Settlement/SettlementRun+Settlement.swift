@@ -34,7 +34,8 @@ extension SettlementRun {
       weight: options.weight.rawValue, value: options.weight == .tokens ? "v = s · t / 1000" : "v = s",
       duplicates: options.duplicates == .counted ? "counted" : likeness == nil ? "exact" : "near",
       likeness: likeness, countsOutside: options.countsOutside, resamples: options.resamples,
-      seed: String(options.seed), valuatorSHA256: origins.known?.valuator, pooling: origins.known?.pooling,
+      seed: String(options.seed), valuatorSHA256: origins.known?.valuator,
+      pooling: origins.known?.pooling.rawValue,
       rowsOfUnknownValuator: origins.unknownRows, recordsSHA256: recordsSHA256)
   }
 

@@ -52,7 +52,8 @@ package final class SettlementRun {
   ) throws -> Settlement {
     var recordOptions = recordOptions
     recordOptions.sourceField = options.by
-    let reader = ScoredRecordReader(paths: paths, options: recordOptions)
+    let reader = ScoredRecordReader(
+      paths: paths, options: recordOptions, allowsUnknownOrigin: options.allowsUnknownOrigin)
     let run = SettlementRun(options)
     try reader.forEach { record in
       try run.add(record)

@@ -31,25 +31,43 @@ package struct DrawnLines: Sendable {
   /// Of all the files.
   package let count: Int
   package var drawn: Int { files.reduce(0) { $0 + $1.lines.count } }
-  package var isWhole: Bool { drawn == count }
 
   /// Draws `size` of all lines in one pass; blank ones count.
   package init(
     _ paths: [String], size: Int, seed: UInt64, progress: (Int) -> Void = { _ in },
     isCancelled: () -> Bool = { false }
   ) throws {
-    var reservoir = Reservoir<(file: Int, line: LineReader.Line)>(size: size, seed: seed)
+    self = try Self.inParts(
+      1, by: { _ in 0 }, paths, size: size, seed: seed, progress: progress, isCancelled: isCancelled)[0]
+  }
+
+  /// Draws `size` lines of each of some parts in one pass.
+  ///
+  /// - Parameter part: the number of a line's part, below `count`.
+  static func inParts(
+    _ count: Int, by part: (LineReader.Line) -> Int, _ paths: [String], size: Int, seed: UInt64,
+    progress: (Int) -> Void, isCancelled: () -> Bool
+  ) throws -> [DrawnLines] {
+    var reservoirs = [Reservoir<Row>](repeating: Reservoir(size: size, seed: seed), count: count)
     var names: [String] = []
+    var read = 0
     for (file, path) in paths.enumerated() {
       let reader = try LineReader(argument: path)
       names.append(reader.name)
       while let line = try reader.next() {
-        reservoir.offer((file, line))
-        guard reservoir.seen % 4096 == 0 else { continue }
-        progress(reservoir.seen)
+        reservoirs[part(line)].offer((file, line))
+        read += 1
+        guard read % 4096 == 0 else { continue }
+        progress(read)
         if isCancelled() { throw VerificationError.interrupted }
       }
     }
+    return reservoirs.map { DrawnLines($0, paths, names) }
+  }
+
+  private typealias Row = (file: Int, line: LineReader.Line)
+
+  private init(_ reservoir: Reservoir<Row>, _ paths: [String], _ names: [String]) {
     count = reservoir.seen
     let rows = reservoir.rows.sorted { ($0.file, $0.line.number) < ($1.file, $1.line.number) }
     files = names.enumerated().map { file, name in

@@ -16,24 +16,25 @@ package struct WrongRow: Sendable, Equatable {
 /// Holds scored lines against scores made anew.
 struct RowComparison: Sendable {
   let scorer: LineScorer
-  /// Of the valuator's alinfik.json: what begins with `alinfik_valuator`, where a record has it.
-  private let valuatorSHA256: String
+  /// What `alinfik_valuator` must be, where a record has it.
+  private let origin: ScoreOrigin
   /// How far the head's output may be from what another processor gives.
   private let slack: Double
   private let relativeSlack: Double
   /// Whether a line may lack what the valuator says beside the score.
   private let allowsMissing: Bool
 
+  /// What a line says that lacks a key.
+  static let nothing = "nothing"
+
   /// The half width of an interval is `exp` of the output and its square: it may differ by more than the output does.
   private static let widthSlack = (times: 20.0, atMost: 0.5)
-  private static let keys: [ByteString] = [
-    "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens", "alinfik_truncated",
-  ]
 
   init(_ scorer: LineScorer, valuatorSHA256: String, allowsMissing: Bool) {
     self.scorer = scorer
     self.allowsMissing = allowsMissing
-    self.valuatorSHA256 = valuatorSHA256
+    origin = ScoreOrigin(
+      valuator: valuatorSHA256, isRaw: scorer.configuration.isRaw, pooling: scorer.configuration.pooling)
     relativeSlack = scorer.valuator.tolerance
     slack = relativeSlack * scorer.valuator.outputRange
   }
@@ -50,26 +51,26 @@ struct RowComparison: Sendable {
         key: key.string, said: words, found: found)
     }
     guard let said, said.members != nil else {
-      return wrong("alinfik_score", "no JSON object", "a scored record is one")
+      return wrong(ScoreKey.score, "no JSON object", "a scored record is one")
     }
     func words(_ value: JSONValue?) -> String {
-      value.map { String(decoding: $0.serialized(), as: UTF8.self) } ?? "nothing"
+      value.map { String(decoding: $0.serialized(), as: UTF8.self) } ?? Self.nothing
     }
-    if let origin = said["alinfik_valuator"], !isOurs(origin) {
-      return wrong("alinfik_valuator", words(origin), String(valuatorSHA256.prefix(12)))
+    if let key = said[ScoreKey.valuator], !isOurs(key) {
+      return wrong(ScoreKey.valuator, words(key), origin.key)
     }
     switch result {
     case .failure(let error):
-      if said["alinfik_score"] == nil, said["alinfik_error"] != nil { return nil }
-      return wrong("alinfik_score", words(said["alinfik_score"]), "no score: \(error)")
+      if said[ScoreKey.score] == nil, said[ScoreKey.error] != nil { return nil }
+      return wrong(ScoreKey.score, words(said[ScoreKey.score]), "no score: \(error)")
     case .success(let line):
       let expected = scorer.values(of: line.score)
-      for key in Self.keys {
+      for key in ScoreKey.said {
         let now = expected.first { $0.key == key }?.value
         guard let then = said[key] else {
           // What the valuator gives must be said: deleting a key is no way around it.
-          if now == nil || (allowsMissing && key != "alinfik_score") { continue }
-          return wrong(key, said["alinfik_error"] == nil ? "nothing" : "alinfik_error", words(now))
+          if now == nil || (allowsMissing && key != ScoreKey.score) { continue }
+          return wrong(key, said[ScoreKey.error] == nil ? Self.nothing : ScoreKey.error.string, words(now))
         }
         if !agrees(key, then, now, line.score) { return wrong(key, words(then), words(now)) }
       }
@@ -77,19 +78,18 @@ struct RowComparison: Sendable {
     }
   }
 
-  /// Whether a record's score is said to be of this valuator.
-  private func isOurs(_ origin: JSONValue) -> Bool {
-    origin.string.map { !$0.isEmpty && valuatorSHA256.hasPrefix($0) } ?? false
+  private func isOurs(_ key: JSONValue) -> Bool {
+    key.string.flatMap { ScoreOrigin(key: $0) }?.agrees(with: origin) ?? false
   }
 
   private func agrees(
     _ key: ByteString, _ then: JSONValue, _ now: JSONValue?, _ score: Valuator.Score
   ) -> Bool {
     guard let now else { return false }
-    guard let value = now.double, key != "alinfik_tokens" else { return then == now }
+    guard let value = now.double, key != ScoreKey.tokens else { return then == now }
     guard let said = then.double else { return false }
     let bounds = bounds(around: score)
-    if key == "alinfik_score" { return bounds.contains(said) }
+    if key == ScoreKey.score { return bounds.contains(said) }
     let width = bounds.upperBound - bounds.lowerBound
     let half = abs(value - score.value)
     return abs(said - value) <= width + min(Self.widthSlack.atMost, Self.widthSlack.times * relativeSlack)

@@ -1,6 +1,5 @@
 import Encoder
 import Formats
-import Foundation
 
 /// What decided the scores of a file, as it is said on the command line. The mark beside it (`NAME.done.json`) is signed by nobody: it may
 /// repeat what is said or the defaults, and nothing else.
@@ -22,11 +21,9 @@ package struct ScoredFileSettings: Sendable {
   ) throws -> (configuration: ScoringConfiguration, isAsMarked: Bool) {
     var settings = self
     var isAsMarked = true
-    let markPath = path + ".done.json"
-    if path != "-", FileManager.default.fileExists(atPath: markPath) {
-      let mark = try JSONValue.read(path: markPath)
-      try settings.take(mark["settings"] ?? .null, of: path, valuatorSHA256)
-      isAsMarked = try mark["output_sha256"]?.string == FileHash.sha256(path: path)
+    if let mark = try ScoreMark.read(beside: path) {
+      try settings.take(mark.settings, of: path, valuatorSHA256)
+      isAsMarked = try mark.outputSHA256 == FileHash.sha256(path: path)
     }
     var configuration = ScoringConfiguration()
     configuration.onError = .mark

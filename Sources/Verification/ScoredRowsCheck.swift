@@ -4,11 +4,16 @@ import RankStatistics
 import TensorKernels
 
 /// Rows of scored files drawn at random and scored again: how many are wrong, and how many of all can be.
+///
+/// Rows with a score and lines that are marked with an error instead are drawn apart, so that no number of the latter makes the former
+/// less likely to be drawn.
 package struct ScoredRowsCheck: Sendable {
-  /// Of how many rows there are, and how many were drawn.
+  /// Rows with a score: how many there are, how many were drawn, and the wrong ones among those.
   package let count: Int
   package let drawn: Int
   package let wrong: [WrongRow]
+  /// The same of marked lines; wrong is one that has a score.
+  package let marked: (count: Int, drawn: Int, wrong: [WrongRow])
   /// Files that are not those that their marks were made for.
   package let changedFiles: [String]
   /// As a share of the range of the head's outputs.
@@ -50,31 +55,63 @@ package struct ScoredRowsCheck: Sendable {
         try LineScorer(valuator: valuator, configuration: configuration), valuatorSHA256: sha256,
         allowsMissing: allowsMissing)
     }
-    let lines = try DrawnLines(
-      paths, size: rows, seed: seed, progress: { progress("\($0) rows read") }, isCancelled: isCancelled)
-    guard lines.count > 0 else {
-      throw VerificationError.refuted(paths.joined(separator: ", "), "there is no row to check")
+    let parts = try DrawnLines.inParts(
+      2, by: { Self.isMarked($0) ? 1 : 0 }, paths, size: rows, seed: seed,
+      progress: { progress("\($0) rows read") }, isCancelled: isCancelled)
+    guard parts[0].count > 0 else {
+      throw VerificationError.refuted(
+        paths.joined(separator: ", "),
+        parts[1].count > 0
+          ? "all \(parts[1].count) lines are marked with alinfik_error: there is no score to check"
+          : "there is no row to check")
     }
-    let jobs = lines.files.enumerated().flatMap { file, drawn in
-      stride(from: 0, to: drawn.lines.count, by: Self.linesAJob).map {
-        Job(file: file, lines: drawn.lines[$0..<min(drawn.lines.count, $0 + Self.linesAJob)])
+    let found = try parts.map { lines in
+      try Self.wrong(lines, comparisons, workers: workers, progress: progress, isCancelled: isCancelled)
+    }
+    (count, drawn, wrong, changedFiles) = (parts[0].count, parts[0].drawn, found[0], changed)
+    marked = (parts[1].count, parts[1].drawn, found[1])
+    tolerance = valuator.tolerance
+    configurations = used
+    guard !hasNoScores else {
+      throw VerificationError.refuted(
+        paths.joined(separator: ", "), "no row has an alinfik_score; `alinfik score \(directory)` adds it")
+    }
+  }
+
+  /// Whether the line says that it has no score.
+  private static func isMarked(_ line: LineReader.Line) -> Bool {
+    guard let members = try? JSONObjectScanner(line.bytes).members else { return false }
+    return members.contains { $0.key == ScoreKey.error } && !members.contains { $0.key == ScoreKey.score }
+  }
+
+  private static func wrong(
+    _ lines: DrawnLines, _ comparisons: [String: RowComparison], workers: Int, progress: (String) -> Void,
+    isCancelled: () -> Bool
+  ) throws -> [WrongRow] {
+    let files = lines.files
+    let jobs = files.enumerated().flatMap { file, drawn in
+      stride(from: 0, to: drawn.lines.count, by: linesAJob).map {
+        Job(file: file, lines: drawn.lines[$0..<min(drawn.lines.count, $0 + linesAJob)])
       }
     }
     var found: [WrongRow] = []
-    for start in stride(from: 0, to: jobs.count, by: workers * Self.jobsAWorker) {
+    for start in stride(from: 0, to: jobs.count, by: workers * jobsAWorker) {
       if isCancelled() { throw VerificationError.interrupted }
-      let round = jobs[start..<min(jobs.count, start + workers * Self.jobsAWorker)]
-      progress("scored again: \(start * Self.linesAJob) of \(lines.drawn) rows, \(found.count) wrong")
-      let (checks, files) = (comparisons, lines.files)
+      let round = jobs[start..<min(jobs.count, start + workers * jobsAWorker)]
+      progress("scored again: \(start * linesAJob) of \(lines.drawn) rows, \(found.count) wrong")
       found += try parallelMap(count: round.count, workers: workers) { worker, index in
         let job = round[round.startIndex + index]
         let file = files[job.file]
-        return try checks[file.path]!.wrong(Array(job.lines), of: file.name, worker: worker)
+        return try comparisons[file.path]!.wrong(Array(job.lines), of: file.name, worker: worker)
       }.flatMap { $0 }
     }
-    (count, drawn, wrong, changedFiles) = (lines.count, lines.drawn, found, changed)
-    tolerance = valuator.tolerance
-    configurations = used
+    return found
+  }
+
+  /// Whether nothing that was drawn has been scored by anybody.
+  private var hasNoScores: Bool {
+    wrong.count == drawn
+      && wrong.allSatisfy { $0.key == ScoreKey.score.string && $0.said == RowComparison.nothing }
   }
 
   /// What a file's rows were scored again with, by file.
@@ -95,9 +132,9 @@ package struct ScoredRowsCheck: Sendable {
 
   /// Whether nothing is left to chance.
   package var isWhole: Bool { drawn == count }
-  package var passed: Bool { wrong.isEmpty && changedFiles.isEmpty }
+  package var passed: Bool { wrong.isEmpty && marked.wrong.isEmpty && changedFiles.isEmpty }
 
-  /// The share of wrong rows among all is at most this with 95 % confidence; known where all were drawn.
+  /// The share of wrong rows among all that have a score is at most this with 95 % confidence; known where all were drawn.
   package var wrongShareAtMost: Double {
     isWhole
       ? Double(wrong.count) / Double(count)
@@ -113,6 +150,10 @@ package struct ScoredRowsCheck: Sendable {
   package var json: JSONValue {
     [
       "rows": JSONValue(count), "drawn": JSONValue(drawn), "wrong": JSONValue(wrong.count),
+      "marked": [
+        "rows": JSONValue(marked.count), "drawn": JSONValue(marked.drawn),
+        "wrong": JSONValue(marked.wrong.count),
+      ],
       "passed": JSONValue(passed), "wrong_share_at_most": JSONValue(wrongShareAtMost),
       "confidence": JSONValue(isWhole ? 1 : Self.confidence),
       "one_percent_would_be_found": JSONValue(findingProbability(share: 0.01)),
@@ -120,7 +161,7 @@ package struct ScoredRowsCheck: Sendable {
       "settings": settingsJSON,
       "changed_files": .array(changedFiles.map { JSONValue($0) }),
       "wrong_rows": .array(
-        wrong.map { row in
+        (wrong + marked.wrong).map { row in
           [
             "place": JSONValue(row.place), "id": JSONValue(row.id), "key": JSONValue(row.key),
             "said": JSONValue(row.said), "found": JSONValue(row.found),

@@ -154,9 +154,9 @@ private struct ExplainedRecord {
   var json: JSONValue {
     func number(_ value: Double?) -> JSONValue { value.map { JSONValue($0) } ?? .null }
     return [
-      "id": .string(record.id), "alinfik_score": JSONValue(explanation.score.value),
-      "alinfik_low": number(explanation.interval?.low), "alinfik_high": number(explanation.interval?.high),
-      "alinfik_ood": explanation.score.isOutside.map { JSONValue($0) } ?? .null,
+      "id": .string(record.id), ScoreKey.score: JSONValue(explanation.score.value),
+      ScoreKey.low: number(explanation.interval?.low), ScoreKey.high: number(explanation.interval?.high),
+      ScoreKey.outOfDomain: explanation.score.isOutside.map { JSONValue($0) } ?? .null,
       "share_of_labels_below": JSONValue(explanation.shareBelow),
       "mean_label_of_nearest": number(explanation.neighboursLabel),
       "nearest": .array(

@@ -118,14 +118,3 @@ struct InputOptions: ParsableArguments {
     return (loaded, targets, try source.load(loaded, terminal, force: force))
   }
 }
-
-extension FieldOptions {
-  /// Where the fields are, as the record reader wants it.
-  var recordOptions: RecordOptions {
-    var options = RecordOptions()
-    options.textField = textField
-    if let idField { options.idField = idField }
-    if let sourceField { options.sourceField = sourceField }
-    return options
-  }
-}

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Formats
 import Foundation
-import Records
 import Settlement
 
 struct ReportCommand: ParsableCommand {
@@ -21,7 +20,8 @@ struct ReportCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: ArgumentHelp("Scored records, plain, .gz or .zst (-: standard input).", valueName: "file"),
+    help: ArgumentHelp(
+      "Scored records, plain, .gz or .zst, and folders of them (-: standard input).", valueName: "file"),
     completion: .file())
   var files: [String]
 
@@ -84,12 +84,10 @@ struct ReportCommand: ParsableCommand {
   @Option(help: "Bootstrap resamples.")
   var resamples: Int = SettlementOptions().resamples
 
-  @Option(help: ArgumentHelp("Where a record's text is.", valueName: "dot.path"))
-  var textField: String?
+  @Flag(help: "Take rows that do not say which valuator scored them for rows of the one that others name.")
+  var allowUnknownValuator = false
 
-  @Option(help: ArgumentHelp("Where a record's id is.", valueName: "dot.path"))
-  var idField: String?
-
+  @OptionGroup var fields: TextOptions
   @OptionGroup var common: CommonOptions
 
   enum Policy: String, ExpressibleByArgument, CaseIterable {
@@ -119,9 +117,7 @@ struct ReportCommand: ParsableCommand {
 
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
-    for path in files where path != "-" {
-      guard FileManager.default.fileExists(atPath: path) else { throw FormatError.missing(path: path) }
-    }
+    let files = try InputFiles.paths(files)
     try OutputFile.refuseInputs(output, files)
     if common.dryRun {
       let kept = [Duplicates.near: 500, .exact: 60, .count: 0][duplicates]!
@@ -130,7 +126,7 @@ struct ReportCommand: ParsableCommand {
     }
     let folder = try OutputDirectory(
       path: output, entries: ["report.json", "report.html"], force: common.force)
-    let settlement = try SettlementRun.settle(files, records: recordOptions, try options()) { rows in
+    let settlement = try SettlementRun.settle(files, records: fields.recordOptions, try options()) { rows in
       if let signal = Interruption.signal { throw Interrupted(signal: signal) }
       terminal.progress("\(rows) rows")
     }
@@ -138,13 +134,6 @@ struct ReportCommand: ParsableCommand {
     try folder.commit()
     say(settlement, terminal)
     if common.json { print(settlement.briefJSON(output: output)) }
-  }
-
-  private var recordOptions: RecordOptions {
-    var options = RecordOptions()
-    options.textField = textField
-    if let idField { options.idField = idField }
-    return options
   }
 
   private func options() throws -> SettlementOptions {
@@ -158,6 +147,7 @@ struct ReportCommand: ParsableCommand {
       case .count: .counted
       }
     options.countsOutside = countOutOfDomain
+    options.allowsUnknownOrigin = allowUnknownValuator
     options.resamples = resamples
     options.seed = common.seed
     options.includesTexts = includeTexts
@@ -177,7 +167,7 @@ struct ReportCommand: ParsableCommand {
     let unknown = settlement.facts.rowsOfUnknownValuator
     if unknown > 0 {
       terminal.warn(
-        "\(unknown) rows do not say which valuator scored them (alinfik score --output-dir or --valuator-key does)"
+        "\(unknown) rows do not say which valuator scored them (alinfik score adds alinfik_valuator)"
       )
     }
     if settlement.pool.withoutScore > 0 {

@@ -3,6 +3,7 @@ import Encoder
 import Formats
 import Foundation
 import LinFiK
+import Records
 
 struct ScoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -33,7 +34,7 @@ struct ScoreCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "JSON Lines, plain, .gz or .zst (default: standard input); with --output-dir folders of them too.",
+      "JSON Lines, plain, .gz or .zst, and folders of them (default: standard input).",
       valueName: "file"), completion: .file())
   var files: [String] = []
 
@@ -60,10 +61,12 @@ struct ScoreCommand: ParsableCommand {
   var sidecar = false
 
   @Flag(
-    help:
-      "Add alinfik_valuator to each record: the first digits of the valuator's hash, so that scores of two are never mixed."
-  )
-  var valuatorKey = false
+    inversion: .prefixedNo,
+    help: """
+      Add alinfik_valuator to each record: the first digits of the valuator's hash and what else was asked for, so that scores of \
+      two kinds are never mixed.
+      """)
+  var valuatorKey = true
 
   @Option(
     help: "Records after which scores are handed on at the latest; a slow pipe is answered as it goes anyway."
@@ -117,13 +120,18 @@ struct ScoreCommand: ParsableCommand {
   }
 
   func run() throws {
+    do { try score() } catch RecordError.badLine(let file, let line, let reason) where onError == .fail {
+      throw RecordError.badLine(
+        file: file, line: line, reason: reason + " (--on-error mark lets bad lines through, marked)")
+    }
+  }
+
+  private func score() throws {
     let terminal = Terminal(isQuiet: common.quiet)
     let loaded = try Valuator.load(directory: valuator)
-    for path in files where path != "-" {
-      guard FileManager.default.fileExists(atPath: path) else { throw FormatError.missing(path: path) }
-    }
+    let inputs = try InputFiles.found(files, outputFolder: outputDir)
     if let output {
-      try OutputFile.refuseInputs(output, files)
+      try OutputFile.refuseInputs(output, inputs.map(\.path))
       try OutputFile.refuseExisting(output, force: common.force)
     }
     let configuration = try scoringConfiguration()
@@ -132,15 +140,15 @@ struct ScoreCommand: ParsableCommand {
       terminal: terminal, isRaw: raw, json: (common.json, isData: output == nil && outputDir == nil))
     if let slowness = loaded.card.precision.slowness { terminal.warn(slowness) }
     guard let outputDir else {
-      let paths = files.isEmpty ? ["-"] : files
+      let paths = files.isEmpty ? ["-"] : inputs.map(\.path)
       if say(ScoringPlan(valuator: loaded, configuration: configuration, paths: paths), terminal) { return }
       let started = Date()
       try together(paths, scorer, progress)
       return progress.finish(scorer.summary, since: started)
     }
     let folder = ScoreFolder(
-      inputs: files, folder: outputDir, shard: shard, force: common.force,
-      valuatorSHA256: try FileHash.sha256(path: valuator + "/alinfik.json"), precision: loaded.card.precision,
+      inputs: inputs, folder: outputDir, shard: shard, force: common.force,
+      valuatorSHA256: try valuatorSHA256(), precision: loaded.card.precision,
       configuration: configuration, progress: progress)
     let work = try folder.work()
     var plan = ScoringPlan(valuator: loaded, configuration: configuration, paths: work.openInputs)
@@ -167,10 +175,14 @@ struct ScoreCommand: ParsableCommand {
     configuration.coverage = coverage
     configuration.records = fields.recordOptions
     configuration.isSidecar = sidecar
-    configuration.valuatorKey = valuatorKey ? try FileHash.sha256(path: valuator + "/alinfik.json") : nil
+    configuration.valuatorSHA256 = valuatorKey ? try valuatorSHA256() : nil
     configuration.flushEvery = flushEvery
     configuration.workers = common.threads
     return configuration
+  }
+
+  private func valuatorSHA256() throws -> String {
+    try FileHash.sha256(path: valuator + "/" + ValuatorFiles.cardName)
   }
 
   /// All inputs into one file or standard output.
@@ -182,6 +194,8 @@ struct ScoreCommand: ParsableCommand {
       for path in paths { try progress.score(try LineReader(argument: path), with: scorer, into: sink) }
       try compressed?.end()
       try file?.commit()
+      // What an earlier run left behind when it could not end.
+      if let output { try? FileManager.default.removeItem(atPath: output + ".partial") }
     } catch {
       try? compressed?.end()
       if let kept = file?.setAside() { progress.terminal.warn("what was scored before is in \(kept)") }

@@ -6,7 +6,7 @@ import LinFiK
 
 /// `score --output-dir`: a scored file for each input, and a mark beside it when it is whole.
 struct ScoreFolder {
-  let inputs: [String]
+  let inputs: [InputFiles.File]
   let folder: String
   let shard: Shard?
   let force: Bool
@@ -114,47 +114,21 @@ struct ScoreFolder {
     return (scorer.summary, begun.summary.records)
   }
 
-  /// Every input with the name of its output: its own, or within a folder that is given its path there.
+  /// Every input with its output: under its own name, or that which it has within a folder that was named.
   private func jobs() throws -> [Job] {
-    let names = try inputs.flatMap { path -> [(input: String, name: String)] in
-      var isFolder: ObjCBool = false
-      _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-      guard isFolder.boolValue else { return [(path, URL(fileURLWithPath: path).lastPathComponent)] }
-      let found = lines(in: path)
-      if found.isEmpty {
-        throw FormatError.malformed(
-          place: path, reason: "no .jsonl, .jsonl.gz or .jsonl.zst is in this folder")
-      }
-      return found.map { ("\(path)/\($0)", $0) }
-    }
     var places: [String: String] = [:]
-    return try names.map { input, name in
-      let output = "\(folder)/\(name)"
-      if let other = places.updateValue(input, forKey: output) {
+    return try inputs.map { input in
+      let output = "\(folder)/\(input.name)"
+      if let other = places.updateValue(input.path, forKey: output) {
         throw ValidationError(
-          "\(output): both \(other) and \(input) would be written under this name; give the folder they are in"
+          "\(output): both \(other) and \(input.path) would be written under this name; give the folder they are in"
         )
       }
-      try OutputFile.refuseInputs(output, inputs)
+      try OutputFile.refuseInputs(output, inputs.map(\.path))
       let settings = try ScoredFile.settings(
-        input: input, valuator: valuatorSHA256, precision: precision, configuration: configuration)
-      return (input, output, settings)
+        input: input.path, valuator: valuatorSHA256, precision: precision, configuration: configuration)
+      return (input.path, output, settings)
     }
-  }
-
-  /// Paths of JSON Lines within a folder, in the order of their bytes; what scores are written to may lie in it.
-  private func lines(in path: String) -> [String] {
-    func real(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-    let written = real(folder) + "/"
-    let found = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
-    return found.filter { name in
-      var isFolder: ObjCBool = false
-      let place = "\(path)/\(name)"
-      return [".jsonl", ".jsonl.gz", ".jsonl.zst"].contains { name.hasSuffix($0) }
-        && FileManager.default.fileExists(atPath: place, isDirectory: &isFolder) && !isFolder.boolValue
-        && !real(place).hasPrefix(written)
-    }
-    .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
   }
 }
 

@@ -23,7 +23,8 @@ struct SelectCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: ArgumentHelp("Scored JSON Lines, plain, .gz or .zst.", valueName: "file"), completion: .file())
+    help: ArgumentHelp("Scored JSON Lines, plain, .gz or .zst, and folders of them.", valueName: "file"),
+    completion: .file())
   var files: [String]
 
   @Option(
@@ -111,6 +112,9 @@ struct SelectCommand: ParsableCommand {
     completion: .directory)
   var temporary: String?
 
+  @Flag(help: "Take rows that do not say which valuator scored them for rows of the one that others name.")
+  var allowUnknownValuator = false
+
   @OptionGroup var fields: FieldOptions
   @OptionGroup var common: CommonOptions
 
@@ -185,6 +189,7 @@ struct SelectCommand: ParsableCommand {
     configuration.isStrict = strict
     configuration.tokenizer = try tokenizer.map { try Tokenizer.load($0) }
     configuration.maxTokens = maxTokens
+    configuration.allowsUnknownOrigin = allowUnknownValuator
     configuration.records = fields.recordOptions
     configuration.workers = common.threads
     return configuration
@@ -192,9 +197,7 @@ struct SelectCommand: ParsableCommand {
 
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
-    for path in files where !FileManager.default.fileExists(atPath: path) {
-      throw FormatError.missing(path: path)
-    }
+    let files = try InputFiles.paths(files)
     for path in [output, rejects].compactMap({ $0 }) {
       try OutputFile.refuseInputs(path, files)
       try OutputFile.refuseExisting(path, force: common.force)

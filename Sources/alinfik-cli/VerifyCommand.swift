@@ -13,7 +13,7 @@ struct VerifyCommand: ParsableCommand {
         alinfik verify valuator
         alinfik verify valuator --public-key theirs.pub
         alinfik verify scored.jsonl --valuator valuator -n 500
-        alinfik verify scored/*.jsonl.gz --valuator valuator -n 2000 --seed 7 --json
+        alinfik verify scored --valuator valuator -n 2000 --seed 7 --json
 
       A valuator: every file has the hash that alinfik.json names, it can be read, and it says of built-in texts what it said when it was
       saved. Hashes show that files belong together, not where they come from; with --public-key the signature is checked (alinfik sign).
@@ -27,7 +27,7 @@ struct VerifyCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: ArgumentHelp("A valuator's directory, or scored files.", valueName: "path"),
+    help: ArgumentHelp("A valuator's directory, or scored files and folders of them.", valueName: "path"),
     completion: .file())
   var paths: [String]
 
@@ -50,30 +50,17 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "What the files were scored with.")
   var coverage: Double?
 
-  @Option(help: ArgumentHelp("Where a record's text is.", valueName: "dot.path"))
-  var textField: String?
-
-  @Option(help: ArgumentHelp("Where a record's id is.", valueName: "dot.path"))
-  var idField: String?
-
   @Flag(help: "Lines may lack what the valuator gives beside the score (files of earlier versions).")
   var allowMissing = false
 
   @Option(help: "Which rows are drawn follows from this number (default: by chance).")
   var seed: UInt64?
 
-  @Option(help: "Worker threads; by default the processors this process may use.")
-  var threads: Int = ProcessInfo.processInfo.activeProcessorCount
-
-  @Flag(help: "No progress, only warnings and errors.")
-  var quiet = false
-
-  @Flag(help: "Print what was found as one JSON object.")
-  var json = false
+  @OptionGroup var fields: TextOptions
+  @OptionGroup var work: WorkOptions
 
   func validate() throws {
     if rows < 1 { throw ValidationError("-n \(rows): at least 1") }
-    if threads < 1 { throw ValidationError("--threads \(threads): at least one worker is needed") }
     if paths.isEmpty { throw ValidationError("say what to verify") }
     if let coverage, !(coverage > 0 && coverage < 1) {
       throw ValidationError("--coverage \(coverage): above 0 and below 1")
@@ -83,24 +70,34 @@ struct VerifyCommand: ParsableCommand {
       throw ValidationError(
         "--valuator says which valuator scored these files; without it give one valuator alone")
     }
-    let isOfFiles = textField != nil || idField != nil || seed != nil || allowMissing
+    let isOfFiles = fields.textField != nil || fields.idField != nil || seed != nil || allowMissing
     if pooling != nil || raw || coverage != nil || isOfFiles {
       throw ValidationError("these options are for scored files, which want --valuator")
     }
   }
 
   func run() throws {
-    let terminal = Terminal(isQuiet: quiet)
+    let terminal = Terminal(isQuiet: work.quiet)
     let key = try publicKey.map { try VerifyingKey(path: $0) }
     guard let valuator else {
       try refuseFile(paths[0])
-      return try verify(paths[0], key, terminal, isJSON: json)
+      if work.dryRun {
+        return plan("the hashes, the signature, the format and the built-in texts of \(paths[0])")
+      }
+      return try verify(paths[0], key, terminal, isJSON: work.json)
     }
-    for path in paths where path != "-" && !FileManager.default.fileExists(atPath: path) {
-      throw FormatError.missing(path: path)
+    let files = try InputFiles.paths(paths)
+    if work.dryRun {
+      return plan("\(rows) rows of \(files.count) file\(files.count == 1 ? "" : "s"), scored again")
     }
     if publicKey != nil { try verify(valuator, key, terminal, isJSON: false) }
-    try verifyRows(valuator, terminal)
+    try verifyRows(of: files, valuator, terminal)
+  }
+
+  private func plan(_ words: String) {
+    print(
+      work.json
+        ? String(decoding: (["plan": JSONValue(words)] as JSONValue).serialized(), as: UTF8.self) : words)
   }
 
   private func refuseFile(_ path: String) throws {
@@ -127,18 +124,20 @@ struct VerifyCommand: ParsableCommand {
     }
   }
 
-  private func verifyRows(_ valuator: String, _ terminal: Terminal) throws {
+  private func verifyRows(of files: [String], _ valuator: String, _ terminal: Terminal) throws {
     var settings = ScoredFileSettings()
     (settings.pooling, settings.coverage) = (pooling, coverage)
-    (settings.isRaw, settings.textField, settings.idField) = (raw ? true : nil, textField, idField)
+    (settings.isRaw, settings.textField, settings.idField) = (
+      raw ? true : nil, fields.textField, fields.idField
+    )
     let seed = seed ?? UInt64.random(in: 0...UInt64.max)
     let check = try ScoredRowsCheck(
-      paths, valuator: valuator, settings: settings, rows: rows, seed: seed, workers: threads,
+      files, valuator: valuator, settings: settings, rows: rows, seed: seed, workers: work.threads,
       allowsMissing: allowMissing, progress: { terminal.progress($0) },
       isCancelled: { Interruption.signal != nil })
     let report = RowsReport(check, seed: seed)
     terminal.say(report.text)
-    if json {
+    if work.json {
       let object = JSONValue.object((check.json.members ?? []) + [("seed", JSONValue(String(seed)))])
       print(String(decoding: object.serialized(), as: UTF8.self))
     }
@@ -160,18 +159,26 @@ private struct RowsReport {
     lines.append(
       "\(check.drawn) of \(check.count) rows scored again (seed \(seed)), with a tolerance of "
         + String(format: "%.0e of the outputs' range: %d wrong", check.tolerance, check.wrong.count))
+    if check.marked.count > 0 {
+      lines.append(
+        "\(check.marked.count) lines have no score (alinfik_error), \(check.marked.drawn) of them looked at: "
+          + "\(check.marked.wrong.count) wrong")
+    }
     if check.isWhole {
-      lines.append(
-        String(format: "%.2g %% of the rows are wrong: all were looked at", 100 * check.wrongShareAtMost))
+      lines.append("\(Self.percent(check.wrongShareAtMost)) of the rows are wrong: all were looked at")
     } else {
-      lines.append(
-        String(format: "at most %.2g %% of all rows are wrong (95 %%)", 100 * check.wrongShareAtMost))
+      lines.append("at most \(Self.percent(check.wrongShareAtMost)) of all rows are wrong (95 %)")
       lines.append(
         String(
           format: "if 1 %% of them were, one would have been drawn with a probability of %.2f %%",
           100 * check.findingProbability(share: 0.01)))
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// Two digits, or those before the point.
+  private static func percent(_ share: Double) -> String {
+    String(format: share < 0.095 ? "%.2g %%" : "%.0f %%", 100 * share)
   }
 
   /// A line for all files where they have the same, else one for each.
@@ -198,11 +205,17 @@ private struct RowsReport {
     if !check.wrong.isEmpty {
       lines.append("\(check.wrong.count) of \(check.drawn) rows are not what the valuator says")
     }
-    lines += check.wrong.prefix(Self.shown).map { row in
+    if !check.marked.wrong.isEmpty {
+      lines.append(
+        "\(check.marked.wrong.count) of \(check.marked.drawn) lines with alinfik_error are of texts that have a score"
+      )
+    }
+    let wrong = check.wrong + check.marked.wrong
+    lines += wrong.prefix(Self.shown).map { row in
       "  \(row.place) '\(row.id)': \(row.key) \(row.said), the valuator says \(row.found)".printable
     }
-    if check.wrong.count > Self.shown {
-      lines.append("  and \(check.wrong.count - Self.shown) more (--json lists them)")
+    if wrong.count > Self.shown {
+      lines.append("  and \(wrong.count - Self.shown) more (--json lists them)")
     }
     if 2 * check.wrong.count > check.drawn {
       lines.append(

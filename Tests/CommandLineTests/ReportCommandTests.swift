@@ -133,7 +133,8 @@ import Testing
     func mark(_ file: String, _ valuator: String, raw: Bool = false) throws {
       _ = try folder.file(
         "\(file).done.json",
-        #"{"settings": {"valuator_sha256": "\#(valuator)", "raw": \#(raw), "pooling": "first"}}"#)
+        #"{"settings": {"valuator_sha256": "\#(valuator)", "raw": \#(raw), "pooling": "first"}, "output_bytes": "#
+          + "\(try folder.read(file).count)}")
     }
     try mark("scored.jsonl", "aa11")
     try mark("other.jsonl", "bb22")

@@ -43,6 +43,8 @@ import Testing
       try Data(contentsOf: URL(fileURLWithPath: whole))
     )
     #expect(kept.count == 512 * blocks && full.starts(with: kept), "what is kept is the beginning, once")
+    #expect(try Command.run("score", valuator, input, "--output", output).status == 0)
+    #expect(!folder.exists(name + ".partial"), "what a run left behind goes when another has ended")
   }
 
   @Test func aFullDeviceIsTold() throws {

@@ -185,25 +185,47 @@ import Testing
     #expect(plan.status == 0 && plan.output.contains("read twice"))
   }
 
-  @Test func scoresSayWhoseTheyAreWhenAsked() throws {
-    let keyed = try Command.run("score", valuator, folder.path("texts.jsonl"), "--valuator-key")
+  @Test func scoresSayWhoseTheyAre() throws {
+    let texts = folder.path("texts.jsonl")
+    let keyed = try Command.run("score", valuator, texts)
     let hash = try FileHash.sha256(path: valuator + "/alinfik.json").prefix(12)
-    #expect(
-      keyed.output.split(separator: "\n").allSatisfy { $0.hasSuffix(#""alinfik_valuator": "\#(hash)"}"#) })
+    func all(_ output: String, are key: String) -> Bool {
+      output.split(separator: "\n").allSatisfy { $0.hasSuffix(#""alinfik_valuator": "\#(key)"}"#) }
+    }
+    #expect(all(keyed.output, are: String(hash)))
+    let first = try Command.run("score", valuator, texts, "--pooling", "first")
+    #expect(all(first.output, are: "\(hash)-first"))
     let bf16 = folder.path("bf16")
     #expect(try Command.run("quantize", valuator, "--precision", "bf16", "--output", bf16).status == 0)
     let rounded = folder.path("rounded.jsonl")
-    #expect(
-      try Command.run("score", bf16, folder.path("texts.jsonl"), "--valuator-key", "--output", rounded).status
-        == 0)
-    let mixed = try select(try folder.file("keyed.jsonl", keyed.output), rounded, "--rows", "5")
+    #expect(try Command.run("score", bf16, texts, "--output", rounded).status == 0)
+    let whole = try folder.file("keyed.jsonl", keyed.output)
+    let mixed = try select(whole, rounded, "--rows", "5")
     #expect(mixed.status == 65 && mixed.errors.contains("another precision"), "\(mixed.errors)")
+    let pooled = try select(whole, try folder.file("first.jsonl", first.output), "--rows", "5")
+    #expect(pooled.status == 65 && pooled.errors.contains("--pooling first"), "\(pooled.errors)")
     // A record that is scored again does not keep the key of another valuator.
-    let again = try Command.run("score", valuator, rounded)
-    #expect(!again.output.contains("alinfik_valuator"))
-    let unmarked = folder.path("unmarked.jsonl")
-    try FileManager.default.copyItem(atPath: scored, toPath: unmarked)
-    #expect(try select(unmarked, "--rows", "5").errors.contains("origin of the scores: unknown"))
+    let again = try Command.run("score", valuator, rounded, "--no-valuator-key")
+    #expect(again.status == 0 && !again.output.contains("alinfik_valuator"))
+    let silent = try folder.file("silent.jsonl", again.output)
+    #expect(try select(silent, "--rows", "5").errors.contains("origin of the scores: unknown"))
+    let beside = try select(silent, whole, "--rows", "5")
+    #expect(
+      beside.status == 65 && beside.errors.contains("silent.jsonl:1: it does not say"), "\(beside.errors)")
+    #expect(try select(silent, whole, "--rows", "5", "--allow-unknown-valuator").status == 0)
+  }
+
+  @Test func aFolderIsItsFiles() throws {
+    let (one, two) = (folder.path("one.jsonl"), folder.path("two.jsonl"))
+    #expect(try select(scored, "--rows", "9", "--output", one).status == 0)
+    // As a pattern names them, marks and all.
+    let found = try select(
+      folder.path("scored"), folder.path("scored/texts.jsonl.done.json"), "--rows", "9", "--output", two)
+    #expect(found.status == 0, "\(found.errors)")
+    #expect(try folder.read("one.jsonl") == folder.read("two.jsonl"))
+    let empty = try folder.folder("empty")
+    let none = try select(empty, "--rows", "9")
+    #expect(none.status == 65 && none.errors.contains("no .jsonl"), "\(none.errors)")
   }
 
   @Test func anInterruptionLeavesNothing() throws {

@@ -5,16 +5,18 @@ import TestSupport
 import Testing
 
 @Suite struct ScoredRecordTests {
-  private func read(_ paths: String...) throws -> (records: [ScoredRecord], reader: ScoredRecordReader) {
-    let reader = ScoredRecordReader(paths: paths)
+  private func read(
+    _ paths: String..., allowsUnknown: Bool = true
+  ) throws -> (records: [ScoredRecord], reader: ScoredRecordReader) {
+    let reader = ScoredRecordReader(paths: paths, allowsUnknownOrigin: allowsUnknown)
     var records: [ScoredRecord] = []
     try reader.forEach { records.append($0) }
     return (records, reader)
   }
 
-  private func refusal(_ paths: [String]) -> String {
+  private func refusal(_ paths: [String], allowsUnknown: Bool = false) -> String {
     do {
-      try ScoredRecordReader(paths: paths).forEach { _ = try $0.record() }
+      try ScoredRecordReader(paths: paths, allowsUnknownOrigin: allowsUnknown).forEach { _ = try $0.record() }
       return ""
     } catch { return "\(error)" }
   }
@@ -25,7 +27,7 @@ import Testing
       "a.jsonl",
       """
       {"id": "x", "source": "s", "text": "a b", "alinfik_score": 1.5, "alinfik_low": -1, "alinfik_high": 2e0, \
-      "alinfik_ood": false, "alinfik_tokens": 7, "alinfik_truncated": true, "alinfik_valuator": "abc"}
+      "alinfik_ood": false, "alinfik_tokens": 7, "alinfik_truncated": true, "alinfik_valuator": "0123456789ab-first"}
       {"text": "c", "alinfik_score": -3, "alinfik_ood": null}
       {"alinfik_error": "no text"}
 
@@ -34,12 +36,12 @@ import Testing
     #expect(records.map(\.score) == [1.5, -3, nil])
     #expect(records[0].interval?.low == -1 && records[0].interval?.high == 2)
     #expect(records[0].isOutside == false && records[0].tokens == 7 && records[0].isTruncated)
-    #expect(records[0].valuator == "abc")
+    #expect(records[0].origin == ScoreOrigin(valuator: "0123456789ab", isRaw: false, pooling: .first))
     #expect(records[1].interval == nil && records[1].isOutside == nil && records[1].tokens == nil)
     #expect(records[2].error == "no text" && reader.marked == 1)
     let record = try records[0].record()
     #expect(record.id == "x" && record.source == "s" && record.text == "a b" && record.line == 1)
-    #expect(reader.origins.known?.valuator == "abc" && reader.origins.unknownRows == 1)
+    #expect(reader.origins.known?.key == "0123456789ab-first" && reader.origins.unknownRows == 1)
   }
 
   @Test func whatIsNoScoreIsRefused() throws {
@@ -57,6 +59,8 @@ import Testing
       (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": 9223372036854775807}"#, "alinfik_tokens is"),
       (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": 1e300}"#, "alinfik_tokens is"),
       (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": -1}"#, "alinfik_tokens is"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_valuator": "abc"}"#, "'abc' is not what"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_valuator": "0123456789ab-last"}"#, "is not what"),
       (#"{"alinfik_score": 1}"#, "has none of 'text'"),
       ("nonsense", "invalid JSON"), ("", "blank"),
     ] {
@@ -74,7 +78,8 @@ import Testing
       if let marker {
         _ = try folder.file(
           name + ".done.json",
-          #"{"settings": {"valuator_sha256": "\#(marker)", "raw": \#(raw), "pooling": "first"}}"#)
+          #"{"settings": {"valuator_sha256": "\#(marker)", "raw": \#(raw), "pooling": "mean"}, "output_bytes": "#
+            + "\(try folder.read(name).count)}")
       }
       return path
     }
@@ -84,7 +89,14 @@ import Testing
     let (marked, keyed) = (
       try file("m.jsonl", marker: hash), try file("k.jsonl", key: String(hash.prefix(12)))
     )
-    #expect(refusal([plain, marked, keyed, marked, plain]) == "")
+    #expect(refusal([marked, keyed, marked]) == "" && refusal([plain]) == "")
+    #expect(refusal([plain, marked, keyed, marked, plain], allowsUnknown: true) == "")
+    for pair in [[plain, keyed], [keyed, plain], [marked, plain]] {
+      let words = refusal(pair)
+      #expect(
+        words.hasPrefix("\(plain):1: it does not say which valuator") && words.contains("0123456789ab"),
+        "\(words)")
+    }
     #expect(try read(plain, marked).reader.origins.unknownRows == 1)
     #expect(try read(keyed, marked).reader.origins.known?.valuator == hash)
     for pair in [
@@ -95,5 +107,50 @@ import Testing
       #expect(words.contains("0123456789ab") && words.contains("fedcba987654"), "\(words)")
     }
     #expect(refusal([marked, try file("raw.jsonl", marker: hash, raw: true)]).contains("--raw"))
+  }
+
+  @Test func aKeySaysWhatElseWasAskedFor() throws {
+    let hash = String(repeating: "0123456789abcdef", count: 4)
+    for (isRaw, pooling, key) in [
+      (false, WindowPooling.mean, "0123456789ab"), (false, .first, "0123456789ab-first"),
+      (true, .first, "0123456789ab-raw"), (true, .max, "0123456789ab-raw-max"),
+    ] {
+      let origin = ScoreOrigin(valuator: hash, isRaw: isRaw, pooling: pooling)
+      #expect(origin.key == key)
+      let read = try #require(ScoreOrigin(key: key))
+      #expect(read.agrees(with: origin) && read.key == key)
+      let others = ["0123456789ab", "0123456789ab-first", "0123456789ab-raw", "0123456789ab-raw-max"]
+      #expect(others.count { ScoreOrigin(key: $0)!.agrees(with: origin) } == 1)
+    }
+    for key in ["", "0123456789a", "0123456789abc", "0123456789ag", "0123456789ab-", "0123456789ab-max-raw"] {
+      #expect(ScoreOrigin(key: key) == nil, "\(key)")
+    }
+    let folder = try TemporaryFolder()
+    func file(_ key: String) throws -> String {
+      try folder.file(
+        "\(key).jsonl", #"{"text": "g", "alinfik_score": 1, "alinfik_valuator": "\#(key)"}"# + "\n")
+    }
+    let (usual, first, raw) = (
+      try file("0123456789ab"), try file("0123456789ab-first"), try file("0123456789ab-raw")
+    )
+    #expect(refusal([usual, first]).contains("--pooling first"))
+    #expect(refusal([usual, raw]).contains("--raw"))
+  }
+
+  @Test func aMarkOfAnotherFileIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file("a.jsonl", #"{"text": "g", "alinfik_score": 1}"# + "\n")
+    func mark(_ more: String) throws {
+      _ = try folder.file(
+        "a.jsonl.done.json",
+        #"{"settings": {"valuator_sha256": "0123456789ab", "raw": false, "pooling": "mean"}\#(more)}"#)
+    }
+    try mark(#", "output_bytes": 34"#)
+    #expect(refusal([path]) == "")
+    for more in [#", "output_bytes": 35"#, ""] {
+      try mark(more)
+      let words = refusal([path])
+      #expect(words.contains("a.jsonl.done.json") && words.contains("has 34"), "\(words)")
+    }
   }
 }

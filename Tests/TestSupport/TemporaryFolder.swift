@@ -24,6 +24,12 @@ package final class TemporaryFolder {
   /// Writes a file and gives its path.
   package func file(_ name: String, _ text: String) throws -> String { try file(name, text.utf8) }
 
+  /// Makes a folder, and those it lies in.
+  package func folder(_ name: String) throws -> String {
+    try FileManager.default.createDirectory(atPath: path(name), withIntermediateDirectories: true)
+    return path(name)
+  }
+
   package func read(_ name: String) throws -> [UInt8] {
     Array(try Data(contentsOf: URL(fileURLWithPath: path(name))))
   }

@@ -119,6 +119,32 @@ import Verification
     #expect(try check(path, allowsMissing: true).wrong.map(\.place) == ["\(path):5", "\(path):6"])
   }
 
+  @Test func markedLinesDoNotHideWrongRows() throws {
+    let path = try scored()
+    try tamper(path, [3, 4], "alinfik_score") { JSONValue($0!.double! + 1) }
+    // Lines that are rightly marked, many more than rows.
+    let bad = (0..<2000).map { #"{"id": "bad \#($0)", "alinfik_error": "it has none of 'text'"}"# + "\n" }
+    try OutputFile.write(
+      try folder.read("scored.jsonl") + Array(bad.joined().utf8), to: path, force: true)
+    let found = try check(path, rows: 200)
+    #expect(found.count == 200 && found.isWhole && found.wrong.map(\.place) == ["\(path):3", "\(path):4"])
+    #expect(found.marked.count == 2000 && found.marked.drawn == 200 && found.marked.wrong.isEmpty)
+    // A text that has a score and is marked all the same is wrong.
+    let hidden = try scored()
+    try tamper(hidden, [9], "alinfik_score") { _ in nil }
+    try tamper(hidden, [9], "alinfik_error") { _ in JSONValue("no text") }
+    let wrong = try check(hidden)
+    #expect(!wrong.passed && wrong.wrong.isEmpty && wrong.marked.wrong.map(\.place) == ["\(hidden):9"])
+  }
+
+  @Test func whatWasNeverScoredIsToldFromWhatIsWrong() throws {
+    let unscored = #expect(throws: VerificationError.self) { try check(input) }
+    #expect("\(try #require(unscored))".contains("no row has an alinfik_score"))
+    let marked = try folder.file("marked.jsonl", #"{"id": "a", "alinfik_error": "x"}"# + "\n")
+    let error = #expect(throws: VerificationError.self) { try check(marked) }
+    #expect("\(try #require(error))".contains("all 1 lines are marked"))
+  }
+
   /// In many draws a wrong row is among the drawn as often as the hypergeometric distribution says.
   @Test func tamperedRowsAreFoundWithTheStatedProbability() throws {
     let path = try scored()
@@ -198,8 +224,9 @@ import Verification
       #"{"id": "c", "text": "", "alinfik_score": 17.5}"#, "", "nonsense",
     ]
     let path = try folder.file("scored.jsonl", lines.joined(separator: "\n"))
-    let places = try check(path).wrong.map(\.place)
-    #expect(places == [3, 4, 5, 6].map { "\(path):\($0)" })
+    let found = try check(path)
+    #expect(found.wrong.map(\.place) == [4, 5, 6].map { "\(path):\($0)" })
+    #expect(found.marked.wrong.map(\.place) == ["\(path):3"] && found.marked.count == 3)
     let empty = try folder.file("empty.jsonl", "")
     #expect(throws: VerificationError.self) { try self.check(empty) }
   }

@@ -31,11 +31,8 @@ package struct LineScorer: Sendable {
   /// Of a score's spread, to its interval's half width; nil where there are no intervals.
   private let multiplier: Double?
 
-  /// What `alinfik_` keys are ours; those that are not written anew are removed, for they were said of another score.
-  private static let ownKeys: [ByteString] = [
-    "alinfik_error", "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens",
-    "alinfik_truncated", "alinfik_valuator",
-  ]
+  /// `alinfik_valuator`, where it is asked for.
+  private let origin: JSONValue?
 
   /// Throws where the valuator's intervals cannot have this coverage.
   package init(valuator: Valuator, configuration: ScoringConfiguration) throws {
@@ -49,6 +46,10 @@ package struct LineScorer: Sendable {
       ? nil
       : try valuator.card.intervals?
         .multiplier(coverage: configuration.coverage ?? ScoreIntervals.standardCoverage)
+    origin = configuration.valuatorSHA256.map { sha256 in
+      JSONValue(
+        ScoreOrigin(valuator: sha256, isRaw: configuration.isRaw, pooling: configuration.pooling).key)
+    }
     parser = RecordParser(configuration.records)
     workspaces = (0..<configuration.workers).map { _ in EncoderWorkspaces(1) }
   }
@@ -139,27 +140,25 @@ package struct LineScorer: Sendable {
     if configuration.isSidecar { return lineBytes([("id", .string(record.id))] + said) }
     let changes =
       said.map { (key: $0.key, value: Optional($0.value)) }
-      + Self.ownKeys.filter { own in !said.contains { $0.key == own } }.map { (key: $0, value: nil) }
+      + ScoreKey.all.filter { own in !said.contains { $0.key == own } }.map { (key: $0, value: nil) }
     return try JSONObjectScanner(line.bytes).changing(changes) + [0x0A]
   }
 
   /// The keys that a record gets.
   package func values(of score: Valuator.Score) -> [(key: ByteString, value: JSONValue)] {
     var values: [(key: ByteString, value: JSONValue)] = [
-      ("alinfik_score", configuration.isRaw ? JSONValue(score.raw) : JSONValue(score.value))
+      (ScoreKey.score, configuration.isRaw ? JSONValue(score.raw) : JSONValue(score.value))
     ]
     if let multiplier, let spread = score.spread {
-      values.append(("alinfik_low", JSONValue(score.value - multiplier * spread)))
-      values.append(("alinfik_high", JSONValue(score.value + multiplier * spread)))
+      values.append((ScoreKey.low, JSONValue(score.value - multiplier * spread)))
+      values.append((ScoreKey.high, JSONValue(score.value + multiplier * spread)))
     }
     if valuator.card.domain != nil, !configuration.isRaw {
-      values.append(("alinfik_ood", score.isOutside.map { JSONValue($0) } ?? .null))
+      values.append((ScoreKey.outOfDomain, score.isOutside.map { JSONValue($0) } ?? .null))
     }
-    values.append(("alinfik_tokens", JSONValue(score.tokens)))
-    values.append(("alinfik_truncated", JSONValue(score.isTruncated)))
-    if let hash = configuration.valuatorKey {
-      values.append(("alinfik_valuator", JSONValue(String(hash.prefix(ScoreOrigin.keyDigits)))))
-    }
+    values.append((ScoreKey.tokens, JSONValue(score.tokens)))
+    values.append((ScoreKey.truncated, JSONValue(score.isTruncated)))
+    if let origin { values.append((ScoreKey.valuator, origin)) }
     return values
   }
 
@@ -174,18 +173,17 @@ package struct LineScorer: Sendable {
     let scanner = try? JSONObjectScanner(line.bytes)
     if configuration.isSidecar {
       let id = scanner.flatMap { (try? $0.value(ByteString(configuration.records.idField))) ?? nil }
-      return lineBytes([("id", id ?? .null), ("alinfik_error", message)])
+      return lineBytes([("id", id ?? .null), (ScoreKey.error, message)])
     }
     guard let scanner else {
       // What is no UTF-8 would be no JSON either.
       let shown = JSONValue(String(decoding: line.bytes, as: UTF8.self))
-      var members: [(key: ByteString, value: JSONValue)] = [("id", .null), ("alinfik_error", message)]
+      var members: [(key: ByteString, value: JSONValue)] = [("id", .null), (ScoreKey.error, message)]
       if line.fault == nil { members.append((key: "alinfik_line", value: shown)) }
       return lineBytes(members)
     }
-    return scanner.changing(
-      [(key: "alinfik_error", value: message)] + Self.ownKeys.dropFirst().map { (key: $0, value: nil) }) + [
-        0x0A
-      ]
+    let others = ScoreKey.all.filter { $0 != ScoreKey.error }
+    return scanner.changing([(key: ScoreKey.error, value: message)] + others.map { (key: $0, value: nil) })
+      + [0x0A]
   }
 }

@@ -1,44 +1,66 @@
 import Formats
-import Foundation
 import Records
 
-/// Which valuator some scores are of, and how they were asked for: scores of two origins cannot be held against each other.
+/// What made some scores: scores of two origins cannot be held against each other.
 package struct ScoreOrigin: Sendable, Equatable {
   /// The SHA-256 of the valuator's alinfik.json, or its first digits. Its precision is in that file, so another one is another valuator.
   package var valuator: String
-  /// As `--raw` and `--pooling` were given; nil where only the record speaks.
-  package var isRaw: Bool?
-  package var pooling: String?
+  package var isRaw: Bool
+  package var pooling: WindowPooling
 
-  /// Digits of a valuator's hash in `alinfik_valuator`.
-  package static let keyDigits = 12
-
-  /// What `NAME.done.json` beside a scored file says; nil where there is none.
-  package static func marked(beside path: String) throws -> ScoreOrigin? {
-    let marker = ScoredFile.marker(path)
-    guard path != "-", FileManager.default.fileExists(atPath: marker) else { return nil }
-    let settings = try JSONValue.read(path: marker)["settings"]
-    guard let valuator = settings?["valuator_sha256"]?.string else { return nil }
-    return ScoreOrigin(
-      valuator: valuator, isRaw: settings?["raw"]?.bool, pooling: settings?["pooling"]?.string)
+  package init(valuator: String, isRaw: Bool, pooling: WindowPooling) {
+    (self.valuator, self.isRaw, self.pooling) = (valuator, isRaw, pooling)
   }
 
-  /// In which this differs from another at some place; nil where it does not as far as both say.
-  fileprivate func difference(to other: ScoreOrigin, at place: String) -> String? {
-    let digits = min(valuator.count, other.valuator.count)
-    if valuator.prefix(digits) != other.valuator.prefix(digits) {
-      return "is of valuator \(valuator.prefix(Self.keyDigits)), that of \(place) is of "
-        + "\(other.valuator.prefix(Self.keyDigits)) (another precision is another valuator)"
+  /// Digits of a valuator's hash in `alinfik_valuator`.
+  private static let keyDigits = 12
+
+  /// As `alinfik_valuator` has it: the first digits of the hash, and what was asked for beside the usual: `0123456789ab`,
+  /// `0123456789ab-first`, `0123456789ab-raw`.
+  package var key: String {
+    digits + (isRaw ? "-raw" : "") + (pooling == .usual(isRaw: isRaw) ? "" : "-\(pooling.rawValue)")
+  }
+
+  /// Nil where that is no such key.
+  package init?(key: String) {
+    var parts = key.split(separator: "-", omittingEmptySubsequences: false).map(String.init)[...]
+    guard let digits = parts.popFirst(), digits.count == Self.keyDigits,
+      digits.allSatisfy({ $0.isASCII && $0.isHexDigit })
+    else { return nil }
+    valuator = digits
+    isRaw = parts.first == "raw"
+    if isRaw { parts.removeFirst() }
+    guard let name = parts.popFirst() else {
+      pooling = .usual(isRaw: isRaw)
+      return
     }
-    if let isRaw, let others = other.isRaw, isRaw != others {
+    guard let pooling = WindowPooling(rawValue: name), parts.isEmpty else { return nil }
+    self.pooling = pooling
+  }
+
+  /// The first digits of the valuator's hash.
+  package var digits: String { String(valuator.prefix(Self.keyDigits)) }
+
+  /// Whether both may be one: of the hashes as many digits are compared as both have.
+  package func agrees(with other: ScoreOrigin) -> Bool {
+    let digits = min(valuator.count, other.valuator.count)
+    return valuator.prefix(digits) == other.valuator.prefix(digits) && isRaw == other.isRaw
+      && pooling == other.pooling
+  }
+
+  /// In which this differs from another at some place.
+  fileprivate func difference(to other: ScoreOrigin, at place: String) -> String {
+    if isRaw != other.isRaw {
       return isRaw
         ? "is the head's own output (--raw), that of \(place) is not"
         : "is in label units, that of \(place) is the head's own output (--raw)"
     }
-    if let pooling, let others = other.pooling, pooling != others {
-      return "was made with --pooling \(pooling), that of \(place) with --pooling \(others)"
+    if pooling != other.pooling {
+      return
+        "was made with --pooling \(pooling.rawValue), that of \(place) with --pooling \(other.pooling.rawValue)"
     }
-    return nil
+    return
+      "is of valuator \(digits), that of \(place) is of \(other.digits) (another precision is another valuator)"
   }
 }
 
@@ -48,47 +70,66 @@ package struct ScoreOrigins: Sendable {
   package private(set) var known: ScoreOrigin?
   /// Rows of which neither they nor a mark beside their file say it.
   package private(set) var unknownRows = 0
-  /// Where the known one stands.
-  private var place = (file: "", line: 1)
+  /// Whether such rows may stand beside others.
+  private let allowsUnknown: Bool
+  /// Where the known one stands, and the first row that does not say it.
+  private var place = Place(file: "", line: 1)
+  private var unknownPlace: Place?
 
-  package init() {}
+  private struct Place: Sendable {
+    var file: String
+    var line: Int
+    var words: String { "\(file):\(line)" }
+  }
+
+  package init(allowsUnknown: Bool) { self.allowsUnknown = allowsUnknown }
 
   /// Takes a file's mark into account. Throws where it has another origin than what was read before.
-  package mutating func add(marker origin: ScoreOrigin?, of file: String) throws(RecordError) {
-    if let origin { try add(origin, at: (file, 1)) }
+  package mutating func add(_ mark: ScoreMark?, of file: String) throws(RecordError) {
+    if let origin = mark?.origin { try add(origin, at: Place(file: file, line: 1)) }
   }
 
   /// Takes a record into account.
   ///
-  /// - Parameter isMarked: whether its file has a mark.
+  /// - Parameter isMarked: whether a mark beside its file says the origin.
   package mutating func add(_ record: ScoredRecord, isMarked: Bool) throws(RecordError) {
     guard record.score != nil else { return }
-    if let valuator = record.valuator {
-      try add(ScoreOrigin(valuator: valuator), at: (record.file, record.line))
-    } else if !isMarked {
-      unknownRows += 1
-    }
+    if let origin = record.origin { return try add(origin, at: Place(file: record.file, line: record.line)) }
+    guard !isMarked else { return }
+    unknownRows += 1
+    unknownPlace = unknownPlace ?? Place(file: record.file, line: record.line)
+    try refuseMixed()
   }
 
   /// Takes into account what was found in another part of the input.
   package mutating func add(_ other: ScoreOrigins) throws(RecordError) {
     unknownRows += other.unknownRows
-    if let origin = other.known { try add(origin, at: other.place) }
+    unknownPlace = unknownPlace ?? other.unknownPlace
+    if let origin = other.known { try add(origin, at: other.place) } else { try refuseMixed() }
   }
 
-  private mutating func add(
-    _ origin: ScoreOrigin, at place: (file: String, line: Int)
-  ) throws(RecordError) {
+  private mutating func add(_ origin: ScoreOrigin, at place: Place) throws(RecordError) {
     guard let known else {
       (self.known, self.place) = (origin, place)
-      return
+      return try refuseMixed()
     }
-    if let difference = origin.difference(to: known, at: "\(self.place.file):\(self.place.line)") {
+    guard origin.agrees(with: known) else {
       throw .badLine(
         file: place.file, line: place.line,
-        reason: "its score \(difference); they cannot be compared, score all records in the same way")
+        reason:
+          "its score \(origin.difference(to: known, at: self.place.words)); they cannot be compared, score all records in the same way"
+      )
     }
     // The more that is known, the more is compared.
     if origin.valuator.count > known.valuator.count { (self.known, self.place) = (origin, place) }
+  }
+
+  private func refuseMixed() throws(RecordError) {
+    guard !allowsUnknown, let known, let unknownPlace else { return }
+    throw .badLine(
+      file: unknownPlace.file, line: unknownPlace.line,
+      reason:
+        "it does not say which valuator its score is of, and that of \(place.words) is of \(known.digits); score it again, or "
+        + "--allow-unknown-valuator takes it for one of the same")
   }
 }

@@ -29,7 +29,6 @@ package final class ScoredFile: LineOutput {
 
   private static let inputBytes: ByteString = "input_bytes"
 
-  static func marker(_ output: String) -> String { output + ".done.json" }
   private static func partial(_ output: String) -> String { output + ".partial" }
   private static func progress(_ output: String) -> String { output + ".progress.json" }
 
@@ -67,26 +66,23 @@ package final class ScoredFile: LineOutput {
   /// What was scored, where the output is there and marked as whole; nil where it is not. Throws where it was made with other
   /// settings or stands there without a mark, and `changed` where the input is no longer what it was made of.
   package static func finished(input: String, output: String, settings: JSONValue) throws -> ScoringSummary? {
-    let path = marker(output)
     guard FileManager.default.fileExists(atPath: output) else { return nil }
-    guard FileManager.default.fileExists(atPath: path) else { throw FormatError.exists(path: output) }
-    let found = try JSONValue.read(path: path)
-    for (key, value) in settings.members ?? []
-    where key != inputBytes && found["settings"]?[key] != value {
+    guard let mark = try ScoreMark.read(beside: output) else { throw FormatError.exists(path: output) }
+    for (key, value) in settings.members ?? [] where key != inputBytes && mark.settings[key] != value {
       func text(_ value: JSONValue?) -> String {
         String(decoding: (value ?? .null).serialized(), as: UTF8.self)
       }
       throw FormatError.scoredOtherwise(
-        path: output, setting: key.string, then: text(found["settings"]?[key]), now: text(value))
+        path: output, setting: key.string, then: text(mark.settings[key]), now: text(value))
     }
-    guard let summary = ScoringSummary(json: found), found["output_bytes"]?.int == (try size(output)) else {
+    guard let summary = ScoringSummary(json: mark.json), mark.outputBytes == (try size(output)) else {
       throw FormatError.malformed(
-        place: path, reason: "it does not belong to \(output); --force scores it again")
+        place: mark.path, reason: "it does not belong to \(output); --force scores it again")
     }
     // A copy of an input has another time and the same bytes.
-    guard found["settings"]?[inputBytes] == settings[inputBytes],
-      try found["input_modified"]?.string == modified(input)
-        || found["input_sha256"]?.string == FileHash.sha256(path: input)
+    guard mark.settings[inputBytes] == settings[inputBytes],
+      try mark.json["input_modified"]?.string == modified(input)
+        || mark.json["input_sha256"]?.string == FileHash.sha256(path: input)
     else {
       throw FormatError.changed(
         path: input, reason: "it has changed since \(output) was made of it; --force scores it again")
@@ -183,7 +179,8 @@ package final class ScoredFile: LineOutput {
     if force { try? FileManager.default.removeItem(atPath: output) }
     // The mark first: without its output it counts for nothing.
     try OutputFile.write(
-      JSONValue.object(whole + summary.json).serialized(pretty: true) + [0x0A], to: Self.marker(output),
+      JSONValue.object(whole + summary.json).serialized(pretty: true) + [0x0A],
+      to: ScoreMark.path(beside: output),
       force: true)
     if let compressed {
       try compressed.file.commit()

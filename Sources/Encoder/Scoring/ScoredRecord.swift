@@ -18,8 +18,8 @@ package struct ScoredRecord: Sendable {
   /// Nil where it is not said.
   package let tokens: Int?
   package let isTruncated: Bool
-  /// `alinfik_valuator`: the first digits of the SHA-256 of the valuator's alinfik.json; nil where it is not said.
-  package let valuator: String?
+  /// `alinfik_valuator`; nil where it is not said.
+  package let origin: ScoreOrigin?
   private let parser: RecordParser
 
   package var bytes: [UInt8] { scanner.bytes }
@@ -66,12 +66,15 @@ extension ScoredRecord {
     isOutside = keys.isOutside
     tokens = keys.tokens
     isTruncated = keys.isTruncated
-    valuator = keys.valuator
+    origin = keys.valuator.flatMap { ScoreOrigin(key: $0) }
+    if let key = keys.valuator, origin == nil {
+      throw failure("alinfik_valuator '\(key)' is not what `alinfik score` writes; score the record again")
+    }
     if let interval, !(interval.low <= interval.high) {
       throw failure("alinfik_low \(interval.low) is above alinfik_high \(interval.high)")
     }
     for (name, value) in [
-      ("alinfik_score", score), ("alinfik_low", keys.low), ("alinfik_high", keys.high),
+      (ScoreKey.score, score), (ScoreKey.low, keys.low), (ScoreKey.high, keys.high),
     ] {
       guard let value, value.magnitude > Self.greatestScore else { continue }
       throw failure("\(name) is \(value), and no score is beyond \(Self.greatestScore)")
@@ -111,14 +114,14 @@ private struct ScoreKeys {
     guard let value = try? JSONValue.parse(bytes[member.valueRange]) else { return }
     switch member.key {
     // Not `nil`, which would be JSON's null.
-    case "alinfik_score": score = value.isNull ? .none : value
-    case "alinfik_error": error = value.isNull ? .none : value
-    case "alinfik_low": low = value.double
-    case "alinfik_high": high = value.double
-    case "alinfik_ood": isOutside = value.bool
-    case "alinfik_tokens": (tokens, tokensNumber) = (value.int, value.double)
-    case "alinfik_truncated": isTruncated = value.bool ?? false
-    case "alinfik_valuator": valuator = value.string
+    case ScoreKey.score: score = value.isNull ? .none : value
+    case ScoreKey.error: error = value.isNull ? .none : value
+    case ScoreKey.low: low = value.double
+    case ScoreKey.high: high = value.double
+    case ScoreKey.outOfDomain: isOutside = value.bool
+    case ScoreKey.tokens: (tokens, tokensNumber) = (value.int, value.double)
+    case ScoreKey.truncated: isTruncated = value.bool ?? false
+    case ScoreKey.valuator: valuator = value.string
     default: break
     }
   }

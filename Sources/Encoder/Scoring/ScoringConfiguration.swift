@@ -15,17 +15,16 @@ package struct ScoringConfiguration: Sendable {
   package var isRaw = false
   /// How often `alinfik_low ... alinfik_high` should hold the label; nil: the standard, where there are intervals.
   package var coverage: Double?
-  /// How a long text's windows become one score. Where none is chosen: `.mean`, but `.first` for the head's own output, which
-  /// is to be what sentence-transformers gives, and that cuts.
+  /// How a long text's windows become one score.
   package var pooling: WindowPooling {
-    get { chosenPooling ?? (isRaw ? .first : .mean) }
+    get { chosenPooling ?? .usual(isRaw: isRaw) }
     set { chosenPooling = newValue }
   }
   private var chosenPooling: WindowPooling?
   /// Only each record's id and what is said of it, a line a record.
   package var isSidecar = false
-  /// The valuator's hash, where its first digits are to be in each record as `alinfik_valuator`.
-  package var valuatorKey: String?
+  /// The SHA-256 of the valuator's alinfik.json, where records are to say what made their scores (`alinfik_valuator`).
+  package var valuatorSHA256: String?
   /// Records after which what is scored is handed on at the latest.
   package var flushEvery = 256
   package var records = RecordOptions()
@@ -39,8 +38,8 @@ package struct ScoringConfiguration: Sendable {
       ("on_error", JSONValue(onError.rawValue)), ("raw", JSONValue(isRaw)),
       ("coverage", coverage.map { JSONValue($0) } ?? .null), ("pooling", JSONValue(pooling.rawValue)),
       ("sidecar", JSONValue(isSidecar)), ("text_field", records.textField.map { JSONValue($0) } ?? .null),
-      ("id_field", JSONValue(records.idField)),
-    ] + (valuatorKey == nil ? [] : [("valuator_key", true)])
+      ("id_field", JSONValue(records.idField)), ("valuator_key", JSONValue(valuatorSHA256 != nil)),
+    ]
   }
 }
 

@@ -8,6 +8,10 @@ package enum WindowPooling: String, Sendable, CaseIterable {
   case max
   /// That of the first window, as labels are made; the rest is not read. What is held against labels is scored so.
   case first
+
+  /// Where none is chosen: the mean, but the first for the head's own output, which is to be what sentence-transformers gives,
+  /// and that cuts.
+  package static func usual(isRaw: Bool) -> WindowPooling { isRaw ? .first : .mean }
 }
 
 extension WindowPooling {

@@ -28,17 +28,18 @@ struct IndexBuilder {
     _ paths: [String], progress: (Int) -> Void, isCancelled: () -> Bool
   ) throws -> (index: SelectionIndex, verdicts: RowVerdicts) {
     let runs = RankedRuns(in: configuration.scratchFolder, runBytes: configuration.runBytes)
-    var index = SelectionIndex(runs: runs)
+    var index = SelectionIndex(
+      runs: runs, origins: ScoreOrigins(allowsUnknown: configuration.allowsUnknownOrigin))
     var verdicts = RowVerdicts()
     var places: [ByteString: Int] = [:]
     for path in paths {
-      let marker = try ScoreOrigin.marked(beside: path)
-      try index.origins.add(marker: marker, of: path)
+      let mark = try ScoreMark.fitting(path)
+      try index.origins.add(mark, of: path)
       let stamp = try FileStamp(path: path)
       let input = try LineReader(path: path, maximumLineBytes: configuration.records.maximumLineBytes)
       var chunks = LineChunks(input, lines: Self.chunkLines)
       let before = verdicts.count
-      let (indexer, isMarked) = (indexer, marker != nil)
+      let (indexer, isMarked) = (indexer, mark?.origin != nil)
       try OrderedPipeline<Chunk, RowIndexer.Part>(workers: configuration.workers).run(
         make: { try chunks.next().map { Chunk(file: path, lines: $0, isMarked: isMarked) } },
         mayWait: { false },

@@ -14,7 +14,7 @@ struct RowIndexer: Sendable {
 
   struct Part: Sendable {
     var rows: [Row] = []
-    var origins = ScoreOrigins()
+    var origins: ScoreOrigins
     /// What ended the lines before their time.
     var failure: RecordError?
   }
@@ -32,7 +32,7 @@ struct RowIndexer: Sendable {
   }
 
   func index(_ lines: [LineReader.Line], of file: String, isMarked: Bool) -> Part {
-    var part = Part()
+    var part = Part(origins: ScoreOrigins(allowsUnknown: configuration.allowsUnknownOrigin))
     for line in lines {
       do throws(RecordError) {
         let scored = try ScoredRecord(line.bytes, file: file, line: line.number, parser: parser)

@@ -36,9 +36,11 @@ package struct SelectionIndex {
   var inputs: [Input] = []
   package internal(set) var sources: [Source] = []
   var histogram = ScoreHistogram()
-  package internal(set) var origins = ScoreOrigins()
+  package internal(set) var origins: ScoreOrigins
   /// Whether every row's tokens are known.
   package internal(set) var hasTokens = true
+
+  init(runs: RankedRuns, origins: ScoreOrigins) { (self.runs, self.origins) = (runs, origins) }
 
   package func sum(_ value: (Source) -> Int) -> Int { sources.reduce(0) { $0 + value($1) } }
 }

@@ -82,7 +82,7 @@ extension SelectionSummary {
         "origin of the scores: unknown (no NAME.done.json beside the inputs, no alinfik_valuator in them)"
     }
     let rest = unknownOrigins > 0 ? ", of \(unknownOrigins) rows unknown" : ""
-    return "origin of the scores: valuator \(origin.valuator.prefix(ScoreOrigin.keyDigits))\(rest)"
+    return "origin of the scores: valuator \(origin.key)\(rest)"
   }
 
   /// What deserves a warning.

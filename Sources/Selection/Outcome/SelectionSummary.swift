@@ -155,7 +155,7 @@ extension SelectionSummary {
           "deviation": JSONValue(report.deviation), "mean_redundancy": JSONValue(report.meanRedundancy),
         ]
       } ?? .null,
-      "valuator": origin.map { JSONValue(String($0.valuator.prefix(ScoreOrigin.keyDigits))) } ?? .null,
+      "valuator": origin.map { JSONValue($0.key) } ?? .null,
       "unknown_origin": JSONValue(unknownOrigins), "scratch_bytes": JSONValue(scratchBytes),
     ]
   }

@@ -11,6 +11,7 @@ SCORE_FIELDS = [
     pa.field("alinfik_ood", pa.bool_()),
     pa.field("alinfik_tokens", pa.int64()),
     pa.field("alinfik_truncated", pa.bool_()),
+    pa.field("alinfik_valuator", pa.string()),
     pa.field("alinfik_error", pa.string()),
 ]
 """The columns that are added, whatever the valuator: null where it does not give one. All may be null."""

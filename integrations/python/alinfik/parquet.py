@@ -2,7 +2,8 @@
 
 Each file is written to the folder of --output-dir under its own name, when it is whole: its columns, types, row
 groups and metadata as they were, and the columns alinfik_score, alinfik_low, alinfik_high (double), alinfik_ood
-and alinfik_truncated (boolean), alinfik_tokens (64 bits) and alinfik_error (string), null where the valuator gives none.
+and alinfik_truncated (boolean), alinfik_tokens (64 bits), alinfik_valuator and alinfik_error (string), null where the
+valuator gives none.
 """
 
 import argparse

@@ -12,7 +12,7 @@ import threading
 
 SCORE_KEYS = (
     "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens", "alinfik_truncated",
-    "alinfik_error",
+    "alinfik_valuator", "alinfik_error",
 )
 """The keys that the command writes. Those of an earlier score are removed from a record."""
 

@@ -45,7 +45,8 @@ def scored_schema(schema):
     added = [StructField(name, DoubleType()) for name in ("alinfik_score", "alinfik_low", "alinfik_high")]
     added += [
         StructField("alinfik_ood", BooleanType()), StructField("alinfik_tokens", LongType()),
-        StructField("alinfik_truncated", BooleanType()), StructField("alinfik_error", StringType()),
+        StructField("alinfik_truncated", BooleanType()), StructField("alinfik_valuator", StringType()),
+        StructField("alinfik_error", StringType()),
     ]
     return StructType([field for field in schema if field.name not in SCORE_KEYS] + added)
 

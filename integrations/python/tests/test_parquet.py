@@ -203,4 +203,4 @@ def test_metadata_that_spark_reads_by_has_the_columns(run, tmp_path):
     assert [(field["name"], field["type"]) for field in written["fields"]] == [
         ("text", "string"), ("alinfik_score", "double"), ("alinfik_low", "double"), ("alinfik_high", "double"),
         ("alinfik_ood", "boolean"), ("alinfik_tokens", "long"), ("alinfik_truncated", "boolean"),
-        ("alinfik_error", "string")]
+        ("alinfik_valuator", "string"), ("alinfik_error", "string")]

@@ -1,0 +1,45 @@
+import Formats
+import Foundation
+
+/// `NAME.done.json` beside a whole scored file: what it was made of, with which settings, and its size and SHA-256. Nobody signs it.
+package struct ScoreMark: Sendable {
+  /// Its own path.
+  package let path: String
+  let json: JSONValue
+
+  package static func path(beside output: String) -> String { output + ".done.json" }
+
+  /// The mark of a scored file; nil where there is none. Throws `FormatError.malformed` where it is no JSON.
+  package static func read(beside output: String) throws -> ScoreMark? {
+    let path = path(beside: output)
+    guard output != "-", FileManager.default.fileExists(atPath: path) else { return nil }
+    return ScoreMark(path: path, json: try JSONValue.read(path: path))
+  }
+
+  /// The same, where it must fit: throws `FormatError.malformed` where the file has another size than the one it was made for.
+  package static func fitting(_ output: String) throws -> ScoreMark? {
+    guard let mark = try read(beside: output) else { return nil }
+    let size = try FileManager.default.attributesOfItem(atPath: output)[.size] as? Int
+    guard let said = mark.outputBytes, said == size else {
+      let words = mark.outputBytes.map { "a file of \($0) bytes" } ?? "a file of unknown size"
+      throw FormatError.malformed(
+        place: mark.path,
+        reason:
+          "it is of \(words), and \(output) has \(size ?? 0): something has changed it since it was scored; "
+          + "score it again, or remove the mark if the change was yours")
+    }
+    return mark
+  }
+
+  package var settings: JSONValue { json["settings"] ?? .null }
+  package var outputBytes: Int? { json["output_bytes"]?.int }
+  package var outputSHA256: String? { json["output_sha256"]?.string }
+
+  /// Nil where it does not say all of it.
+  package var origin: ScoreOrigin? {
+    guard let valuator = settings["valuator_sha256"]?.string, let isRaw = settings["raw"]?.bool,
+      let pooling = settings["pooling"]?.string.flatMap({ WindowPooling(rawValue: $0) })
+    else { return nil }
+    return ScoreOrigin(valuator: valuator, isRaw: isRaw, pooling: pooling)
+  }
+}
