@@ -30,13 +30,14 @@ struct RowComparison: Sendable {
   /// The half width of an interval is `exp` of the output and its square: it may differ by more than the output does.
   private static let widthSlack = (times: 20.0, atMost: 0.5)
 
-  init(_ scorer: LineScorer, valuatorSHA256: String, allowsMissing: Bool) {
+  /// - Parameter tolerance: how far outputs may be from each other, as a share of their range.
+  init(_ scorer: LineScorer, valuatorSHA256: String, tolerance: Double, allowsMissing: Bool) {
     self.scorer = scorer
     self.allowsMissing = allowsMissing
     origin = ScoreOrigin(
       valuator: valuatorSHA256, isRaw: scorer.configuration.isRaw, pooling: scorer.configuration.pooling)
-    relativeSlack = scorer.valuator.tolerance
-    slack = relativeSlack * scorer.valuator.outputRange
+    relativeSlack = tolerance
+    slack = tolerance * scorer.valuator.outputRange
   }
 
   /// Nil where the line says what it should.

@@ -34,14 +34,17 @@ package struct ScoredRowsCheck: Sendable {
 
   /// - Parameters:
   ///   - settings: what the files were scored with.
+  ///   - tolerance: of the head's outputs, as a share of their range; nil: what other machines may differ by (`Valuator.tolerance`).
   ///   - allowsMissing: lines may lack what the valuator says beside the score, as those of earlier versions do.
   /// - Throws: `VerificationError` where a file was scored by another valuator or there is nothing to check.
   package init(
     _ paths: [String], valuator directory: String, settings: ScoredFileSettings, rows: Int, seed: UInt64,
-    workers: Int, allowsMissing: Bool = false, progress: (String) -> Void = { _ in },
+    workers: Int, tolerance: Double? = nil, allowsMissing: Bool = false,
+    progress: (String) -> Void = { _ in },
     isCancelled: () -> Bool = { false }
   ) throws {
     let valuator = try Valuator.load(directory: directory)
+    let tolerance = tolerance ?? valuator.tolerance
     let sha256 = try FileHash.sha256(path: directory + "/" + ValuatorFiles.cardName)
     var changed: [String] = []
     var comparisons: [String: RowComparison] = [:]
@@ -53,7 +56,7 @@ package struct ScoredRowsCheck: Sendable {
       if comparisons[path] == nil { used.append((path, configuration)) }
       comparisons[path] = RowComparison(
         try LineScorer(valuator: valuator, configuration: configuration), valuatorSHA256: sha256,
-        allowsMissing: allowsMissing)
+        tolerance: tolerance, allowsMissing: allowsMissing)
     }
     let parts = try DrawnLines.inParts(
       2, by: { Self.isMarked($0) ? 1 : 0 }, paths, size: rows, seed: seed,
@@ -70,7 +73,7 @@ package struct ScoredRowsCheck: Sendable {
     }
     (count, drawn, wrong, changedFiles) = (parts[0].count, parts[0].drawn, found[0], changed)
     marked = (parts[1].count, parts[1].drawn, found[1])
-    tolerance = valuator.tolerance
+    self.tolerance = tolerance
     configurations = used
     guard !hasNoScores else {
       throw VerificationError.refuted(

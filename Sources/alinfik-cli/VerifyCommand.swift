@@ -53,6 +53,12 @@ struct VerifyCommand: ParsableCommand {
   @Flag(help: "Lines may lack what the valuator gives beside the score (files of earlier versions).")
   var allowMissing = false
 
+  @Option(
+    help: ArgumentHelp(
+      "How far the head's output may be off, as a share of its range (default: by as much as other machines' are; 0.00001 where the scores were made on a machine like this one).",
+      valueName: "share"))
+  var tolerance: Double?
+
   @Option(help: "Which rows are drawn follows from this number (default: by chance).")
   var seed: UInt64?
 
@@ -65,12 +71,16 @@ struct VerifyCommand: ParsableCommand {
     if let coverage, !(coverage > 0 && coverage < 1) {
       throw ValidationError("--coverage \(coverage): above 0 and below 1")
     }
+    if let tolerance, !(tolerance >= 0 && tolerance <= 1) {
+      throw ValidationError("--tolerance \(tolerance): between 0 and 1")
+    }
     guard valuator == nil else { return }
     if paths.count > 1 {
       throw ValidationError(
         "--valuator says which valuator scored these files; without it give one valuator alone")
     }
-    let isOfFiles = fields.textField != nil || fields.idField != nil || seed != nil || allowMissing
+    let isOfFiles =
+      fields.textField != nil || fields.idField != nil || seed != nil || allowMissing || tolerance != nil
     if pooling != nil || raw || coverage != nil || isOfFiles {
       throw ValidationError("these options are for scored files, which want --valuator")
     }
@@ -133,6 +143,7 @@ struct VerifyCommand: ParsableCommand {
     let seed = seed ?? UInt64.random(in: 0...UInt64.max)
     let check = try ScoredRowsCheck(
       files, valuator: valuator, settings: settings, rows: rows, seed: seed, workers: work.threads,
+      tolerance: tolerance,
       allowsMissing: allowMissing, progress: { terminal.progress($0) },
       isCancelled: { Interruption.signal != nil })
     let report = RowsReport(check, seed: seed)

@@ -37,11 +37,12 @@ import Verification
 
   private func check(
     _ paths: String..., rows: Int = 1000, seed: UInt64 = 0,
-    settings: ScoredFileSettings = ScoredFileSettings(), allowsMissing: Bool = false
+    settings: ScoredFileSettings = ScoredFileSettings(), tolerance: Double? = nil,
+    allowsMissing: Bool = false
   ) throws -> ScoredRowsCheck {
     try ScoredRowsCheck(
       paths, valuator: directory, settings: settings, rows: rows, seed: seed, workers: 2,
-      allowsMissing: allowsMissing)
+      tolerance: tolerance, allowsMissing: allowsMissing)
   }
 
   /// Changes one key in some lines, counted from 1.
@@ -76,7 +77,10 @@ import Verification
     // The map has slopes of 5 to 15 a unit of output, the outputs a range of 2 or more.
     try tamper(path, [3], "alinfik_score") { JSONValue($0!.double! + 1e-4) }
     #expect(try check(path).passed)
+    // On the machine that made them scores are the same.
+    #expect(try check(path, tolerance: 1e-6).wrong.map(\.place) == ["\(path):3"])
     try tamper(path, [3], "alinfik_score") { JSONValue($0!.double! + 0.1) }
+    #expect(try check(path, tolerance: 0.5).passed)
     #expect(try check(path).wrong.map(\.place) == ["\(path):3"])
   }
 
