@@ -2,9 +2,10 @@
 """How often `alinfik drift` says that a pool has drifted from itself, and how often that another text has.
 
 Each trial draws rows of the instruct pool, labels them with stories260k, trains a small valuator, and holds other rows of the pool
-against it; then wikitext2, a single source of the pool, and a pool in which a source has grown.
+against it; then wikitext2, a single source of the pool, and a pool in which a source has grown. Every text of a trial begins with the
+trial's number: `train` takes the held-out rows by their texts' hashes, which would be those of the same few rows of the pool in every trial.
 
-    run.py [TRIALS]     ALINFIK_DATA and ALINFIK as in experiments/environment.sh
+    run.py [TRIALS]     ALINFIK_DATA and ALINFIK as in experiments/environment.sh; goes on from results.json, which it writes after each
 """
 
 import collections
@@ -22,6 +23,7 @@ MOST_CHARACTERS = 400  # of a row, so that none is cut: what is cut away for lab
 LIMITS = (0, 0.1, 0.2)
 
 repository = pathlib.Path(__file__).resolve().parents[2]
+results_path = pathlib.Path(__file__).with_name("results.json")
 data = pathlib.Path(os.environ.get("ALINFIK_DATA", repository / "../shared/data"))
 alinfik = os.environ.get("ALINFIK", repository / ".build/release/alinfik")
 trials = int(sys.argv[1]) if len(sys.argv) > 1 else 40
@@ -41,14 +43,20 @@ pool = [row for row in pool if len(row["prompt"]) + len(row["completion"]) <= MO
 with gzip.open(data / "wikitext2/test.jsonl.gz", "rt") as file:
     wikitext = [text[:MOST_CHARACTERS] for text in (json.loads(line)["text"] for line in file) if len(text) > 100]
 
-alarms = collections.defaultdict(collections.Counter)
-done = collections.Counter()
+results = json.loads(results_path.read_text()) if results_path.exists() else {"trials": 0, "alarms": {}}
+
+
+def marked(text, trial):
+    return f"{trial}. {text}"
+
+
 with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     target = write(folder / "target.jsonl", pool[:16])
-    for trial in range(trials):
+    for trial in range(results["trials"], trials):
         generator = random.Random(trial)
         rows = generator.sample(pool[16:], LABELLED + 2 * INCOMING)
+        rows = [{**row, "prompt": marked(row["prompt"], trial)} for row in rows]
         sample = write(folder / "sample.jsonl", rows[:LABELLED])
         common = ("--model", data / "stories260k", "--target", target, "--max-tokens", 512, "--on-error", "skip")
         for step in (
@@ -65,17 +73,16 @@ with tempfile.TemporaryDirectory() as name:
             "the same pool": others[:INCOMING],
             "one source of it": grown[:INCOMING],
             "a source of it grown by a quarter of all": (grown[: INCOMING // 4] + others[INCOMING:])[:INCOMING],
-            "wikitext2": [{"text": text} for text in generator.sample(wikitext, INCOMING)],
+            "wikitext2": [{"text": marked(text, trial)} for text in generator.sample(wikitext, INCOMING)],
         }
         for kind, texts in incoming.items():
             found = run("drift", folder / "valuator", write(folder / "incoming.jsonl", texts), "--json")
             if found.returncode:
                 sys.exit(found.stderr)
             tests = json.loads(found.stdout)["tests"].values()
+            counts = results["alarms"].setdefault(kind, {f"over {limit}": 0 for limit in LIMITS})
             for limit in LIMITS:
-                alarms[kind][limit] += any(t["p_corrected"] < 0.05 and t["stability_index"] > limit for t in tests)
-            done[kind] += 1
-        print(f"{trial + 1} of {trials}", {kind: dict(count) for kind, count in alarms.items()}, file=sys.stderr)
-
-results = {kind: {f"over {limit}": round(alarms[kind][limit] / done[kind], 3) for limit in LIMITS} for kind in alarms}
-print(json.dumps({"trials": trials, "alarms": results}, indent=1))
+                counts[f"over {limit}"] += any(t["p_corrected"] < 0.05 and t["stability_index"] > limit for t in tests)
+        results["trials"] = trial + 1
+        results_path.write_text(json.dumps(results, indent=1) + "\n")
+        print(json.dumps(results), file=sys.stderr)
