@@ -23,7 +23,7 @@ package struct SettlementFacts: Codable, Sendable, Equatable {
   /// What a counted row is worth, as a formula of its score s and its tokens t.
   package var weight: String
   package var value: String
-  /// `near`, `exact` or `counted`; with `near` the likeness from which texts are copies.
+  /// `near`, `exact` or `keep`; with `near` the likeness from which texts are copies.
   package var duplicates: String
   package var likeness: Double?
   package var countsOutside: Bool

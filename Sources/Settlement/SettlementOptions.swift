@@ -14,8 +14,8 @@ package struct SettlementOptions: Sendable {
     case exact
     /// Those, and texts of at least this likeness (of their shingles, by MinHash).
     case near(Double)
-    /// None.
-    case counted
+    /// None: copies are kept, and count like other rows.
+    case keep
   }
 
   /// The dot path to a row's provider.

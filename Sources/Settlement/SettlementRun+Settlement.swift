@@ -32,7 +32,7 @@ extension SettlementRun {
       alinfikVersion: alinfikVersion, by: options.by, provider: options.provider,
       providerCount: tallies.count,
       weight: options.weight.rawValue, value: options.weight == .tokens ? "v = s · t / 1000" : "v = s",
-      duplicates: options.duplicates == .counted ? "counted" : likeness == nil ? "exact" : "near",
+      duplicates: options.duplicates == .keep ? "keep" : likeness == nil ? "exact" : "near",
       likeness: likeness, countsOutside: options.countsOutside, resamples: options.resamples,
       seed: String(options.seed), valuatorSHA256: origins.known?.valuator, pooling: origins.known?.pooling,
       rowsOfUnknownValuator: origins.unknownRows, recordsSHA256: recordsSHA256)

@@ -36,7 +36,7 @@ package final class SettlementRun {
   package init(_ options: SettlementOptions) {
     self.options = options
     switch options.duplicates {
-    case .counted: index = nil
+    case .keep: index = nil
     case .exact: index = DuplicateIndex(nearFrom: nil)
     case .near(let threshold): index = DuplicateIndex(nearFrom: threshold)
     }

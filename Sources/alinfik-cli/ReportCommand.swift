@@ -67,12 +67,13 @@ struct ReportCommand: ParsableCommand {
 
   @Option(
     help: """
-      Which texts count once: exact copies alone, near copies too, or none (count: copies count like other rows). In memory stay \
-      about 60 bytes a text for exact ones, 500 for near ones.
+      What becomes of copies: near and exact ones count once, exact ones alone do, or keep them, which count like other rows. \
+      In memory stay about 60 bytes a text for exact ones, 500 for near ones.
       """)
   var duplicates: Duplicates = .near
 
-  @Option(help: "With near: the likeness from which a text is a copy, above 0 and at most 1.")
+  @Option(
+    help: "From which likeness (Jaccard's, of 9-byte shingles) a text is a near copy, above 0 and at most 1.")
   var likeness: Double = SettlementOptions.standardLikeness
 
   @Flag(help: "Count rows too that are out of the valuator's domain.")
@@ -97,7 +98,7 @@ struct ReportCommand: ParsableCommand {
     case floorSlope = "floor-slope"
   }
 
-  enum Duplicates: String, ExpressibleByArgument, CaseIterable { case near, exact, count }
+  enum Duplicates: String, ExpressibleByArgument, CaseIterable { case near, exact, keep }
 
   func validate() throws {
     if files.isEmpty { throw ValidationError("at least one file of scored records is wanted") }
@@ -124,7 +125,7 @@ struct ReportCommand: ParsableCommand {
     }
     try OutputFile.refuseInputs(output, files)
     if common.dryRun {
-      let kept = [Duplicates.near: 500, .exact: 60, .count: 0][duplicates]!
+      let kept = [Duplicates.near: 500, .exact: 60, .keep: 0][duplicates]!
       print("\(files.count) inputs, each read once; \(kept) bytes a text and 30 kB a provider stay in memory")
       return
     }
@@ -155,7 +156,7 @@ struct ReportCommand: ParsableCommand {
       switch duplicates {
       case .near: .near(likeness)
       case .exact: .exact
-      case .count: .counted
+      case .keep: .keep
       }
     options.countsOutside = countOutOfDomain
     options.resamples = resamples

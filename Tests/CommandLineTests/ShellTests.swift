@@ -71,6 +71,16 @@ import Testing
     }
   }
 
+  /// What two commands do alike has one name.
+  @Test func copiesHaveOneName() {
+    for command in ["select", "report"] {
+      let duplicates = arguments.first { $0.name == "\(command) duplicates" }?.content
+      #expect(
+        duplicates?["allValues"]?.array?.compactMap(\.string) == ["near", "exact", "keep"], "\(command)")
+      #expect(arguments.contains { $0.name == "\(command) likeness" }, "\(command)")
+    }
+  }
+
   @Test func manualPagesLoseNoLetter() {
     // The parser's tool writes ASCII alone, and takes a line that begins with a point for a command of its own.
     for (name, text) in arguments.map({ ($0.name, $0.content["abstract"]?.string ?? "") })

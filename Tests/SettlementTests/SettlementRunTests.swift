@@ -52,7 +52,7 @@ struct SettlementRunTests {
         "x y 1 6.0", "x z 1 6.0",
       ])
     let all = try rows.settle([line("a", "x", 6, text: "one"), line("b", "y", 6, text: "one")]) {
-      $0.duplicates = .counted
+      $0.duplicates = .keep
     }
     #expect(all.pool.counted.total == 12 && all.overlaps.isEmpty)
   }
@@ -141,8 +141,8 @@ struct SettlementRunTests {
   func apart() throws {
     let lines = ScoredRows.many()
     let own = lines.filter { $0.contains(#""source": "north""#) }
-    let alone = try rows.settle(own) { $0.duplicates = .counted }
-    let together = try rows.settle(lines) { $0.duplicates = .counted }
+    let alone = try rows.settle(own) { $0.duplicates = .keep }
+    let together = try rows.settle(lines) { $0.duplicates = .keep }
     #expect(alone["north"]?.counted.totalInterval == together["north"]?.counted.totalInterval)
     #expect(alone["north"]?.recordsSHA256 == together["north"]?.recordsSHA256)
   }
