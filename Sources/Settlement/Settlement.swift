@@ -132,6 +132,11 @@ package struct PaymentStatement: Codable, Sendable, Equatable {
   package var slope: Double?
   /// c of a price list's formula.
   package var factor: Double?
+  /// Digits behind the point of V, and of c, with which every amount follows from what the page shows.
+  package var valueDecimals: Int
+  package var factorDecimals: Int?
+  /// With `share` Σ max(0, V) over all providers, of the values that are rounded so.
+  package var valueSum: Double?
   package var currency: String
   package var decimals: Int
   /// All in the currency's smallest unit; the amounts and what is unspent add up to the budget.
