@@ -131,7 +131,9 @@ struct ReportCommand: ParsableCommand {
     }
     let folder = try OutputDirectory(
       path: output, entries: ["report.json", "report.html"], force: common.force)
-    let settlement = try SettlementRun.settle(files, records: recordOptions, try options()) { rows in
+    let settlement = try SettlementRun.settle(
+      files, records: recordOptions, try options(), workers: common.threads
+    ) { rows in
       if let signal = Interruption.signal { throw Interrupted(signal: signal) }
       terminal.progress("\(rows) rows")
     }

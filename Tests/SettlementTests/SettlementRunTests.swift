@@ -121,6 +121,24 @@ struct SettlementRunTests {
     #expect(other.json() != whole.json())
   }
 
+  /// More lines than a worker takes together, copies among them.
+  @Test("one worker or many, the same bytes, and the same first bad line", arguments: [2, 3])
+  func workers(_ workers: Int) throws {
+    func change(_ options: inout SettlementOptions) {
+      options.duplicates = .near(0.5)
+      options.includesTexts = true
+    }
+    let lines = ScoredRows.many(2500)
+    let one = try rows.settle(Array(lines[..<1500]), Array(lines[1500...]), change: change)
+    let many = try rows.settle(Array(lines[..<1500]), Array(lines[1500...]), workers: workers, change: change)
+    #expect(one.json() == many.json() && one.html() == many.html())
+    #expect(one.pool.claimed.rows == 2500 && one.pool.copies.rows > 100)
+    var broken = lines
+    (broken[1400], broken[2100]) = ("nonsense\n", "{}\n")
+    let error = #expect(throws: RecordError.self) { try rows.settle(broken, workers: workers) }
+    #expect("\(try #require(error))".contains("part-0.jsonl:1401:"), "\(error!)")
+  }
+
   @Test("an interval holds its number, and what is of too few rows has none")
   func intervals() throws {
     let settlement = try rows.settle(ScoredRows.many())
