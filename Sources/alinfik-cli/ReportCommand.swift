@@ -125,9 +125,7 @@ struct ReportCommand: ParsableCommand {
     }
     try OutputFile.refuseInputs(output, files)
     if common.dryRun {
-      let kept = [Duplicates.near: 500, .exact: 60, .keep: 0][duplicates]!
-      print("\(files.count) inputs, each read once; \(kept) bytes a text and 30 kB a provider stay in memory")
-      return
+      return printPlan(of: try options())
     }
     let folder = try OutputDirectory(
       path: output, entries: ["report.json", "report.html"], force: common.force)
@@ -141,6 +139,17 @@ struct ReportCommand: ParsableCommand {
     try folder.commit()
     say(settlement, terminal)
     if common.json { print(settlement.briefJSON(output: output)) }
+  }
+
+  private func printPlan(of options: SettlementOptions) {
+    let plan: JSONValue = [
+      "inputs": JSONValue(files.count), "memory_bytes_per_text": JSONValue(options.bytesPerText),
+      "memory_bytes_per_provider": JSONValue(options.bytesPerProvider),
+    ]
+    let words =
+      "\(files.count == 1 ? "1 input" : "\(files.count) inputs"), read once; about \(options.bytesPerText) bytes a text and"
+      + " \(options.bytesPerProvider) a provider stay in memory"
+    print(common.json ? String(decoding: plan.serialized(), as: UTF8.self) : words)
   }
 
   private var recordOptions: RecordOptions {

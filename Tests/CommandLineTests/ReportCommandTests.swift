@@ -179,7 +179,10 @@ import Testing
 
   @Test func aPlanWritesNothing() throws {
     let run = try report([scored], "--dry-run")
-    #expect(run.status == 0 && run.output.contains("1 inputs"))
+    #expect(run.status == 0 && run.output.contains("1 input,"), "\(run.output)")
+    let two = try report([scored, scored], "--dry-run", "--duplicates", "exact", "--json")
+    let plan = try JSONValue.parse(Array(two.output.utf8))
+    #expect(two.status == 0 && plan["inputs"]?.int == 2 && plan["memory_bytes_per_text"]?.int == 60)
     try expectNothing()
   }
 }

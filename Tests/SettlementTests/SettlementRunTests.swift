@@ -211,6 +211,11 @@ struct SettlementRunTests {
     let noSource = message([good, #"{"text": "t", "alinfik_score": 1, "alinfik_tokens": 3}"#])
     #expect(noSource.contains(":2") && noSource.contains("'source'") && noSource.contains("--by"))
     #expect(message([good]) { $0.by = "meta.vendor" }.contains("'meta.vendor'"))
+    for wrong in [#"{"a": 1}"#, "[7]", "true"] {
+      let row = #"{"text": "t", "source": \#(wrong), "alinfik_score": 1, "alinfik_tokens": 3}"#
+      let said = message([good, row])
+      #expect(said.contains("part-0.jsonl:2: 'source' is neither a string nor a number"), "\(said)")
+    }
     #expect(message([#"{"text": "t", "source": "x", "alinfik_score": 1}"#]).contains("alinfik_tokens"))
     #expect(message([]).contains("no scored row"))
     #expect(message([good]) { $0.provider = "y" }.contains("no row has 'y'"))
