@@ -104,16 +104,20 @@ import Testing
 
   @Test func driftHasAnExitCodeOfItsOwn() throws {
     let same = try folder.file("same.jsonl", tinyRows(240))
-    try expect(0, "PSI", "drift", valuator, same, "--fail-over", "0.2")
+    try expect(
+      0, "no drift: no difference is more than chance", "drift", valuator, same, "--fail-over", "0.2")
     let other = try folder.file(
       "other.jsonl",
       (0..<120).map { #"{"text": "zz zz qq \#($0) zz, zz, qq zz zz qq zz xx zz qq jj jj zz qq."}"# + "\n" }
         .joined())
-    try expect(1, "drift: ", "drift", valuator, other, "--fail-over", "0.2")
-    try expect(0, "PSI", "drift", valuator, other)
+    try expect(1, "drift over 0.2 (stability index): ", "drift", valuator, other, "--fail-over", "0.2")
+    try expect(0, "large drift: ", "drift", valuator, other)
     let run = try Command.run("drift", valuator, other, "--fail-over", "0.2", "--json", "--quiet")
     let json = try JSONValue.parse(Array(run.output.utf8))
-    #expect(run.status == 1 && json["drifted"]?.array?.isEmpty == false && json["rows"]?.int == 120)
+    #expect(run.status == 1 && json["over_limit"]?.array?.isEmpty == false && json["rows"]?.int == 120)
+    #expect(json["drifted"]?.bool == true && json["size"]?.string == "large")
+    let plan = try Command.run("drift", valuator, other, "-n", "50", "--dry-run", "--json")
+    #expect(try JSONValue.parse(Array(plan.output.utf8))["rows"]?.int == 50)
     #expect(json["tests"]?["embedding 8"]?["p_corrected"]?.double != nil)
     try expect(66, "absent", "drift", valuator, folder.path("absent"))
     try expect(64, "at least 0", "drift", valuator, other, "--fail-over=-1")
