@@ -66,7 +66,7 @@ extension VerificationError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .refuted, .key, .unknown: Exit.badData
-    case .options: Exit.usage
+    case .options, .signed: Exit.usage
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }

@@ -64,11 +64,7 @@ struct SignCommand: ParsableCommand {
       terminal.warn(
         "the signature is not of files that alinfik.json does not name: \(unlisted.inShort.printable)")
     }
-    if dryRun {
-      try files.requireUnchanged()
-      try OutputFile.refuseExisting(files.signaturePath, force: force)
-      return
-    }
+    if dryRun { return try ValuatorSignature.check(files, by: signing, force: force) }
     try ValuatorSignature.sign(files, by: signing, force: force)
     say(signing.publicKey, [("signature", JSONValue(files.signaturePath))], "\(valuator): signed", terminal)
   }
