@@ -109,6 +109,23 @@ import Testing
     #expect(try offered("label", "--target", start) == [valuator, records])
   }
 
+  /// Whether it is seen while the command line is read or only when the command runs, it is told with the usage of that command.
+  @Test func aUsageErrorShowsItsCommandsUsage() throws {
+    let file = try TemporaryFolder()
+    let scored = try file.file("scored.jsonl", "")
+    let late = try Command.run("verify", scored)
+    let early = try Command.run("verify", scored, "--raw")
+    for (run, said) in [(late, "is a file: --valuator says which"), (early, "want --valuator")] {
+      #expect(
+        run.status == 64 && run.errors.hasPrefix("Error: ") && run.errors.contains(said), "\(run.errors)")
+    }
+    func usage(_ run: Command.Result) -> String {
+      run.errors.split(separator: "\n").dropFirst().joined(separator: "\n")
+    }
+    #expect(usage(late) == usage(early) && usage(late).hasPrefix("Usage: alinfik verify "), "\(late.errors)")
+    #expect(late.errors.hasSuffix("  See 'alinfik verify --help' for more information.\n"), "\(late.errors)")
+  }
+
   /// Swift's own `CommandLine` is empty there.
   @Test(.enabled(if: hidesProcesses("true"), "unshare cannot make a namespace without /proc here"))
   func theCommandLineIsReadWithoutProc() throws {
