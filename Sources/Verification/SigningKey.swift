@@ -104,7 +104,11 @@ extension PEM {
   private static let mostBytes = 1 << 16
 
   fileprivate static func read(_ path: String) throws -> PEM {
-    guard FileManager.default.fileExists(atPath: path) else { throw FormatError.missing(path: path) }
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw FormatError.missing(path: path)
+    }
+    if isFolder.boolValue { throw VerificationError.key(path, "this is a folder; a key is a file") }
     let data = try Data(contentsOf: URL(fileURLWithPath: path))
     guard data.count <= mostBytes, let pem = PEM(String(decoding: data, as: UTF8.self)) else {
       throw VerificationError.key(path, "no key in PEM (\"-----BEGIN ... KEY-----\")")

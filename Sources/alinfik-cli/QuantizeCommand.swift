@@ -92,12 +92,11 @@ struct QuantizeCommand: ParsableCommand {
 extension PrecisionAgreement {
   fileprivate func words(unit: String) -> String {
     func text(_ number: Double?) -> String { number.map { String(format: "%.5f", $0) } ?? "unknown" }
-    let unit = unit.printable
     return """
       \(count) records: scores differ from those in f32 by \(String(format: "%.3g", meanDifference)) on average and \
-      \(String(format: "%.3g", largestDifference)) at most (\(unit)), \
-      \(String(format: "%.2g", 100 * shareOfRange)) % of their range; Spearman with f32 \(text(spearman)), within sources \
-      \(text(spearmanWithinSource)), recall of its best 1 % \(text(recall))
+      \(String(format: "%.3g", largestDifference)) at most, \(String(format: "%.2g", 100 * shareOfRange)) % of their range; \
+      Spearman with f32 \(text(spearman)), within sources \(text(spearmanWithinSource)), recall of its best 1 % \(text(recall))
+      the unit of scores: \(unit.printable)
       """
   }
 }

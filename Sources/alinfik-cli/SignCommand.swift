@@ -1,6 +1,7 @@
 import ArgumentParser
 import Encoder
 import Formats
+import Foundation
 import Verification
 
 struct SignCommand: ParsableCommand {
@@ -71,7 +72,11 @@ struct SignCommand: ParsableCommand {
 
   private func make(_ path: String, _ terminal: Terminal) throws {
     let publicPath = path + ".pub"
-    for path in [path, publicPath] { try OutputFile.refuseExisting(path, force: force) }
+    for path in [path, publicPath] where !force && FileManager.default.fileExists(atPath: path) {
+      throw VerificationError.options(
+        "\(path) exists already; give another name (--force overwrites it, and a key that is overwritten is lost)"
+      )
+    }
     if dryRun { return }
     let key = SigningKey()
     try key.write(to: path, force: force)

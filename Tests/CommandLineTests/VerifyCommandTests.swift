@@ -41,7 +41,7 @@ import Testing
     try expect(64, "is signed already, by another key", "sign", valuator, "--key", other)
     try expect(64, "is signed already, by this very key", "sign", valuator, "--key", key, "--dry-run")
     try expect(65, "this is a public key", "sign", valuator, "--key", key + ".pub")
-    try expect(64, "exists already", "sign", "--make-key", key)
+    try expect(64, "a key that is overwritten is lost", "sign", "--make-key", key)
     try expect(65, "give the public one (\(key).pub", "verify", valuator, "--public-key", key)
     try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: key)
     try expect(65, "chmod 600", "sign", valuator, "--key", key, "--force")

@@ -97,6 +97,9 @@ import Verification
       let error = #expect(throws: VerificationError.self) { try VerifyingKey(path: path) }
       #expect("\(try #require(error))".contains(said), "\(error!)")
     }
+    #expect(throws: VerificationError.key(folder.path("."), "this is a folder; a key is a file")) {
+      try VerifyingKey(path: folder.path("."))
+    }
     #expect(throws: FormatError.missing(path: folder.path("absent"))) {
       try VerifyingKey(path: folder.path("absent"))
     }
