@@ -1,7 +1,8 @@
 import Foundation
 
 /// The population stability index `sum (q - p) ln(q / p)` over the bins between the reference's deciles: how far a distribution has moved,
-/// whatever the number of rows. Below 0.1 is commonly called stable, above 0.2 or 0.25 a shift (Lewis 1994, Siddiqi 2006).
+/// whatever the number of rows. By convention a shift under 0.1 is small, up to 0.25 moderate and above that large (Lewis 1994, Siddiqi
+/// 2006).
 ///
 /// p and q are the shares of both samples in a bin, with half a row added to each bin, so that an empty one is no infinity. Deciles that
 /// are equal (of token counts) are one. Of two samples of one distribution it is about `(bins - 1) (1 / n + 1 / m)` (Yurdakul 2018).

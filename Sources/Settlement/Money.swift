@@ -84,31 +84,3 @@ package struct Money: Sendable, Equatable {
     (self.units, self.currency) = (units, currency)
   }
 }
-
-/// Divides a whole number by shares so that the parts add up to it exactly: each gets its share rounded down, and what is left over
-/// goes, one by one, to those that lost the largest remainder (Hamilton's method); of equal remainders the first gets it.
-///
-/// - Parameter shares: none negative; their sum is above 0.
-package func apportion(_ total: Int, by shares: [Double]) -> [Int] {
-  let sum = shares.reduce(0, +)
-  precondition(
-    total >= 0 && sum > 0 && sum.isFinite && shares.allSatisfy { $0 >= 0 }, "apportion: \(total) by \(sum)")
-  let quotas = shares.map { Double(total) * ($0 / sum) }
-  var parts = quotas.map { Int($0.rounded(.down)) }
-  let order = quotas.indices.sorted {
-    let (left, right) = (quotas[$0] - Double(parts[$0]), quotas[$1] - Double(parts[$1]))
-    return left != right ? left > right : $0 < $1
-  }.filter { shares[$0] > 0 }
-  // Quotas are rounded to doubles, so that what is left may be more than there are parts, or below zero.
-  var (left, place) = (total - parts.reduce(0, +), 0)
-  while left > 0 {
-    parts[order[place % order.count]] += 1
-    (left, place) = (left - 1, place + 1)
-  }
-  while left < 0 {
-    let last = order.last { parts[$0] > 0 }!
-    parts[last] -= 1
-    left += 1
-  }
-  return parts
-}

@@ -40,8 +40,8 @@ package enum PaymentPolicy: Sendable, Equatable {
       "The whole budget is divided in proportion to each provider’s total value of counted rows. A provider whose total"
         + " is zero or below gets nothing; its negative total takes nothing from others."
     case .floorSlope(let floor, let slope):
-      "Every thousand counted tokens earn \(NumberText.tick(floor)) whatever they are worth, and every unit of a"
-        + " provider’s total value \(NumberText.tick(slope)) more, where that total is above zero. The budget is the most"
+      "Every thousand counted tokens earn \(NumberText.exact(floor)) whatever they are worth, and every unit of a"
+        + " provider’s total value \(NumberText.exact(slope)) more, where that total is above zero. The budget is the most"
         + " that is spent: where the prices come to more, all are lowered by one factor; where they come to less, the rest"
         + " stays with the buyer."
     }
@@ -52,13 +52,15 @@ package enum PaymentPolicy: Sendable, Equatable {
     switch self {
     case .share: "amount(p) = B · max(0, V(p)) / Σ max(0, V(q)), the sum over all providers q"
     case .floorSlope(let floor, let slope):
-      "amount(p) = c · (\(NumberText.tick(floor)) · K(p) + \(NumberText.tick(slope)) · max(0, V(p))), c = min(1, B / Σ"
+      "amount(p) = c · (\(NumberText.exact(floor)) · K(p) + \(NumberText.exact(slope)) · max(0, V(p))), c = min(1, B / Σ"
         + " prices)"
     }
   }
 }
 
 /// What each provider gets of a budget.
+///
+/// It is computed in decimal numbers from the values as report.json holds them, so that whoever does it again by hand gets the same.
 package struct Payment: Sendable, Equatable {
   package let budget: Money
   package let policy: PaymentPolicy
@@ -67,6 +69,11 @@ package struct Payment: Sendable, Equatable {
   package let unspent: Int
   /// By how much the prices of a list were lowered so that they fit into the budget: c of its formula; 1 where they do.
   package let factor: Double
+  /// The fewest digits behind the point with which the same amounts follow from the rounded values; and from them and the rounded factor.
+  package let valueDecimals: Int
+  package let factorDecimals: Int
+  /// Σ max(0, V) of the values that are rounded so.
+  package let valueSum: Double
 
   /// - Parameters:
   ///   - values: total value of each provider's counted rows.
@@ -74,23 +81,78 @@ package struct Payment: Sendable, Equatable {
   package init(budget: Money, policy: PaymentPolicy, values: [Double], tokens: [Int]) {
     precondition(values.count == tokens.count, "Payment: \(values.count) values, \(tokens.count) tokens")
     (self.budget, self.policy) = (budget, policy)
-    var parts: [Double]
-    var rest = 0.0
-    var factor = 1.0
-    switch policy {
-    case .share:
-      parts = values.map { max(0, $0) }
-    case .floorSlope(let floor, let slope):
-      let prices = zip(values, tokens).map { floor * Double($1) / 1000 + slope * max(0, $0) }
-      let units = Double(budget.units) / pow(10, Double(budget.currency.decimals))
-      let sum = prices.reduce(0, +)
-      parts = prices
-      rest = max(0, units - sum)
-      factor = sum > units ? units / sum : 1
+    func division(by values: [Decimal]) -> Division {
+      Division(of: budget, policy, values: values, tokens: tokens)
     }
-    // Nobody has earned anything: it stays with the buyer.
-    if !(parts.reduce(0, +) > 0) { rest = 1 }
-    let divided = apportion(budget.units, by: parts + [rest])
-    (amounts, unspent, self.factor) = (Array(divided.dropLast()), divided.last!, factor)
+    let whole = division(by: values.map { Decimal(shortest: $0) })
+    let parts = whole.parts()
+    (amounts, unspent) = (Array(parts.dropLast()), parts[values.count])
+    let factor = whole.factor.double
+    func rounded(_ digits: Int) -> [Decimal] { values.map { Decimal($0, decimals: digits) } }
+    let valueDecimals = Self.fewest(from: Self.readable(values)) {
+      division(by: rounded($0)).parts() == parts
+    }
+    let shown = rounded(valueDecimals)
+    factorDecimals =
+      factor < 1
+      ? Self.fewest(from: 6) { division(by: shown).parts(factor: Decimal(factor, decimals: $0)) == parts } : 0
+    valueSum = shown.reduce(0) { $0 + max(0, $1) }.double
+    (self.factor, self.valueDecimals) = (factor, valueDecimals)
+  }
+
+  /// With three digits behind the point the largest value can be read, with more a small one.
+  private static func readable(_ values: [Double]) -> Int {
+    let largest = values.map(\.magnitude).max() ?? 0
+    return largest > 0 ? min(20, max(3, 2 - Int(log10(largest).rounded(.down)))) : 3
+  }
+
+  /// The first number of digits that will do. By the last of them a value has all digits that it can have.
+  private static func fewest(from first: Int, _ willDo: (Int) -> Bool) -> Int {
+    (first..<first + 25).first(where: willDo) ?? first + 25
+  }
+}
+
+/// A budget's division, which is exact until its parts are rounded.
+private struct Division {
+  let budget: Money
+  let policy: PaymentPolicy
+  /// Values above zero, or prices.
+  let claims: [Decimal]
+  let sum: Decimal
+
+  init(of budget: Money, _ policy: PaymentPolicy, values: [Decimal], tokens: [Int]) {
+    (self.budget, self.policy) = (budget, policy)
+    claims = zip(values, tokens).map { value, tokens in
+      switch policy {
+      case .share: max(0, value)
+      case .floorSlope(let floor, let slope):
+        Decimal(shortest: floor) * Decimal(tokens) / 1000 + Decimal(shortest: slope) * max(0, value)
+      }
+    }
+    sum = claims.reduce(0, +)
+  }
+
+  private var scale: Decimal { pow(10, budget.currency.decimals) }
+
+  /// Of a price list, 1 at most.
+  var factor: Decimal {
+    guard case .floorSlope = policy else { return 1 }
+    let money = Decimal(budget.units) / scale
+    return sum > money ? money / sum : 1
+  }
+
+  /// Each one's part, and behind them what nobody gets.
+  ///
+  /// - Parameter rounded: the factor as it is written down; nil for the exact one.
+  func parts(factor rounded: Decimal? = nil) -> [Int] {
+    let total = Decimal(budget.units)
+    let isSpent = sum > 0 && (policy == .share || factor < 1)
+    let quotas = claims.map { claim in
+      if let rounded { return rounded * claim * scale }
+      // In one division, which rounds nothing before.
+      return isSpent ? total * claim / sum : claim * scale
+    }
+    let rest = isSpent ? 0 : max(0, total - quotas.reduce(0, +))
+    return wholeParts(of: quotas + [rest], total: budget.units)
   }
 }

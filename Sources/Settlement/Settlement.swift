@@ -23,7 +23,7 @@ package struct SettlementFacts: Codable, Sendable, Equatable {
   /// What a counted row is worth, as a formula of its score s and its tokens t.
   package var weight: String
   package var value: String
-  /// `near`, `exact` or `counted`; with `near` the likeness from which texts are copies.
+  /// `near`, `exact` or `keep`; with `near` the likeness from which texts are copies.
   package var duplicates: String
   package var likeness: Double?
   package var countsOutside: Bool
@@ -132,6 +132,11 @@ package struct PaymentStatement: Codable, Sendable, Equatable {
   package var slope: Double?
   /// c of a price list's formula.
   package var factor: Double?
+  /// Digits behind the point of V, and of c, with which every amount follows from what the page shows.
+  package var valueDecimals: Int
+  package var factorDecimals: Int?
+  /// With `share` Σ max(0, V) over all providers, of the values that are rounded so.
+  package var valueSum: Double?
   package var currency: String
   package var decimals: Int
   /// All in the currency's smallest unit; the amounts and what is unspent add up to the budget.

@@ -14,8 +14,8 @@ package struct SettlementOptions: Sendable {
     case exact
     /// Those, and texts of at least this likeness (of their shingles, by MinHash).
     case near(Double)
-    /// None.
-    case counted
+    /// None: copies are kept, and count like other rows.
+    case keep
   }
 
   /// The dot path to a row's provider.
@@ -44,4 +44,15 @@ package struct SettlementOptions: Sendable {
   /// Counted rows that an interval wants.
   package static let fewestForInterval = 20
 
+  /// What stays in memory of a text, about: what copies are told by.
+  package var bytesPerText: Int {
+    switch duplicates {
+    case .keep: 0
+    case .exact: 60
+    case .near: 500
+    }
+  }
+
+  /// And of a provider: the bootstrap's sums, three numbers a resample, and a sketch of its scores.
+  package var bytesPerProvider: Int { 24 * resamples + 8000 }
 }

@@ -32,7 +32,7 @@ extension SettlementRun {
       alinfikVersion: alinfikVersion, by: options.by, provider: options.provider,
       providerCount: tallies.count,
       weight: options.weight.rawValue, value: options.weight == .tokens ? "v = s · t / 1000" : "v = s",
-      duplicates: options.duplicates == .counted ? "counted" : likeness == nil ? "exact" : "near",
+      duplicates: options.duplicates == .keep ? "keep" : likeness == nil ? "exact" : "near",
       likeness: likeness, countsOutside: options.countsOutside, resamples: options.resamples,
       seed: String(options.seed), valuatorSHA256: origins.known?.valuator,
       pooling: origins.known?.pooling.rawValue,
@@ -91,13 +91,17 @@ extension SettlementRun {
       budget: budget, policy: policy, values: order.map { tallies[$0].counted.value },
       tokens: order.map { tallies[$0].counted.count.tokens })
     var statement = PaymentStatement(
-      policy: policy.name, words: policy.words, formula: policy.formula, currency: budget.currency.code,
+      policy: policy.name, words: policy.words, formula: policy.formula, valueDecimals: payment.valueDecimals,
+      currency: budget.currency.code,
       decimals: budget.currency.decimals, budgetUnits: budget.units, unspentUnits: payment.unspent,
       amounts: zip(order, payment.amounts).map { place, units in
         .init(provider: tallies[place].name.string, units: units, text: budget.currency.text(units))
       })
-    if case .floorSlope(let floor, let slope) = policy {
-      (statement.floor, statement.slope, statement.factor) = (floor, slope, payment.factor)
+    switch policy {
+    case .share: statement.valueSum = payment.valueSum
+    case .floorSlope(let floor, let slope):
+      (statement.floor, statement.slope) = (floor, slope)
+      (statement.factor, statement.factorDecimals) = (payment.factor, payment.factorDecimals)
     }
     return statement
   }

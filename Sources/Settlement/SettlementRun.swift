@@ -1,10 +1,8 @@
 import Duplicates
-import Encoder
 import Formats
 import RankStatistics
-import Records
 
-/// Reads scored rows once, in their order, and adds up what each provider brought.
+/// Adds up, claim by claim in their order, what each provider brought.
 ///
 /// Nothing is kept of a row but what copies are told by, and whose it is: some 60 bytes a text for exact copies, 500 with a MinHash for
 /// near ones. The statistics are of a fixed size a provider. "First" is always by the order of the input.
@@ -33,99 +31,69 @@ package final class SettlementRun {
     var later: Int
   }
 
-  package init(_ options: SettlementOptions) {
+  init(_ options: SettlementOptions) {
     self.options = options
     switch options.duplicates {
-    case .counted: index = nil
+    case .keep: index = nil
     case .exact: index = DuplicateIndex(nearFrom: nil)
     case .near(let threshold): index = DuplicateIndex(nearFrom: threshold)
     }
   }
 
-  /// Reads all of it and closes the account. Throws `RecordError.badLine` for a line that is no scored record, has no tokens, no text or
-  /// no provider, or a score of another origin than the others; `SettlementError` where nothing can be said of the whole.
-  ///
-  /// - Parameter progress: called after some rows with their number.
-  package static func settle(
-    _ paths: [String], records recordOptions: RecordOptions, _ options: SettlementOptions,
-    progress: (Int) throws -> Void = { _ in }
-  ) throws -> Settlement {
-    var recordOptions = recordOptions
-    recordOptions.sourceField = options.by
-    let reader = ScoredRecordReader(
-      paths: paths, options: recordOptions, allowsUnknownOrigin: options.allowsUnknownOrigin)
-    let run = SettlementRun(options)
-    try reader.forEach { record in
-      try run.add(record)
-      if run.claimed.rows % 1000 == 0 { try progress(run.claimed.rows) }
-    }
-    if reader.origins.known?.isRaw == true { throw SettlementError.rawScores }
-    guard run.pool.count.rows > 0 || run.claimed.rows > run.withoutScore else {
-      throw SettlementError.empty(inputs: paths)
-    }
-    return try run.settlement(origins: reader.origins)
-  }
-
-  /// Takes the next row into account.
-  package func add(_ scored: ScoredRecord) throws {
-    guard let score = scored.score else { return addWithoutScore(scored) }
-    guard let tokens = scored.tokens else {
-      throw scored.failure("it has no alinfik_tokens, by which values are set against tokens; score it again")
-    }
-    let record = try scored.record()
-    let provider = try place(of: record)
-    let line = scored.bytes + [0x0A]
-    records.update(line)
+  /// Takes the next line into account.
+  func add(_ claim: Claim) throws(SettlementError) {
+    let tokens = claim.row?.shown.tokens ?? 0
+    records.update(claim.line)
     claimed.add(tokens: tokens)
-    tallies[provider].claim(line: line, tokens: tokens)
-    let isOutside = scored.isOutside
-    if isOutside != nil { knowsDomain = true }
-    let counts = options.countsOutside || isOutside != true
-    let value = options.weight == .rows ? score : score * Double(tokens) / 1000
-    let text = record.text
-    let claim = (provider: UInt32(provider), counts: counts, value: counts ? value : 0)
-    if let (number, isExact) = match(text.bytes, claim) {
-      return addCopy(of: number, isExact: isExact, record, provider: provider, tokens: tokens)
+    var place: Int?
+    if let name = claim.provider { place = try self.place(of: name) }
+    if let place { tallies[place].claim(line: claim.line, tokens: tokens) }
+    guard let row = claim.row, let provider = place else {
+      withoutScore += 1
+      if let place { tallies[place].withoutScore += 1 }
+      return
     }
-    if isOutside == true { tallies[provider].outside.add(tokens: tokens) }
+    if row.isOutside != nil { knowsDomain = true }
+    let counts = options.countsOutside || row.isOutside != true
+    let first = (provider: UInt32(provider), counts: counts, value: counts ? row.value : 0)
+    if let (number, isExact) = match(row, first) {
+      return addCopy(of: number, isExact: isExact, row.shown, provider: provider)
+    }
+    if row.isOutside == true { tallies[provider].outside.add(tokens: tokens) }
     guard counts else { return }
-    let row = ShownRow(
-      id: record.id.string, score: score, tokens: tokens,
-      excerpt: options.includesTexts ? Self.excerpt(text) : nil)
-    tallies[provider].count(row, value: value, isOutside: isOutside)
-    pool.add(score: score, value: value, tokens: tokens, isOutside: isOutside)
+    tallies[provider].count(row.shown, value: row.value, isOutside: row.isOutside)
+    pool.add(score: row.shown.score, value: row.value, tokens: tokens, isOutside: row.isOutside)
   }
 
   /// What the text repeats; where it is new it is taken in. A row that counts is no copy of one that does not: it takes its place, or who
   /// hands in a spoilt text first could make the good one worth nothing to anybody.
   private func match(
-    _ text: [UInt8], _ row: (provider: UInt32, counts: Bool, value: Double)
+    _ row: Claim.Row, _ first: (provider: UInt32, counts: Bool, value: Double)
   ) -> (number: Int, isExact: Bool)? {
-    guard index != nil else { return nil }
-    let hash = ContentHash(text)
-    let signature = index!.threshold == nil ? nil : MinHashSignature(of: text)
+    guard index != nil, let hash = row.hash else { return nil }
+    let signature = row.signature
     if let match = index!.match(hash, signature) {
       let number = replacing[match.original] ?? match.original
       var isExact = false
       if case .exact = match { isExact = true }
-      guard row.counts, !firsts[number].counts else { return (number, isExact) }
-      firsts[number] = row
+      guard first.counts, !firsts[number].counts else { return (number, isExact) }
+      firsts[number] = first
       // Theirs do not count either, so they have no part in it.
       holders[number] = nil
       // What repeats this text repeats the earlier one; the same text leads there already.
       guard !isExact else { return nil }
       replacing[index!.insert(hash, signature)] = number
-      firsts.append(row)
+      firsts.append(first)
       return nil
     }
     index!.insert(hash, signature)
-    firsts.append(row)
+    firsts.append(first)
     return nil
   }
 
-  private func addCopy(of number: Int, isExact: Bool, _ record: Record, provider: Int, tokens: Int) {
-    let first = firsts[number]
-    tallies[provider].noteCopy(record.id.string, isExact: isExact)
+  private func addCopy(of number: Int, isExact: Bool, _ row: ShownRow, provider: Int) {
+    let (first, tokens) = (firsts[number], row.tokens)
+    tallies[provider].noteCopy(row.id, isExact: isExact)
     let others = holders[number, default: []]
     if Int(first.provider) == provider || others.contains(UInt32(provider)) {
       return tallies[provider].ownCopies.add(tokens: tokens)
@@ -140,22 +108,7 @@ package final class SettlementRun {
     overlaps[Pair(first: Int(first.provider), later: provider), default: Overlap.Sum()].add(first.value)
   }
 
-  /// A line that `score` could not read. Whose it is, it may not say.
-  private func addWithoutScore(_ scored: ScoredRecord) {
-    let line = scored.bytes + [0x0A]
-    records.update(line)
-    claimed.add(tokens: 0)
-    withoutScore += 1
-    guard let record = try? scored.record(), let provider = try? place(of: record) else { return }
-    tallies[provider].claim(line: line, tokens: 0)
-    tallies[provider].withoutScore += 1
-  }
-
-  private func place(of record: Record) throws -> Int {
-    guard let name = record.source else {
-      throw record.failure(
-        "it has no '\(options.by)', which says who brought it; --by names the field that does")
-    }
+  private func place(of name: ByteString) throws(SettlementError) -> Int {
     if let place = places[name] { return place }
     guard tallies.count < SettlementOptions.mostProviders else {
       throw SettlementError.tooManyProviders(limit: SettlementOptions.mostProviders, by: options.by)
@@ -176,10 +129,4 @@ package final class SettlementRun {
   }
 
   var recordsSHA256: String { records.hexDigest() }
-
-  /// The beginning of a text.
-  private static func excerpt(_ text: ByteString) -> String {
-    let beginning = text.string.prefix(240)
-    return beginning.count < 240 ? String(beginning) : beginning + "…"
-  }
 }

@@ -1,5 +1,6 @@
 import Encoder
 import Formats
+import Foundation
 import RankStatistics
 
 /// Incoming texts beside those of training: the scores, the lengths and the directions in which texts vary most, each by a test of its own.
@@ -14,6 +15,20 @@ package struct Drift: Sendable {
     package let stabilityIndex: Double
     package let medianThen: Double
     package let medianNow: Double
+
+    /// Whether the difference is no chance, however small it is.
+    package var hasDrifted: Bool { probability < Drift.level }
+    package var size: Size { Size(stabilityIndex: stabilityIndex) }
+  }
+
+  /// How large a shift is, by the conventional bounds of the stability index (Lewis 1994; Siddiqi 2006).
+  package enum Size: String, Sendable {
+    case small, moderate, large
+
+    /// Under 0.1 small, to 0.25 moderate, above it large.
+    package init(stabilityIndex: Double) {
+      self = stabilityIndex < 0.1 ? .small : stabilityIndex <= 0.25 ? .moderate : .large
+    }
   }
 
   package let tests: [Test]
@@ -64,9 +79,20 @@ package struct Drift: Sendable {
     }
   }
 
-  /// The tests whose stability index is above the limit, and whose distance is no chance.
-  package func drifted(over limit: Double) -> [Test] {
-    tests.filter { $0.probability < Self.level && $0.stabilityIndex > limit }
+  /// The tests whose distance is no chance, that of the largest stability index first.
+  package var drifted: [Test] {
+    tests.filter(\.hasDrifted).sorted { $0.stabilityIndex > $1.stabilityIndex }
+  }
+
+  /// Those of them whose stability index is above the limit.
+  package func drifted(over limit: Double) -> [Test] { drifted.filter { $0.stabilityIndex > limit } }
+
+  /// Whether anything has drifted, and how far, in words.
+  package var verdict: String {
+    let level = String(format: "corrected p under %.2f", Self.level)
+    guard let largest = drifted.first else { return "no drift: no difference is more than chance (\(level))" }
+    let found = drifted.map { String(format: "\($0.name) %.3f", $0.stabilityIndex) }
+    return "\(largest.size) drift: \(found.joined(separator: ", ")) (stability index; \(level))"
   }
 
   /// What the stability index of two samples so large would be about if nothing had changed.
@@ -78,13 +104,16 @@ package struct Drift: Sendable {
       "of_learned_rows": JSONValue(isOfLearnedRows),
       "out_of_domain": outOfDomain.map { JSONValue($0) } ?? .null,
       "chance_stability_index": JSONValue(chanceIndex),
+      "drifted": JSONValue(!drifted.isEmpty),
+      "size": drifted.first.map { JSONValue($0.size.rawValue) } ?? .null, "verdict": JSONValue(verdict),
       "tests": .object(
         tests.map { test in
           (
             key: ByteString(test.name),
             value: [
               "stability_index": JSONValue(test.stabilityIndex), "ks_distance": JSONValue(test.distance),
-              "p_corrected": JSONValue(test.probability), "median_at_training": JSONValue(test.medianThen),
+              "p_corrected": JSONValue(test.probability), "drifted": JSONValue(test.hasDrifted),
+              "size": JSONValue(test.size.rawValue), "median_at_training": JSONValue(test.medianThen),
               "median": JSONValue(test.medianNow),
             ]
           )

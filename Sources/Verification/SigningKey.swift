@@ -17,18 +17,13 @@ package struct SigningKey {
 
   /// Reads a key. Throws where others than its owner may read the file, or it holds no such key.
   package init(path: String) throws {
-    var status = stat()
-    guard stat(path, &status) == 0 else { throw FormatError.missing(path: path) }
-    guard status.st_mode & 0o077 == 0 else {
-      throw VerificationError.key(
-        path,
-        "others than its owner may read this key (mode \(String(status.st_mode & 0o777, radix: 8))): chmod 600 it, "
-          + "and make another where somebody may have")
-    }
     let pem = try PEM.read(path)
     if pem.label == VerifyingKey.label {
-      throw VerificationError.key(path, "this is a public key; signing wants the private one")
+      let its = path.hasSuffix(".pub") ? " (\(path.dropLast(4)), where it lies beside this one)" : ""
+      throw VerificationError.key(
+        path, "this is a public key, which checks signatures; signing wants the private one\(its)")
     }
+    try Self.requirePrivacy(of: path)
     if pem.label == "ENCRYPTED PRIVATE KEY" {
       throw VerificationError.key(
         path, "the key is encrypted; `openssl pkey -in KEY -out OTHER` decrypts it into a file, mode 600")
@@ -37,6 +32,17 @@ package struct SigningKey {
       pem.bytes.count == Self.prefix.count + 32
     else { throw VerificationError.key(path, "no Ed25519 key as `alinfik sign --make-key` makes them") }
     key = try Curve25519.Signing.PrivateKey(rawRepresentation: pem.bytes.dropFirst(Self.prefix.count))
+  }
+
+  private static func requirePrivacy(of path: String) throws {
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw FormatError.missing(path: path) }
+    guard status.st_mode & 0o077 == 0 else {
+      throw VerificationError.key(
+        path,
+        "others than its owner may read this private key (mode \(String(status.st_mode & 0o777, radix: 8))): chmod 600 it, "
+          + "and make another where somebody may have")
+    }
   }
 
   /// Writes the key, readable by its owner alone.
@@ -69,7 +75,7 @@ package struct VerifyingKey: Sendable {
       throw VerificationError.key(
         path,
         pem.label.hasSuffix("PRIVATE KEY")
-          ? "this is the private key, which only signing wants; give its .pub"
+          ? "this is a private key, which only signing wants; give the public one (\(path).pub, if sign --make-key made it)"
           : "no public key (its label is '\(pem.label)')")
     }
     guard pem.bytes.starts(with: Self.prefix), pem.bytes.count == Self.prefix.count + 32 else {
@@ -98,7 +104,11 @@ extension PEM {
   private static let mostBytes = 1 << 16
 
   fileprivate static func read(_ path: String) throws -> PEM {
-    guard FileManager.default.fileExists(atPath: path) else { throw FormatError.missing(path: path) }
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw FormatError.missing(path: path)
+    }
+    if isFolder.boolValue { throw VerificationError.key(path, "this is a folder; a key is a file") }
     let data = try Data(contentsOf: URL(fileURLWithPath: path))
     guard data.count <= mostBytes, let pem = PEM(String(decoding: data, as: UTF8.self)) else {
       throw VerificationError.key(path, "no key in PEM (\"-----BEGIN ... KEY-----\")")

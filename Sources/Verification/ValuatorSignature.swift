@@ -6,12 +6,22 @@ import Foundation
 package enum ValuatorSignature {
   /// Signs a valuator whose files are as they were saved.
   ///
-  /// - Throws: `EncoderError.tampered` where one is not; `FormatError.exists` where it is signed already, without `force`.
+  /// - Throws: what `check` throws.
   package static func sign(_ files: ValuatorFiles, by key: SigningKey, force: Bool) throws {
-    try OutputFile.refuseExisting(files.signaturePath, force: force)
-    try files.requireUnchanged()
+    try check(files, by: key, force: force)
     try OutputFile.write(
       try key.signature(of: files.cardBytes), to: files.signaturePath, force: force)
+  }
+
+  /// Whether it could be signed. Throws `EncoderError.tampered` where a file is not as it was saved; `VerificationError.signed` where it is
+  /// signed already, without `force`.
+  package static func check(_ files: ValuatorFiles, by key: SigningKey, force: Bool) throws {
+    if isSigned(files), !force {
+      let isOurs = try complaint(files, by: key.publicKey) == nil
+      throw VerificationError.signed(files.directory, by: isOurs ? key.publicKey.fingerprint : nil)
+    }
+    try OutputFile.refuseExisting(files.signaturePath, force: force)
+    try files.requireUnchanged()
   }
 
   package static func isSigned(_ files: ValuatorFiles) -> Bool {
@@ -21,12 +31,13 @@ package enum ValuatorSignature {
   /// Nil where the signature is this key's, else what is wrong.
   static func complaint(_ files: ValuatorFiles, by key: VerifyingKey) throws -> String? {
     guard isSigned(files) else {
-      return "it is not signed (no \(ValuatorFiles.signatureName)), so nothing says who made it"
+      return
+        "it is not signed (no \(ValuatorFiles.signatureName)), so nothing says who made it; its maker signs it with alinfik sign"
     }
     let signature = Array(try Data(contentsOf: URL(fileURLWithPath: files.signaturePath)))
     if key.accepts(signature, of: files.cardBytes) { return nil }
     return
-      "its signature is not this key's for this \(ValuatorFiles.cardName): another key has signed it, or it was "
-      + "changed since; do not use it as if it came from the key's owner"
+      "its signature is not this key's (\(key.fingerprint.prefix(16))) for this \(ValuatorFiles.cardName): another key has signed it, "
+      + "or it was changed since; do not use it as if it came from the key's owner"
   }
 }

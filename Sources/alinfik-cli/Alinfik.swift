@@ -27,11 +27,13 @@ struct Alinfik: ParsableCommand {
 
   static func main() {
     Interruption.install()
+    var running: (any ParsableCommand.Type)?
     do {
       var command = try parseAsRoot(arguments)
+      running = type(of: command)
       try command.run()
     } catch {
-      ErrorReport(error).exit()
+      ErrorReport(error, in: running).exit()
     }
   }
 

@@ -11,34 +11,40 @@ struct DriftCommand: ParsableCommand {
     discussion: """
       Examples:
         alinfik drift valuator incoming.jsonl
-        alinfik drift valuator incoming/*.jsonl.gz --fail-over 0.2 -n 5000
+        alinfik drift valuator incoming --fail-over 0.2 -n 5000
         alinfik drift valuator today.jsonl --fail-over 0.2 --json > drift.json || echo "label some of these and train anew"
 
       Rows are drawn at random over all files. Scores, lengths, and where texts lie in the eight directions in which those of training vary
-      most are compared with labelled rows that the valuator did not learn from: by the population stability index (PSI: under 0.1 stable,
-      over 0.2 a shift) and by Kolmogorov-Smirnov tests, corrected for their number (Holm). Drift is a PSI over --fail-over that is no chance
-      (corrected p < 0.05). Without drift about one of twenty runs says there is, by theory;
-      a test holds it to at most one of ten.
+      most are compared with labelled rows that the valuator did not learn from: by Kolmogorov-Smirnov tests, corrected for their number
+      (Holm), and by the population stability index (PSI). What has a corrected p under 0.05 has drifted; by convention a PSI under 0.1 is a
+      small shift, up to 0.25 a moderate one, above it a large one. Without drift about one of twenty runs says there is some, by theory; a
+      test holds it to at most one of ten.
 
-      Exit code 1 where there is drift over --fail-over, 0 where there is none or no limit was given.
+      Exit code 1 where something has drifted by a PSI over --fail-over; 0 where nothing has, or no limit was given.
       """)
 
   @Argument(help: "The valuator's directory.", completion: .directory)
   var valuator: String
 
   @Argument(
-    help: ArgumentHelp("Records as JSON Lines, plain, .gz or .zst; - is standard input.", valueName: "file"),
+    help: ArgumentHelp(
+      "Records as JSON Lines, plain, .gz or .zst, and folders of them (-: standard input).", valueName: "file"
+    ),
     completion: .file())
   var files: [String]
 
-  @Option(help: "Exit with 1 where a population stability index is over this, and no chance.")
+  @Option(help: "Exit with 1 where something has drifted by a stability index over this.")
   var failOver: Double?
 
   @Option(name: [.customShort("n"), .long], help: "How many rows are drawn.")
   var rows = 2000
 
   @OptionGroup var fields: FieldOptions
-  @OptionGroup var common: CommonOptions
+
+  @Option(help: "Which rows are drawn follows from this number.")
+  var seed: UInt64 = 0
+
+  @OptionGroup var work: WorkOptions
 
   func validate() throws {
     if rows < 1 { throw ValidationError("-n \(rows): at least 1") }
@@ -47,32 +53,40 @@ struct DriftCommand: ParsableCommand {
   }
 
   func run() throws {
-    let terminal = Terminal(isQuiet: common.quiet)
+    let terminal = Terminal(isQuiet: work.quiet)
     let loaded = try Valuator.load(directory: valuator)
-    if common.dryRun {
-      print("\(rows) rows of \(files.count) files, products: \(loaded.card.precision.path)")
-      return
-    }
+    let files = try InputFiles.paths(files)
+    if work.dryRun { return printPlan(loaded, inputs: files.count) }
     let lines = try DrawnLines(
-      files, size: rows, seed: common.seed, progress: { terminal.progress("\($0) rows read") },
+      files, size: rows, seed: seed, progress: { terminal.progress("\($0) rows read") },
       isCancelled: { Interruption.signal != nil })
     guard lines.count > 0 else {
       throw VerificationError.refuted(files.joined(separator: ", "), "there is no row")
     }
     let measures = try TextMeasures(
-      of: try lines.records(fields.recordOptions), by: loaded, workers: common.threads,
+      of: try lines.records(fields.recordOptions), by: loaded, workers: work.threads,
       progress: { terminal.progress("scored: \($0) of \(lines.drawn) rows") },
       isCancelled: { Interruption.signal != nil })
     let drift = try Drift(loaded, measures)
     let report = DriftReport(drift, of: lines.count, limit: failOver)
     terminal.say(report.table)
     report.warnings.forEach(terminal.warn)
-    if common.json { print(String(decoding: report.json.serialized(), as: UTF8.self)) }
-    guard let failOver, !report.drifted.isEmpty else { return }
-    terminal.warn(
-      "drift: \(report.drifted.map(\.name).joined(separator: ", ")) (stability index over \(failOver), and no chance)"
-    )
+    terminal.say(drift.verdict)
+    if work.json { print(String(decoding: report.json.serialized(), as: UTF8.self)) }
+    guard let failOver, !report.overLimit.isEmpty else { return }
+    let names = report.overLimit.map(\.name).joined(separator: ", ")
+    terminal.warn("drift over \(failOver) (stability index): \(names)")
     throw ExitCode(Exit.drift)
+  }
+
+  private func printPlan(_ valuator: Valuator, inputs: Int) {
+    let products = valuator.card.precision.path
+    let plan: JSONValue = [
+      "inputs": JSONValue(inputs), "rows": JSONValue(rows), "products": JSONValue(products),
+    ]
+    let words =
+      "\(rows) rows of \(inputs == 1 ? "1 file" : "\(inputs) files"), products: \(products)"
+    print(work.json ? String(decoding: plan.serialized(), as: UTF8.self) : words)
   }
 }
 
@@ -89,8 +103,8 @@ private struct DriftReport {
     (self.drift, self.count, self.limit) = (drift, count, limit)
   }
 
-  /// What is no chance, and over the limit where there is one.
-  var drifted: [Drift.Test] { drift.drifted(over: limit ?? 0) }
+  /// What has drifted by more than the limit; nothing where there is none.
+  var overLimit: [Drift.Test] { limit.map { drift.drifted(over: $0) } ?? [] }
 
   var table: String {
     func cells(_ cells: [String]) -> String {
@@ -133,7 +147,7 @@ private struct DriftReport {
     .object(
       (drift.json.members ?? []) + [
         ("rows_read", JSONValue(count)), ("fail_over", limit.map { JSONValue($0) } ?? .null),
-        ("drifted", .array(drifted.map { JSONValue($0.name) })),
+        ("over_limit", .array(overLimit.map { JSONValue($0.name) })),
       ])
   }
 }

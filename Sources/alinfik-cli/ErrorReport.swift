@@ -66,7 +66,7 @@ extension VerificationError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .refuted, .key, .unknown: Exit.badData
-    case .options: Exit.usage
+    case .options, .signed: Exit.usage
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }
@@ -90,10 +90,15 @@ extension JSONError: ExitCoded {
 /// One message for an error, and the exit code it ends the process with.
 struct ErrorReport {
   private let error: any Error
+  private let command: (any ParsableCommand.Type)?
 
-  init(_ error: any Error) { self.error = error }
+  /// - Parameter command: the one that threw it while it ran; nil where the command line could not be read.
+  init(_ error: any Error, in command: (any ParsableCommand.Type)?) {
+    (self.error, self.command) = (error, command)
+  }
 
   func exit() -> Never {
+    if let error = error as? ValidationError, let command { exit(error, usageOf: command) }
     if error is ExitCode || error is ValidationError || error is CleanExit || isParserError {
       Alinfik.exit(withError: error)
     }
@@ -104,6 +109,18 @@ struct ErrorReport {
     }
     Terminal.write("error: \(error)\n")
     Foundation.exit((error as? any ExitCoded)?.exitCode ?? Exit.internalError)
+  }
+
+  /// As the argument parser writes what it finds itself: it takes what a running command throws for an error of the root.
+  private func exit(_ error: ValidationError, usageOf command: any ParsableCommand.Type) -> Never {
+    Terminal.write(
+      """
+      Error: \(error.message)
+      Usage: \(Alinfik.usageString(for: command))
+        See 'alinfik \(command.configuration.commandName ?? "") --help' for more information.
+
+      """)
+    Foundation.exit(Exit.usage)
   }
 
   /// Errors of the argument parser print their own usage; its exit code is 64 already.

@@ -2,7 +2,6 @@ import ArgumentParser
 import Encoder
 import Formats
 import Foundation
-import RankStatistics
 import Records
 
 struct QuantizeCommand: ParsableCommand {
@@ -18,7 +17,7 @@ struct QuantizeCommand: ParsableCommand {
       at the speed of f32, int8 some three times slower.
       Nothing is measured anew: the map to label units, the intervals and the test metrics stay those of the precision that the
       valuator was trained in, for the labelled rows are not there to make others. `alinfik train --precision` makes them.
-      --check says on some records how near the scores stay to those of f32.
+      --check says on some records how near the scores stay to those of f32, in label units and by rank.
       """)
 
   @Argument(help: "The valuator's directory.", completion: .directory)
@@ -78,32 +77,27 @@ struct QuantizeCommand: ParsableCommand {
     key: ByteString, value: JSONValue
   )] {
     let records = try RecordReader.readAll(check, options: fields.recordOptions).records
-    func raw(_ valuator: Valuator) throws -> [Double] {
-      try valuator.scores(of: records, workers: common.threads).map { Double($0.raw) }
+    guard !records.isEmpty else {
+      throw EncoderError.malformed(
+        "--check \(check.joined(separator: " "))", "there is no record on which precisions could be compared")
     }
-    let (exact, rounded) = (
-      try raw(Valuator.load(directory: valuator, precision: .f32)), try raw(quantized)
-    )
-    guard let correlation = spearman(rounded, exact),
-      let found = recall(rounded, truth: exact, fraction: 0.01)
-    else {
-      terminal.warn("\(records.count) records are too few, or their scores too alike, to compare precisions")
-      return []
-    }
-    let within = spearmanWithin(rounded, exact, groups: records.map { $0.source?.string ?? "" })
-    let spread = (exact.max() ?? 0) - (exact.min() ?? 0)
-    let largest = zip(exact, rounded).map { abs($0 - $1) }.max() ?? 0
-    terminal.say(
-      String(
-        format:
-          "%d records: Spearman with f32 %.5f, within sources %@, recall of its best 1 %% %.3f, largest difference %.2g of the scores' range",
-        records.count, correlation, within.mean.map { String(format: "%.5f", $0) } ?? "unknown", found,
-        spread > 0 ? largest / spread : 0))
-    return [
-      ("records", JSONValue(records.count)), ("spearman", JSONValue(correlation)),
-      ("spearman_within_source", within.mean.map { JSONValue($0) } ?? .null),
-      ("recall_1", JSONValue(found)), ("largest_difference", JSONValue(spread > 0 ? largest / spread : 0)),
-    ]
+    let agreement = try PrecisionAgreement(
+      of: quantized, with: Valuator.load(directory: valuator, precision: .f32), on: records,
+      workers: common.threads)
+    terminal.say(agreement.words(unit: quantized.card.scoreUnit))
+    return agreement.json + [("score_unit", JSONValue(quantized.card.scoreUnit))]
+  }
+}
+
+extension PrecisionAgreement {
+  fileprivate func words(unit: String) -> String {
+    func text(_ number: Double?) -> String { number.map { String(format: "%.5f", $0) } ?? "unknown" }
+    return """
+      \(count) records: scores differ from those in f32 by \(String(format: "%.3g", meanDifference)) on average and \
+      \(String(format: "%.3g", largestDifference)) at most, \(String(format: "%.2g", 100 * shareOfRange)) % of their range; \
+      Spearman with f32 \(text(spearman)), within sources \(text(spearmanWithinSource)), recall of its best 1 % \(text(recall))
+      the unit of scores: \(unit.printable)
+      """
   }
 }
 

@@ -67,12 +67,13 @@ struct ReportCommand: ParsableCommand {
 
   @Option(
     help: """
-      Which texts count once: exact copies alone, near copies too, or none (count: copies count like other rows). In memory stay \
-      about 60 bytes a text for exact ones, 500 for near ones.
+      What becomes of copies: near and exact ones count once, exact ones alone do, or keep them, which count like other rows. \
+      In memory stay about 60 bytes a text for exact ones, 500 for near ones.
       """)
   var duplicates: Duplicates = .near
 
-  @Option(help: "With near: the likeness from which a text is a copy, above 0 and at most 1.")
+  @Option(
+    help: "From which likeness (Jaccard's, of 9-byte shingles) a text is a near copy, above 0 and at most 1.")
   var likeness: Double = SettlementOptions.standardLikeness
 
   @Flag(help: "Count rows too that are out of the valuator's domain.")
@@ -95,7 +96,7 @@ struct ReportCommand: ParsableCommand {
     case floorSlope = "floor-slope"
   }
 
-  enum Duplicates: String, ExpressibleByArgument, CaseIterable { case near, exact, count }
+  enum Duplicates: String, ExpressibleByArgument, CaseIterable { case near, exact, keep }
 
   func validate() throws {
     if files.isEmpty { throw ValidationError("at least one file of scored records is wanted") }
@@ -120,13 +121,13 @@ struct ReportCommand: ParsableCommand {
     let files = try InputFiles.paths(files)
     try OutputFile.refuseInputs(output, files)
     if common.dryRun {
-      let kept = [Duplicates.near: 500, .exact: 60, .count: 0][duplicates]!
-      print("\(files.count) inputs, each read once; \(kept) bytes a text and 30 kB a provider stay in memory")
-      return
+      return printPlan(of: try options(), inputs: files.count)
     }
     let folder = try OutputDirectory(
       path: output, entries: ["report.json", "report.html"], force: common.force)
-    let settlement = try SettlementRun.settle(files, records: fields.recordOptions, try options()) { rows in
+    let settlement = try SettlementRun.settle(
+      files, records: fields.recordOptions, try options(), workers: common.threads
+    ) { rows in
       if let signal = Interruption.signal { throw Interrupted(signal: signal) }
       terminal.progress("\(rows) rows")
     }
@@ -134,6 +135,17 @@ struct ReportCommand: ParsableCommand {
     try folder.commit()
     say(settlement, terminal)
     if common.json { print(settlement.briefJSON(output: output)) }
+  }
+
+  private func printPlan(of options: SettlementOptions, inputs: Int) {
+    let plan: JSONValue = [
+      "inputs": JSONValue(inputs), "memory_bytes_per_text": JSONValue(options.bytesPerText),
+      "memory_bytes_per_provider": JSONValue(options.bytesPerProvider),
+    ]
+    let words =
+      "\(inputs == 1 ? "1 input" : "\(inputs) inputs"), read once; about \(options.bytesPerText) bytes a text and"
+      + " \(options.bytesPerProvider) a provider stay in memory"
+    print(common.json ? String(decoding: plan.serialized(), as: UTF8.self) : words)
   }
 
   private func options() throws -> SettlementOptions {
@@ -144,7 +156,7 @@ struct ReportCommand: ParsableCommand {
       switch duplicates {
       case .near: .near(likeness)
       case .exact: .exact
-      case .count: .counted
+      case .keep: .keep
       }
     options.countsOutside = countOutOfDomain
     options.allowsUnknownOrigin = allowUnknownValuator

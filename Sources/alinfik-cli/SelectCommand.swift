@@ -89,7 +89,7 @@ struct SelectCommand: ParsableCommand {
   var duplicates: SelectionConfiguration.Duplicates = .near
 
   @Option(help: "From which likeness (Jaccard's, of 9-byte shingles) a text is a near duplicate.")
-  var nearFrom = 0.8
+  var likeness = 0.8
 
   @Option(
     help: ArgumentHelp(
@@ -131,8 +131,8 @@ struct SelectCommand: ParsableCommand {
     }
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens \(maxTokens): at least 1") }
     if let minScore, !minScore.isFinite { throw ValidationError("--min-score \(minScore): a finite number") }
-    if !(nearFrom > 0 && nearFrom <= 1) {
-      throw ValidationError("--near-from \(nearFrom): above 0 and at most 1")
+    if !(likeness > 0 && likeness <= 1) {
+      throw ValidationError("--likeness \(likeness): above 0 and at most 1")
     }
     if let diversity, !(diversity >= 0 && diversity.isFinite) {
       throw ValidationError("--diversity \(diversity): at least 0")
@@ -182,7 +182,7 @@ struct SelectCommand: ParsableCommand {
     configuration.temperature = temperature
     configuration.seed = common.seed
     configuration.duplicates = duplicates
-    configuration.likeness = nearFrom
+    configuration.likeness = likeness
     configuration.diversity = diversity
     configuration.candidateFactor = candidates
     configuration.order = order

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Encoder
 import Formats
+import Foundation
 import Verification
 
 struct SignCommand: ParsableCommand {
@@ -64,18 +65,18 @@ struct SignCommand: ParsableCommand {
       terminal.warn(
         "the signature is not of files that alinfik.json does not name: \(unlisted.inShort.printable)")
     }
-    if dryRun {
-      try files.requireUnchanged()
-      try OutputFile.refuseExisting(files.signaturePath, force: force)
-      return
-    }
+    if dryRun { return try ValuatorSignature.check(files, by: signing, force: force) }
     try ValuatorSignature.sign(files, by: signing, force: force)
     say(signing.publicKey, [("signature", JSONValue(files.signaturePath))], "\(valuator): signed", terminal)
   }
 
   private func make(_ path: String, _ terminal: Terminal) throws {
     let publicPath = path + ".pub"
-    for path in [path, publicPath] { try OutputFile.refuseExisting(path, force: force) }
+    for path in [path, publicPath] where !force && FileManager.default.fileExists(atPath: path) {
+      throw VerificationError.options(
+        "\(path) exists already; give another name (--force overwrites it, and a key that is overwritten is lost)"
+      )
+    }
     if dryRun { return }
     let key = SigningKey()
     try key.write(to: path, force: force)

@@ -71,6 +71,33 @@ import Testing
     #expect(try bytes("whole", "report.json") != bytes("seeded", "report.json"))
   }
 
+  @Test func threadsMakeNoDifference() throws {
+    let more = try folder.file("more.jsonl", Self.rows(60..<2200))
+    let options = ["--budget", "1000", "--policy", "share", "--include-texts"]
+    for threads in ["1", "3"] {
+      let run = try Command.run(
+        arguments: ["report", scored, more, "--by", "meta.vendor", "--output", folder.path("by-\(threads)")]
+          + options + ["--threads", threads])
+      #expect(run.status == 0, "\(run.errors)")
+    }
+    for name in ["report.json", "report.html"] { #expect(try bytes("by-1", name) == bytes("by-3", name)) }
+    let json = try JSONValue.parse(try bytes("by-1", "report.json"))
+    #expect(json["pool"]?["claimed"]?["rows"]?.int == 2230 && json["pool"]?["copies"]?["rows"]?.int == 30)
+  }
+
+  /// Of a valuator that knows no domain, or another program.
+  @Test func aScoreAndItsTokensAreEnough() throws {
+    let bare = (0..<40).map {
+      #"{"text": "Text \#($0 * $0) of \#($0).", "meta": {"vendor": \#($0 % 2)}, "alinfik_score": \#($0 % 5), "alinfik_tokens": 9}"#
+        + "\n"
+    }.joined()
+    let run = try report([try folder.file("bare.jsonl", bare)], "--budget", "10", "--policy", "share")
+    #expect(run.status == 0, "\(run.errors)")
+    let json = try JSONValue.parse(try bytes("out", "report.json"))
+    #expect(json["pool"]?["counted"]?["rows"]?.int == 40 && json["pool"]?["outside"] == nil)
+    #expect(json["providers"]?.array?.count == 2 && json["pool"]?["outside_share"] == nil)
+  }
+
   @Test func oneProviderSeesNoOther() throws {
     let run = try report(
       [scored], "--provider", "v1", "--budget", "7", "--policy", "share", "--include-texts")
@@ -153,7 +180,10 @@ import Testing
 
   @Test func aPlanWritesNothing() throws {
     let run = try report([scored], "--dry-run")
-    #expect(run.status == 0 && run.output.contains("1 inputs"))
+    #expect(run.status == 0 && run.output.contains("1 input,"), "\(run.output)")
+    let two = try report([scored, scored], "--dry-run", "--duplicates", "exact", "--json")
+    let plan = try JSONValue.parse(Array(two.output.utf8))
+    #expect(two.status == 0 && plan["inputs"]?.int == 2 && plan["memory_bytes_per_text"]?.int == 60)
     try expectNothing()
   }
 }

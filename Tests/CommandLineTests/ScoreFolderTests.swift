@@ -163,7 +163,33 @@ import Testing
     let made = try Command.run(
       "quantize", valuator, "--precision", "bf16", "--output", bf16, "--check", input, "--json")
     #expect(made.status == 0 && made.errors.contains("Spearman with f32"), "\(made.errors)")
-    #expect(try #require(JSONValue.parse(Array(made.output.utf8))["spearman"]?.double) > 0.99)
+    let agreement = try JSONValue.parse(Array(made.output.utf8))
+    #expect(try #require(agreement["spearman"]?.double) > 0.99)
+    // In the unit of scores, as those who read them would subtract them.
+    func scores(_ valuator: String) throws -> [Double] {
+      let run = try Command.run("score", valuator, input, "--pooling", "first")
+      return try run.output.split(separator: "\n").compactMap {
+        try JSONValue.parse(Array($0.utf8))["alinfik_score"]?.double
+      }
+    }
+    let differences = zip(try scores(valuator), try scores(bf16)).map { abs($0 - $1) }
+    let largest = try #require(differences.max())
+    #expect(differences.count == 60 && largest > 0)
+    #expect(abs(try #require(agreement["largest_score_difference"]?.double) - largest) < 1e-4 * largest)
+    let mean = differences.reduce(0, +) / 60
+    #expect(abs(try #require(agreement["mean_score_difference"]?.double) - mean) < 1e-4 * mean)
+    #expect(
+      agreement["score_unit"]?.string
+        == (try JSONValue.read(path: bf16 + "/alinfik.json")["score_unit"]?.string))
+    let empty = try folder.file("empty.jsonl", "")
+    let none = try Command.run(
+      "quantize", valuator, "--precision", "bf16", "--output", folder.path("none"), "--check", empty)
+    #expect(none.status == 65 && none.errors.contains("there is no record"), "\(none.errors)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path("none")))
+    let one = try Command.run(
+      "quantize", valuator, "--precision", "bf16", "--output", folder.path("one"), "--check",
+      try folder.file("one.jsonl", tinyRows(1)))
+    #expect(one.status == 0 && one.errors.contains("Spearman with f32 unknown"), "\(one.errors)")
     #expect(try JSONValue.read(path: bf16 + "/alinfik.json")["precision"]?.string == "bf16")
     func raw(_ valuator: String) throws -> [Double] {
       let run = try Command.run("score", valuator, input, "--raw")

@@ -71,6 +71,16 @@ import Testing
     }
   }
 
+  /// What two commands do alike has one name.
+  @Test func copiesHaveOneName() {
+    for command in ["select", "report"] {
+      let duplicates = arguments.first { $0.name == "\(command) duplicates" }?.content
+      #expect(
+        duplicates?["allValues"]?.array?.compactMap(\.string) == ["near", "exact", "keep"], "\(command)")
+      #expect(arguments.contains { $0.name == "\(command) likeness" }, "\(command)")
+    }
+  }
+
   @Test func manualPagesLoseNoLetter() {
     // The parser's tool writes ASCII alone, and takes a line that begins with a point for a command of its own.
     for (name, text) in arguments.map({ ($0.name, $0.content["abstract"]?.string ?? "") })
@@ -97,6 +107,23 @@ import Testing
     #expect(try offered("score", start) == [valuator], "a valuator is a directory")
     #expect(try offered("score", valuator, start) == [valuator, records])
     #expect(try offered("label", "--target", start) == [valuator, records])
+  }
+
+  /// Whether it is seen while the command line is read or only when the command runs, it is told with the usage of that command.
+  @Test func aUsageErrorShowsItsCommandsUsage() throws {
+    let file = try TemporaryFolder()
+    let scored = try file.file("scored.jsonl", "")
+    let late = try Command.run("verify", scored)
+    let early = try Command.run("verify", scored, "--raw")
+    for (run, said) in [(late, "is a file: --valuator says which"), (early, "want --valuator")] {
+      #expect(
+        run.status == 64 && run.errors.hasPrefix("Error: ") && run.errors.contains(said), "\(run.errors)")
+    }
+    func usage(_ run: Command.Result) -> String {
+      run.errors.split(separator: "\n").dropFirst().joined(separator: "\n")
+    }
+    #expect(usage(late) == usage(early) && usage(late).hasPrefix("Usage: alinfik verify "), "\(late.errors)")
+    #expect(late.errors.hasSuffix("  See 'alinfik verify --help' for more information.\n"), "\(late.errors)")
   }
 
   /// Swift's own `CommandLine` is empty there.

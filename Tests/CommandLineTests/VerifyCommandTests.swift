@@ -38,9 +38,11 @@ import Testing
     try expect(0, "signed", "sign", valuator, "--key", key, "--json")
     try expect(0, "ok signature", "verify", valuator, "--public-key", key + ".pub")
     try expect(65, "not this key's", "verify", valuator, "--public-key", try madeKey(other))
-    try expect(64, "exists already", "sign", valuator, "--key", other)
-    try expect(64, "exists already", "sign", "--make-key", key)
-    try expect(65, "private key", "verify", valuator, "--public-key", key)
+    try expect(64, "is signed already, by another key", "sign", valuator, "--key", other)
+    try expect(64, "is signed already, by this very key", "sign", valuator, "--key", key, "--dry-run")
+    try expect(65, "this is a public key", "sign", valuator, "--key", key + ".pub")
+    try expect(64, "a key that is overwritten is lost", "sign", "--make-key", key)
+    try expect(65, "give the public one (\(key).pub", "verify", valuator, "--public-key", key)
     try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: key)
     try expect(65, "chmod 600", "sign", valuator, "--key", key, "--force")
     let found = try Command.run("verify", valuator, "--json", "--quiet")
@@ -104,16 +106,20 @@ import Testing
 
   @Test func driftHasAnExitCodeOfItsOwn() throws {
     let same = try folder.file("same.jsonl", tinyRows(240))
-    try expect(0, "PSI", "drift", valuator, same, "--fail-over", "0.2")
+    try expect(
+      0, "no drift: no difference is more than chance", "drift", valuator, same, "--fail-over", "0.2")
     let other = try folder.file(
       "other.jsonl",
       (0..<120).map { #"{"text": "zz zz qq \#($0) zz, zz, qq zz zz qq zz xx zz qq jj jj zz qq."}"# + "\n" }
         .joined())
-    try expect(1, "drift: ", "drift", valuator, other, "--fail-over", "0.2")
-    try expect(0, "PSI", "drift", valuator, other)
+    try expect(1, "drift over 0.2 (stability index): ", "drift", valuator, other, "--fail-over", "0.2")
+    try expect(0, "large drift: ", "drift", valuator, other)
     let run = try Command.run("drift", valuator, other, "--fail-over", "0.2", "--json", "--quiet")
     let json = try JSONValue.parse(Array(run.output.utf8))
-    #expect(run.status == 1 && json["drifted"]?.array?.isEmpty == false && json["rows"]?.int == 120)
+    #expect(run.status == 1 && json["over_limit"]?.array?.isEmpty == false && json["rows"]?.int == 120)
+    #expect(json["drifted"]?.bool == true && json["size"]?.string == "large")
+    let plan = try Command.run("drift", valuator, other, "-n", "50", "--dry-run", "--json")
+    #expect(try JSONValue.parse(Array(plan.output.utf8))["rows"]?.int == 50)
     #expect(json["tests"]?["embedding 8"]?["p_corrected"]?.double != nil)
     try expect(66, "absent", "drift", valuator, folder.path("absent"))
     try expect(64, "at least 0", "drift", valuator, other, "--fail-over=-1")

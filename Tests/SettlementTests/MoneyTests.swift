@@ -1,3 +1,4 @@
+import Foundation
 import Settlement
 import Testing
 
@@ -53,6 +54,9 @@ struct MoneyTests {
     #expect(apportion(2, by: [0, 1, 1, 1]) == [0, 1, 1, 0])
     #expect(apportion(0, by: [3, 4]) == [0, 0])
     #expect(apportion(7, by: [0, 5, 0]) == [0, 7, 0])
+    // Equal remainders: of thirds, and of numbers that are no sums of powers of two.
+    #expect(apportion(100, by: [1, 1, 1]) == [34, 33, 33])
+    #expect(apportion(2, by: [0.3, 0.1, 0.1, 0.3, 0.2]) == [1, 0, 0, 1, 0])
   }
 
   @Test("parts always add up, whatever the shares, and none is more than a unit off its quota")
@@ -65,7 +69,7 @@ struct MoneyTests {
     for round in 0..<2000 {
       let count = 1 + Int(next() % 40)
       let shares = (0..<count).map { _ in
-        next() % 5 == 0 ? 0 : Double(next() % 1_000_000) * (next() % 3 == 0 ? 1e-9 : 1)
+        next() % 5 == 0 ? 0 : Decimal(next() % 1_000_000) * (next() % 3 == 0 ? 1e-9 : 1)
       }
       let sum = shares.reduce(0, +)
       guard sum > 0 else { continue }
@@ -74,7 +78,7 @@ struct MoneyTests {
       #expect(parts.reduce(0, +) == total)
       for (part, share) in zip(parts, shares) {
         #expect(part >= 0 && (share > 0 || part == 0))
-        #expect(abs(Double(part) - Double(total) * share / sum) < 1.5)
+        #expect(abs(Decimal(part) - Decimal(total) * share / sum) < 1)
       }
     }
   }
@@ -114,10 +118,22 @@ struct PaymentTests {
     #expect(payment.amounts == [550, 150] && payment.unspent == 0 && payment.factor == 0.5)
   }
 
+  @Test("equal remainders are equal: the first of them gets what is left over")
+  func equalRemainders() throws {
+    // 0.25 · 3.1 is 77.5 cents and 0.25 · 5.1 is 127.5, which doubles do not hold.
+    let policy = try PaymentPolicy.priceList(floor: 0.25, slope: 0)
+    let payment = Payment(
+      budget: try budget("2.05"), policy: policy, values: [0, 0], tokens: [3100, 5100])
+    #expect(payment.amounts == [78, 127] && payment.unspent == 0)
+  }
+
   @Test("both policies are there in words and as a formula with their prices")
   func words() throws {
     let list = try PaymentPolicy.priceList(floor: 0.25, slope: 0.5)
     #expect(list.words.contains("0.25") && list.words.contains("0.5") && list.formula.contains("0.25 · K(p)"))
     #expect(PaymentPolicy.share.formula.contains("max(0, V(p))") && !PaymentPolicy.share.words.isEmpty)
+    // A price as it was typed, not rounded.
+    let small = try PaymentPolicy.priceList(floor: 0.000025, slope: 12_345.678)
+    #expect(small.formula.contains("0.000025 · K(p)") && small.formula.contains("12\u{202F}345.678 · max"))
   }
 }

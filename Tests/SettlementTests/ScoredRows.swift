@@ -22,14 +22,15 @@ struct ScoredRows {
       + "\n"
   }
 
-  func settle(_ parts: [String]..., change: (inout SettlementOptions) -> Void = { _ in }) throws -> Settlement
+  func settle(_ parts: [String]..., workers: Int = 1, change: (inout SettlementOptions) -> Void = { _ in })
+    throws -> Settlement
   {
     var options = SettlementOptions()
     options.duplicates = .exact
     options.resamples = 200
     change(&options)
     let paths = try parts.enumerated().map { try folder.file("part-\($0.offset).jsonl", $0.element.joined()) }
-    return try SettlementRun.settle(paths, records: RecordOptions(), options)
+    return try SettlementRun.settle(paths, records: RecordOptions(), options, workers: workers)
   }
 
   /// Many rows of three providers, some of them copies of one another's.

@@ -52,7 +52,7 @@ struct SettlementRunTests {
         "x y 1 6.0", "x z 1 6.0",
       ])
     let all = try rows.settle([line("a", "x", 6, text: "one"), line("b", "y", 6, text: "one")]) {
-      $0.duplicates = .counted
+      $0.duplicates = .keep
     }
     #expect(all.pool.counted.total == 12 && all.overlaps.isEmpty)
   }
@@ -121,6 +121,24 @@ struct SettlementRunTests {
     #expect(other.json() != whole.json())
   }
 
+  /// More lines than a worker takes together, copies among them.
+  @Test("one worker or many, the same bytes, and the same first bad line", arguments: [2, 3])
+  func workers(_ workers: Int) throws {
+    func change(_ options: inout SettlementOptions) {
+      options.duplicates = .near(0.5)
+      options.includesTexts = true
+    }
+    let lines = ScoredRows.many(2500)
+    let one = try rows.settle(Array(lines[..<1500]), Array(lines[1500...]), change: change)
+    let many = try rows.settle(Array(lines[..<1500]), Array(lines[1500...]), workers: workers, change: change)
+    #expect(one.json() == many.json() && one.html() == many.html())
+    #expect(one.pool.claimed.rows == 2500 && one.pool.copies.rows > 100)
+    var broken = lines
+    (broken[1400], broken[2100]) = ("nonsense\n", "{}\n")
+    let error = #expect(throws: RecordError.self) { try rows.settle(broken, workers: workers) }
+    #expect("\(try #require(error))".contains("part-0.jsonl:1401:"), "\(error!)")
+  }
+
   @Test("an interval holds its number, and what is of too few rows has none")
   func intervals() throws {
     let settlement = try rows.settle(ScoredRows.many())
@@ -141,8 +159,8 @@ struct SettlementRunTests {
   func apart() throws {
     let lines = ScoredRows.many()
     let own = lines.filter { $0.contains(#""source": "north""#) }
-    let alone = try rows.settle(own) { $0.duplicates = .counted }
-    let together = try rows.settle(lines) { $0.duplicates = .counted }
+    let alone = try rows.settle(own) { $0.duplicates = .keep }
+    let together = try rows.settle(lines) { $0.duplicates = .keep }
     #expect(alone["north"]?.counted.totalInterval == together["north"]?.counted.totalInterval)
     #expect(alone["north"]?.recordsSHA256 == together["north"]?.recordsSHA256)
   }
@@ -193,6 +211,11 @@ struct SettlementRunTests {
     let noSource = message([good, #"{"text": "t", "alinfik_score": 1, "alinfik_tokens": 3}"#])
     #expect(noSource.contains(":2") && noSource.contains("'source'") && noSource.contains("--by"))
     #expect(message([good]) { $0.by = "meta.vendor" }.contains("'meta.vendor'"))
+    for wrong in [#"{"a": 1}"#, "[7]", "true"] {
+      let row = #"{"text": "t", "source": \#(wrong), "alinfik_score": 1, "alinfik_tokens": 3}"#
+      let said = message([good, row])
+      #expect(said.contains("part-0.jsonl:2: 'source' is neither a string nor a number"), "\(said)")
+    }
     #expect(message([#"{"text": "t", "source": "x", "alinfik_score": 1}"#]).contains("alinfik_tokens"))
     #expect(message([]).contains("no scored row"))
     #expect(message([good]) { $0.provider = "y" }.contains("no row has 'y'"))

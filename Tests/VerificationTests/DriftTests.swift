@@ -47,6 +47,13 @@ import Verification
     }
     let drift = try drift(valuator, others)
     #expect(!drift.drifted(over: 0.2).isEmpty)
+    let largest = try #require(drift.drifted.first)
+    #expect(drift.verdict.hasPrefix("large drift: \(largest.name) "), "\(drift.verdict)")
+    #expect(drift.json["drifted"]?.bool == true && drift.json["size"]?.string == "large")
+    #expect(drift.json["tests"]?[ByteString(largest.name)]?["drifted"]?.bool == true)
+    let same = try self.drift(valuator, records(120, seed: 2))
+    #expect(same.drifted.isEmpty && same.verdict.hasPrefix("no drift: "), "\(same.verdict)")
+    #expect(same.json["drifted"]?.bool == false && same.json["size"]?.isNull == true)
     #expect(drift.rowsThen == 140 && drift.rowsNow == 120 && !drift.isOfLearnedRows)
     #expect(drift.drifted(over: 1000).isEmpty)
     // Longer ones, of the same words.
@@ -55,6 +62,13 @@ import Verification
       Record.text(ByteString(long[$0] + [0x20] + long[$0 + 1]))
     }
     #expect(try self.drift(valuator, joined).drifted(over: 0.2).contains { $0.name == "tokens" })
+  }
+
+  @Test(arguments: [
+    (0, "small"), (0.0999, "small"), (0.1, "moderate"), (0.25, "moderate"), (0.2501, "large"),
+  ])
+  func aShiftHasASize(_ index: Double, _ size: String) {
+    #expect(Drift.Size(stabilityIndex: index).rawValue == size)
   }
 
   @Test func distributionsAreCarriedAndHoldNoRows() throws {

@@ -78,6 +78,16 @@ import Verification
     #expect("\(try #require(error))".contains(said), "\(error!)")
   }
 
+  /// A public key may be read by all, and that is not what is wrong with it.
+  @Test func aPublicKeySignsNothing() throws {
+    let path = try keyFile(Self.publicPEM, mode: 0o644, "ours.pem.pub")
+    let error = #expect(throws: VerificationError.self) { try SigningKey(path: path) }
+    let said = "\(try #require(error))"
+    #expect(
+      said.contains("wants the private one (\(folder.path("ours.pem"))") && !said.contains("chmod"), "\(said)"
+    )
+  }
+
   @Test func whatIsNoPublicKeyIsRefused() throws {
     for (text, said) in [
       (Self.privatePEM, "private key"), ("", "no key in PEM"),
@@ -86,6 +96,9 @@ import Verification
       let path = try keyFile(text, mode: 0o644)
       let error = #expect(throws: VerificationError.self) { try VerifyingKey(path: path) }
       #expect("\(try #require(error))".contains(said), "\(error!)")
+    }
+    #expect(throws: VerificationError.key(folder.path("."), "this is a folder; a key is a file")) {
+      try VerifyingKey(path: folder.path("."))
     }
     #expect(throws: FormatError.missing(path: folder.path("absent"))) {
       try VerifyingKey(path: folder.path("absent"))

@@ -115,8 +115,10 @@ import Verification
     #expect(signed.failures.isEmpty && signed.unlisted.isEmpty && signed.findings[1].outcome == .passed)
     #expect(try check().findings[1].words.contains("--public-key says by whom"))
     #expect(try failure(other.publicKey).contains("not this key's"))
-    #expect(throws: FormatError.exists(path: directory + "/alinfik.sig")) {
-      try ValuatorSignature.sign(ValuatorFiles(directory: directory), by: other, force: false)
+    for (signer, known) in [(other, nil), (key, key.publicKey.fingerprint)] {
+      #expect(throws: VerificationError.signed(directory, by: known)) {
+        try ValuatorSignature.sign(ValuatorFiles(directory: directory), by: signer, force: false)
+      }
     }
     // A valuator with a signature is loaded, and replaced, as others; the signature is not that of the new one.
     let loaded = try Valuator.load(directory: directory)

@@ -41,7 +41,7 @@ settle() {
   done
 }
 for rules in 1-none 2-exact 3-near 4-domain 5-tokens 6-windows 7-likeness; do mkdir -p "$attacks/reports/$rules"; done
-settle 1-none first --duplicates count --count-out-of-domain --weight rows
+settle 1-none first --duplicates keep --count-out-of-domain --weight rows
 settle 2-exact first --duplicates exact --count-out-of-domain --weight rows
 settle 3-near first --count-out-of-domain --weight rows
 settle 4-domain first --weight rows

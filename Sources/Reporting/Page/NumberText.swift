@@ -51,6 +51,18 @@ package enum NumberText {
     return sign + grouped(String(format: "%.0f", (size / unit).rounded() * unit))
   }
 
+  /// So many digits behind the point, whatever the size.
+  package static func fixed(_ value: Double, decimals: Int) -> String {
+    let text = String(format: "%.*f", decimals, abs(value))
+    return (value < 0 && text.contains { ("1"..."9").contains($0) } ? "−" : "") + grouped(text)
+  }
+
+  /// All digits of a number, as it is typed: `0.00005`.
+  package static func exact(_ value: Double) -> String {
+    let decimals = (0...20).first { Double(String(format: "%.*f", $0, value)) == value }
+    return decimals.map { fixed(value, decimals: $0) } ?? "\(value)"
+  }
+
   /// A whole number with thin groups of three from 10,000 on.
   package static func count(_ value: Int) -> String {
     (value < 0 ? "−" : "") + grouped(String(value.magnitude))

@@ -4,7 +4,7 @@ import Reporting
 extension SettlementPage {
   mutating func claims() -> Markup {
     let order: Markup =
-      facts.duplicates == "counted"
+      facts.duplicates == "keep"
       ? "Copies were not looked for: every row counts for whoever brought it."
       : """
       A text counts once, for whoever brought it first, and first is who stands first in the input. What others brought \

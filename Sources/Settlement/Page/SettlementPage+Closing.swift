@@ -21,7 +21,7 @@ extension SettlementPage {
         + " runs of 9 bytes, by MinHash)."
     }
     let copies =
-      facts.duplicates == "counted"
+      facts.duplicates == "keep"
       ? "Copies count like any other row."
       : "A row with the text of an earlier row does not count.\(likeness ?? "")"
     let outside =

@@ -33,7 +33,7 @@ extension SettlementPage {
   private mutating func histogram(_ provider: ProviderStatement, at place: Int) -> Markup {
     let ends = settlement.pool.histogramRange
     guard provider.counted.rows > 0 else { return "<p>None of its rows counts.</p>" }
-    let chart = ScoreHistogram(
+    let chart = ScoreChart(
       id: "scores-\(place)", title: "Scores of \(provider.name) beside all providers’",
       range: ends[0]...ends[1],
       own: provider.counted.scoreHistogram, pool: settlement.pool.counted.scoreHistogram,

@@ -17,26 +17,44 @@ extension SettlementPage {
       <p>The buyer set a budget of \(money.text(payment.budgetUnits)) and the policy “\(payment.policy)”. \
       \(payment.words)</p>
       <p><code>\(payment.formula)</code></p>
-      <p>\(factor(payment))B is the budget; V(p) the total value of p’s rows that count, by \(facts.value); K(p) their thousands of tokens. \
+      <p>B is the budget; V(p) the total value of p’s rows that count, by \(facts.value); K(p) their thousands of tokens. \
       Amounts are rounded down to \(money.smallestUnit), and what is left over goes, one by one, to those that lost most by \
-      it (the largest remainder), so that they add up to the budget exactly.</p>
+      it (the largest remainder; of equal ones the first), what is unspent among them, so that they add up to the budget \
+      exactly.</p>
+      <p>\(recomputing(payment, money))</p>
       \(amountTable(payment, money))
       </section>
       """
   }
 
-  private func factor(_ payment: PaymentStatement) -> String {
-    payment.factor.map { "Here c is \(NumberText.significant($0, digits: 6)). " } ?? ""
+  /// How far the amounts can be told from the page alone.
+  private func recomputing(_ payment: PaymentStatement, _ money: Currency) -> String {
+    let whole = single == nil && settlement.providers.count <= Self.shownProviders
+    let reach =
+      whole
+      ? "Each amount follows from these numbers to the last digit"
+      : "Each amount follows from these numbers, but for the \(money.smallestUnit) that may be left over for it, which depends"
+        + " on providers that are not shown"
+    let digits =
+      "V is written with \(payment.valueDecimals) digits behind the point, as many as that needs (report.json has all), K with"
+      + " all that it has."
+    if let sum = payment.valueSum {
+      return sum > 0
+        ? "Here Σ max(0, V(q)) is \(NumberText.fixed(sum, decimals: payment.valueDecimals)). \(reach): \(digits)"
+        : "Nobody’s V is above zero, so that nothing is paid."
+    }
+    let factor = NumberText.fixed(payment.factor ?? 1, decimals: payment.factorDecimals ?? 0)
+    return "Here c is \(factor). \(reach): \(digits)"
   }
 
   private mutating func amountTable(_ payment: PaymentStatement, _ money: Currency) -> Markup {
     let statements = Dictionary(settlement.providers.map { ($0.name, $0) }) { first, _ in first }
     let rows = payment.amounts.prefix(Self.shownProviders).map { amount in
       let counted = statements[amount.provider]?.counted
-      let thousands = counted.map { Double($0.tokens) / 1000 }
+      let value = counted.map { NumberText.fixed($0.total, decimals: payment.valueDecimals) }
+      let thousands = counted.map { NumberText.fixed(Double($0.tokens) / 1000, decimals: 3) }
       return """
-        <tr>\(name(amount.provider))\(cell(NumberText.significant(counted?.total)))\
-        \(cell(NumberText.significant(thousands)))\(cell(amount.text))\
+        <tr>\(name(amount.provider))\(cell(value ?? NumberText.none))\(cell(thousands ?? NumberText.none))\(cell(amount.text))\
         \(cell(NumberText.finePercent(Double(amount.units) / Double(payment.budgetUnits))))</tr>
         """ as Markup
     }

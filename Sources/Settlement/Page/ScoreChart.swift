@@ -1,7 +1,7 @@
 import Reporting
 
 /// How one provider's scores spread, as bars, and the pool's, as a line over them.
-struct ScoreHistogram {
+struct ScoreChart {
   var id: String
   var title: String
   /// The outer ends of the first and the last bin.
