@@ -23,40 +23,14 @@ struct Claim: Sendable {
   }
 }
 
-/// Turns lines into claims, line by line alike: what workers do side by side.
+/// Turns scored records into claims, each alike whatever stands beside it: what workers do side by side.
 struct ClaimReader: Sendable {
-  /// What some lines in a row say.
-  struct Part: Sendable {
-    var claims: [Claim] = []
-    var origins: ScoreOrigins
-    /// What ended the lines before their time.
-    var failure: RecordError?
-  }
-
   private let options: SettlementOptions
-  private let parser: RecordParser
 
-  init(_ options: SettlementOptions, records: RecordOptions) {
-    self.options = options
-    parser = RecordParser(records)
-  }
+  init(_ options: SettlementOptions) { self.options = options }
 
-  func read(_ lines: [LineReader.Line], of file: String, isMarked: Bool) -> Part {
-    var part = Part(origins: ScoreOrigins(allowsUnknown: options.allowsUnknownOrigin))
-    for line in lines {
-      do throws(RecordError) {
-        let scored = try ScoredRecord(line.bytes, file: file, line: line.number, parser: parser)
-        try part.origins.add(scored, isMarked: isMarked)
-        part.claims.append(try claim(scored))
-      } catch {
-        part.failure = error
-        break
-      }
-    }
-    return part
-  }
-
-  private func claim(_ scored: ScoredRecord) throws(RecordError) -> Claim {
+  /// Throws `RecordError.badLine` for a record without tokens, text or provider.
+  func claim(_ scored: ScoredRecord) throws(RecordError) -> Claim {
     let line = scored.bytes + [0x0A]
     guard let score = scored.score else {
       // One that `score` could not read. Whose it is, it may not say.

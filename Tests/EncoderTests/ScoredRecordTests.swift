@@ -6,17 +6,25 @@ import Testing
 
 @Suite struct ScoredRecordTests {
   private func read(
-    _ paths: String..., allowsUnknown: Bool = true
-  ) throws -> (records: [ScoredRecord], reader: ScoredRecordReader) {
-    let reader = ScoredRecordReader(paths: paths, allowsUnknownOrigin: allowsUnknown)
+    _ paths: [String], allowsUnknown: Bool = true
+  ) throws -> (records: [ScoredRecord], origins: ScoreOrigins) {
+    let reader = ScoredRecordReader(
+      options: RecordOptions(), workers: 2, allowsUnknownOrigin: allowsUnknown)
     var records: [ScoredRecord] = []
-    try reader.forEach { records.append($0) }
-    return (records, reader)
+    for path in paths {
+      try reader.read(path) { record throws(RecordError) in
+        if record.score != nil { _ = try record.record() }
+        return record
+      } take: {
+        records += $0
+      }
+    }
+    return (records, reader.origins)
   }
 
   private func refusal(_ paths: [String], allowsUnknown: Bool = false) -> String {
     do {
-      try ScoredRecordReader(paths: paths, allowsUnknownOrigin: allowsUnknown).forEach { _ = try $0.record() }
+      _ = try read(paths, allowsUnknown: allowsUnknown)
       return ""
     } catch { return "\(error)" }
   }
@@ -32,16 +40,16 @@ import Testing
       {"alinfik_error": "no text"}
 
       """)
-    let (records, reader) = try read(path)
+    let (records, origins) = try read([path])
     #expect(records.map(\.score) == [1.5, -3, nil])
     #expect(records[0].interval?.low == -1 && records[0].interval?.high == 2)
     #expect(records[0].isOutside == false && records[0].tokens == 7 && records[0].isTruncated)
     #expect(records[0].origin == ScoreOrigin(valuator: "0123456789ab", isRaw: false, pooling: .first))
     #expect(records[1].interval == nil && records[1].isOutside == nil && records[1].tokens == nil)
-    #expect(records[2].error == "no text" && reader.marked == 1)
+    #expect(records[2].error == "no text")
     let record = try records[0].record()
     #expect(record.id == "x" && record.source == "s" && record.text == "a b" && record.line == 1)
-    #expect(reader.origins.known?.key == "0123456789ab-first" && reader.origins.unknownRows == 1)
+    #expect(origins.known?.key == "0123456789ab-first" && origins.unknownRows == 1)
   }
 
   @Test func whatIsNoScoreIsRefused() throws {
@@ -97,8 +105,8 @@ import Testing
         words.hasPrefix("\(plain):1: it does not say which valuator") && words.contains("0123456789ab"),
         "\(words)")
     }
-    #expect(try read(plain, marked).reader.origins.unknownRows == 1)
-    #expect(try read(keyed, marked).reader.origins.known?.valuator == hash)
+    #expect(try read([plain, marked]).origins.unknownRows == 1)
+    #expect(try read([keyed, marked]).origins.known?.valuator == hash)
     for pair in [
       [marked, try file("m2.jsonl", marker: other)], [keyed, try file("m3.jsonl", marker: other)],
       [marked, try file("k2.jsonl", key: String(other.prefix(12)))],

@@ -7,15 +7,6 @@ struct IndexBuilder {
   let configuration: SelectionConfiguration
   private let indexer: RowIndexer
 
-  /// Lines a worker takes together.
-  private static let chunkLines = 512
-
-  private struct Chunk: Sendable {
-    var file: String
-    var lines: [LineReader.Line]
-    var isMarked: Bool
-  }
-
   init(_ configuration: SelectionConfiguration) {
     self.configuration = configuration
     indexer = RowIndexer(configuration)
@@ -28,31 +19,23 @@ struct IndexBuilder {
     _ paths: [String], progress: (Int) -> Void, isCancelled: () -> Bool
   ) throws -> (index: SelectionIndex, verdicts: RowVerdicts) {
     let runs = RankedRuns(in: configuration.scratchFolder, runBytes: configuration.runBytes)
-    var index = SelectionIndex(
-      runs: runs, origins: ScoreOrigins(allowsUnknown: configuration.allowsUnknownOrigin))
+    let reader = ScoredRecordReader(
+      options: configuration.records, workers: configuration.workers,
+      allowsUnknownOrigin: configuration.allowsUnknownOrigin)
+    var index = SelectionIndex(runs: runs, origins: reader.origins)
     var verdicts = RowVerdicts()
     var places: [ByteString: Int] = [:]
     for path in paths {
-      let mark = try ScoreMark.fitting(path)
-      try index.origins.add(mark, of: path)
       let stamp = try FileStamp(path: path)
-      let input = try LineReader(path: path, maximumLineBytes: configuration.records.maximumLineBytes)
-      var chunks = LineChunks(input, lines: Self.chunkLines)
       let before = verdicts.count
-      let (indexer, isMarked) = (indexer, mark?.origin != nil)
-      try OrderedPipeline<Chunk, RowIndexer.Part>(workers: configuration.workers).run(
-        make: { try chunks.next().map { Chunk(file: path, lines: $0, isMarked: isMarked) } },
-        mayWait: { false },
-        work: { _, chunk in indexer.index(chunk.lines, of: chunk.file, isMarked: chunk.isMarked) },
-        take: { part in
-          try index.origins.add(part.origins)
-          for row in part.rows { try take(row, &index, &verdicts, &places) }
-          if let failure = part.failure { throw failure }
-          progress(verdicts.count)
-          if isCancelled() { throw SelectionError.interrupted }
-        })
+      try reader.read(path, keep: indexer.row) { rows in
+        for row in rows { try take(row, &index, &verdicts, &places) }
+        progress(verdicts.count)
+        if isCancelled() { throw SelectionError.interrupted }
+      }
       index.inputs.append(.init(path: path, stamp: stamp, rows: verdicts.count - before))
     }
+    index.origins = reader.origins
     try runs.finish()
     try check(index)
     return (index, verdicts)

@@ -3,7 +3,7 @@ import Encoder
 import Formats
 import Records
 
-/// Turns lines into what the first reading keeps of them.
+/// Turns scored records into what the first reading keeps of them.
 struct RowIndexer: Sendable {
   struct Row: Sendable {
     var source: ByteString
@@ -12,41 +12,18 @@ struct RowIndexer: Sendable {
     var ranked: RankedRow?
   }
 
-  struct Part: Sendable {
-    var rows: [Row] = []
-    var origins: ScoreOrigins
-    /// What ended the lines before their time.
-    var failure: RecordError?
-  }
-
   private let configuration: SelectionConfiguration
-  private let parser: RecordParser
   private let noise: GumbelNoise?
   private let encoder: SampleEncoder?
 
   init(_ configuration: SelectionConfiguration) {
     self.configuration = configuration
-    parser = RecordParser(configuration.records)
     noise = configuration.temperature.map { GumbelNoise(temperature: $0, seed: configuration.seed) }
     encoder = configuration.tokenizer.map { SampleEncoder(tokenizer: $0) }
   }
 
-  func index(_ lines: [LineReader.Line], of file: String, isMarked: Bool) -> Part {
-    var part = Part(origins: ScoreOrigins(allowsUnknown: configuration.allowsUnknownOrigin))
-    for line in lines {
-      do throws(RecordError) {
-        let scored = try ScoredRecord(line.bytes, file: file, line: line.number, parser: parser)
-        try part.origins.add(scored, isMarked: isMarked)
-        part.rows.append(try row(scored))
-      } catch {
-        part.failure = error
-        break
-      }
-    }
-    return part
-  }
-
-  private func row(_ scored: ScoredRecord) throws(RecordError) -> Row {
+  /// Throws `RecordError.badLine` for a record without text, or without what the budget goes by.
+  func row(_ scored: ScoredRecord) throws(RecordError) -> Row {
     guard let score = scored.score else {
       return Row(source: (try? scored.record())?.source ?? "", decision: .noScore)
     }
