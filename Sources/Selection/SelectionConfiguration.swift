@@ -35,7 +35,7 @@ package struct SelectionConfiguration: Sendable {
   package var candidateFactor = 8.0
   package static let greatestCandidateFactor = 1e6
   package var order = Order.input
-  /// Whether a budget that is larger than the data is an error.
+  /// Whether a budget that is larger than all that may be chosen is an error.
   package var isStrict = false
   /// Counts tokens; nil: `alinfik_tokens` does.
   package var tokenizer: Tokenizer?

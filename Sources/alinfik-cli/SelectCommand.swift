@@ -102,7 +102,10 @@ struct SelectCommand: ParsableCommand {
   @Option(help: "With --diversity: how many times as many records as are chosen are looked at, at most.")
   var candidates = 8.0
 
-  @Flag(help: "A budget larger than the data is an error (by default a warning, and everything is chosen).")
+  @Flag(
+    help:
+      "A budget that is larger than all that may be chosen is an error (by default a warning, and all of it is chosen)."
+  )
   var strict = false
 
   @Option(

@@ -161,7 +161,8 @@ import Testing
         "nan.jsonl:1"
       ),
       ([scored, other, "--rows", "5"], 65, "valuator 000000000000"),
-      ([scored, "--rows", "1M", "--strict"], 65, "200 rows"),
+      ([scored, "--rows", "1M", "--strict"], 65, "all that may be chosen is 200 rows"),
+      ([scored, "--rows", "200", "--strict", "--min-score", "1e9"], 65, "all that may be chosen is 0 rows"),
       ([scored, "--rows", "5", "--per-source-min", "50%"], 64, "the budget is 5"),
     ]
     for (arguments, status, words) in cases {
@@ -177,8 +178,11 @@ import Testing
     let over = try select(scored, "--rows", "5", "--output", scored, "--force")
     #expect(over.status == 64 && over.errors.contains("is an input"))
     let large = try select(scored, "--rows", "1M", "--duplicates", "keep", "--output", output)
-    #expect(large.status == 0 && large.errors.contains("larger than what may be chosen"), "\(large.errors)")
+    #expect(
+      large.status == 0 && large.errors.contains("larger than all that may be chosen"), "\(large.errors)")
     #expect(try lines(output) == lines(scored))
+    let exact = try select(scored, "--rows", "200", "--strict", "--duplicates", "keep")
+    #expect(exact.status == 0 && !exact.errors.contains("larger than"), "\(exact.errors)")
     let again = try select(scored, "--rows", "5", "--output", output)
     #expect(again.status == 64 && again.errors.contains("exists already"))
     let plan = try select(scored, "--rows", "5", "--dry-run")

@@ -75,7 +75,7 @@ private struct Row {
     // f alone is larger than the budget, c does not fit behind b and d, and a fills what is left.
     #expect(chosen == ["a", "b", "d"])
     #expect(rejects == ["c": "budget", "e": "budget", "f": "larger than the budget"])
-    #expect(summary.used == 30 && summary.cut == 3 && summary.isCut && summary.lowestScore == 1)
+    #expect(summary.used == 30 && summary.cut == 3 && !summary.exceedsData && summary.lowestScore == 1)
     #expect(summary.tokens == 565 && summary.chosenTokens == 30)
     // By their intervals of 1 either side: a (0...2) reaches below the cut, and of those left out c (2...4) above it.
     #expect(summary.chosenUncertain == 1 && summary.leftOutUncertain == 1 && summary.withInterval == 5)
@@ -85,7 +85,7 @@ private struct Row {
     #expect(try select([path], Budget(2, .rows)) { $0.order = .value }.chosen == ["f", "b"])
     let least = try select([path], Budget(100, .rows)) { $0.leastScore = 3 }
     #expect(least.chosen == ["b", "c", "d", "f"] && least.rejects["a"] == "below min score")
-    #expect(!least.summary.isCut && least.summary.cut == nil)
+    #expect(least.summary.exceedsData && least.summary.cut == nil)
     let bytes = rows[1].text?.utf8.count ?? Row.text("b").utf8.count
     #expect(try select([path], Budget(2 * bytes, .bytes)).chosen == ["b", "f"])
   }
@@ -216,11 +216,47 @@ private struct Row {
     #expect(firsts.count > 2)
   }
 
-  @Test func whatCannotBeIsSaid() throws {
-    let path = try file([Row(id: "a", score: 1)])
+  /// A budget is larger than the data where all that may be chosen is chosen and some of it is left: not where that just fits, nor where
+  /// what is left is too little for a row that was left out.
+  @Test func aBudgetLargerThanTheDataIsSaidAndRefusedWhenAsked() throws {
+    let rows = [
+      Row(id: "a", score: 3), Row(id: "b", score: 2, source: "t"),
+      Row(id: "copy", score: 1, text: Row.text("a")), Row(id: "low", score: -5),
+    ]
+    let path = try file(rows)
+    let larger = try file(rows + [Row(id: "huge", score: 1, tokens: 500)], "larger.jsonl")
+    typealias Change = (inout SelectionConfiguration) -> Void
+    let cases: [(path: String, tokens: Int, exceeds: Bool, change: Change)] = [
+      (path, 31, true, { _ in }), (path, 30, false, { _ in }), (path, 29, false, { _ in }),
+      (path, 41, true, { $0.duplicates = .keep }), (path, 40, false, { $0.duplicates = .keep }),
+      (path, 21, true, { $0.leastScore = 0 }), (path, 20, false, { $0.leastScore = 0 }),
+      (path, 21, true, { $0.caps = [SourceLimit("s=10")!] }),
+      (path, 20, false, { $0.caps = [SourceLimit("s=10")!] }),
+      (larger, 400, false, { _ in }), (larger, 531, true, { _ in }),
+    ]
+    for (path, tokens, exceeds, change) in cases {
+      let summary = try select([path], Budget(tokens, .tokens), change).summary
+      #expect(summary.exceedsData == exceeds, "\(tokens)")
+      #expect(summary.json["budget"]?["exceeds_data"]?.bool == exceeds)
+      #expect(summary.warnings.contains { $0.contains("larger than all") } == exceeds)
+      var configuration = SelectionConfiguration(budget: Budget(tokens, .tokens), scratchFolder: folder.path)
+      change(&configuration)
+      configuration.isStrict = true
+      let output = Collected()
+      let words = refusal { _ = try SelectionRun(configuration).run([path], chosen: output, rejects: nil) }
+      #expect(
+        words.contains("is \(tokens) tokens, and all that may be chosen is \(summary.used) tokens")
+          == exceeds,
+        "\(tokens): \(words)")
+      #expect(output.bytes.isEmpty == exceeds)
+    }
+    let one = try file([Row(id: "a", score: 1)], "one.jsonl")
     #expect(
-      refusal { _ = try select([path], Budget(5, .rows)) { $0.isStrict = true } }.contains(
-        "all that may be chosen is 1 rows"))
+      refusal { _ = try select([one], Budget(5, .rows)) { $0.isStrict = true } }.contains(
+        "all that may be chosen is 1 row;"))
+  }
+
+  @Test func whatCannotBeIsSaid() throws {
     let none = try folder.file("none.jsonl", #"{"id": "x", "alinfik_error": "bad"}"#)
     #expect(refusal { _ = try select([none], Budget(5, .rows)) }.contains("no scored row"))
     let cut = try folder.file(

@@ -52,6 +52,13 @@ struct Allowance {
   /// Nothing more will be taken, and the best row that was left out is known.
   var isFull: Bool { isClosed && reserved == 0 && firstLeftOut != nil }
 
+  /// Whether more would have been taken: every row was offered, and of none it was the budget that left it out. Where rows do not fit into
+  /// what is left, or a single one into the whole, the budget is smaller than the data, however much of it is unused.
+  var exceedsData: Bool {
+    firstLeftOut == nil && used < budget.amount
+      && refused.allSatisfy { $0[Int(RowDecision.tooLarge.rawValue)] == 0 }
+  }
+
   /// Whether a row that was not offered could have been taken.
   var hasRoom: Bool { !isClosed || reserved > 0 }
 

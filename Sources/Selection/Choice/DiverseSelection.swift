@@ -49,6 +49,8 @@ struct DiverseSelection {
     }
     var selection = Selection(allowance)
     selection.cut = nil
+    // Rows that are no candidates are left out by the budget.
+    selection.exceedsData = selection.exceedsData && rows.count == index.runs.count
     selection.shortfalls = GreedySelection(configuration: configuration, index: index).shortfalls(allowance)
     selection.diversity = DiversityReport(
       candidates: rows.count, isExact: isExact, deviation: deviation, meanRedundancy: relevance.meanRedundancy

@@ -88,9 +88,9 @@ extension SelectionSummary {
   /// What deserves a warning.
   package var warnings: [String] {
     var warnings: [String] = []
-    if !isCut {
+    if exceedsData {
       warnings.append(
-        "the budget of \(budget.amount) \(budget.unit) is larger than what may be chosen (\(used)): all of it is chosen"
+        "the budget of \(budget.unit.words(budget.amount)) is larger than all that may be chosen (\(used)), which is chosen; --strict refuses that"
       )
     }
     if chosenOutside > 0 {

@@ -42,8 +42,8 @@ package struct SelectionSummary: Sendable {
   package var diversity: DiversityReport?
   package var origin: ScoreOrigin?
   package var unknownOrigins: Int
-  /// Whether the budget left rows out.
-  package var isCut: Bool
+  /// Whether the budget is larger than all that may be chosen, which is chosen then.
+  package var exceedsData: Bool
   /// Bytes that were sorted on disk.
   package var scratchBytes: Int
 
@@ -74,7 +74,7 @@ package struct SelectionSummary: Sendable {
     diversity = selection.diversity
     origin = index.origins.known
     unknownOrigins = index.origins.unknownRows
-    isCut = decisions[.budget, default: 0] + decisions[.redundant, default: 0] > 0
+    exceedsData = selection.exceedsData
     self.scratchBytes = scratchBytes
   }
 
@@ -121,7 +121,7 @@ extension SelectionSummary {
       ],
       "budget": [
         "unit": JSONValue(budget.unit.rawValue), "amount": JSONValue(budget.amount), "used": JSONValue(used),
-        "exceeds_data": JSONValue(!isCut),
+        "exceeds_data": JSONValue(exceedsData),
       ],
       "cut": [
         "score": number(cut), "with_interval": JSONValue(withInterval),
