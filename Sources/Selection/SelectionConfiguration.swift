@@ -23,6 +23,8 @@ package struct SelectionConfiguration: Sendable {
   package var minimums: [SourceLimit] = []
   /// Rows of a lower score are never chosen.
   package var leastScore: Double?
+  /// Whether rows that are out of the valuator's domain are never chosen.
+  package var dropsOutOfDomain = false
   /// Of the Gumbel noise, in units of the score; nil: the best rows.
   package var temperature: Double?
   package var seed: UInt64 = 0

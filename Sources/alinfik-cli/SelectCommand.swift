@@ -77,6 +77,9 @@ struct SelectCommand: ParsableCommand {
   @Option(help: "Records of a lower score are never chosen.")
   var minScore: Double?
 
+  @Flag(help: "Records out of the valuator's domain (alinfik_ood is true) are never chosen.")
+  var dropOutOfDomain = false
+
   @Option(
     help:
       "Draw instead of taking the best: a record's chance goes with exp(score / T), without replacement (Gumbel-top-k)."
@@ -178,6 +181,7 @@ struct SelectCommand: ParsableCommand {
     configuration.caps = try limits(perSourceCap, "--per-source-cap")
     configuration.minimums = try limits(perSourceMin, "--per-source-min")
     configuration.leastScore = minScore
+    configuration.dropsOutOfDomain = dropOutOfDomain
     configuration.temperature = temperature
     configuration.seed = common.seed
     configuration.duplicates = duplicates

@@ -189,6 +189,24 @@ import Testing
     #expect(plan.status == 0 && plan.output.contains("read twice"))
   }
 
+  @Test func whatIsOutOfDomainCanBeDropped() throws {
+    // What it is trained on here is too little for a valuator to tell by itself.
+    let told = try lines(scored).enumerated().map { number, line in
+      line.replacingOccurrences(
+        of: #""alinfik_tokens""#, with: #""alinfik_ood": \#(number % 4 == 0), "alinfik_tokens""#)
+    }
+    let input = try folder.file("told.jsonl", told.map { $0 + "\n" }.joined())
+    let rejects = folder.path("rest.jsonl")
+    let run = try select(
+      input, "--rows", "150", "--duplicates", "keep", "--drop-out-of-domain", "--strict", "--rejects", rejects
+    )
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output == told.enumerated().filter { $0.offset % 4 > 0 }.map { $0.element + "\n" }.joined())
+    #expect(try lines(rejects).allSatisfy { $0.hasSuffix(#""alinfik_reason": "out of domain"}"#) })
+    let untold = try select(scored, "--rows", "5", "--drop-out-of-domain")
+    #expect(untold.status == 0 && untold.errors.contains("leaves none out"), "\(untold.errors)")
+  }
+
   @Test func scoresSayWhoseTheyAreWhenAsked() throws {
     let keyed = try Command.run("score", valuator, folder.path("texts.jsonl"), "--valuator-key")
     let hash = try FileHash.sha256(path: valuator + "/alinfik.json").prefix(12)

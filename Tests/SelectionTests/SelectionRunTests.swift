@@ -20,6 +20,7 @@ private struct Row {
   var text: String?
   var tokens = 10
   var halfWidth = 1.0
+  var isOutside: Bool?
 
   /// Words that no other id has.
   static func text(_ id: String) -> String {
@@ -29,7 +30,7 @@ private struct Row {
   var line: String {
     #"{"id": "\#(id)", "source": "\#(source)", "text": "\#(text ?? Self.text(id))", "alinfik_score": \#(score), "#
       + #""alinfik_low": \#(score - halfWidth), "alinfik_high": \#(score + halfWidth), "alinfik_tokens": \#(tokens), "#
-      + #""alinfik_truncated": false}"# + "\n"
+      + (isOutside.map { #""alinfik_ood": \#($0), "# } ?? "") + #""alinfik_truncated": false}"# + "\n"
   }
 }
 
@@ -254,6 +255,34 @@ private struct Row {
     #expect(
       refusal { _ = try select([one], Budget(5, .rows)) { $0.isStrict = true } }.contains(
         "all that may be chosen is 1 row;"))
+  }
+
+  @Test func whatIsOutOfDomainIsDroppedWhenAsked() throws {
+    let path = try file([
+      Row(id: "far", score: 9, source: "t", isOutside: true), Row(id: "a", score: 3, isOutside: false),
+      Row(id: "low", score: -9, isOutside: true), Row(id: "b", score: 1), Row(id: "c", score: 0, source: "t"),
+    ])
+    let kept = try select([path], Budget(2, .rows))
+    #expect(kept.chosen == ["far", "a"] && kept.summary.chosenOutside == 1)
+    #expect(kept.summary.warnings.contains { $0.contains("--drop-out-of-domain") })
+    // Also where the choice is made anew, for t cannot give three.
+    let dropped = try select([path], Budget(3, .rows)) {
+      ($0.dropsOutOfDomain, $0.leastScore, $0.minimums) = (true, -1, [SourceLimit("t=3")!])
+    }
+    #expect(dropped.chosen == ["a", "b", "c"])
+    #expect(dropped.rejects == ["far": "out of domain", "low": "out of domain"])
+    #expect(dropped.summary.decisions[.outOfDomain] == 2 && dropped.summary.chosenOutside == 0)
+    #expect(dropped.summary.lines.contains("left out: 2 out of domain"), "\(dropped.summary.lines)")
+    let json = dropped.summary.json
+    #expect(json["left_out"]?["out_of_domain"]?.int == 2)
+    let sources = try #require(json["sources"]?.array)
+    #expect(sources.map { $0["left_out"]?["out_of_domain"]?.int } == [1, 1])
+    #expect(sources.allSatisfy { $0["left_out"]?["budget"] == nil })
+    #expect(!dropped.summary.warnings.contains { $0.contains("out-of-domain") })
+    let untold = try select([try file([Row(id: "a", score: 3)], "untold.jsonl")], Budget(1, .rows)) {
+      $0.dropsOutOfDomain = true
+    }
+    #expect(untold.summary.warnings.contains { $0.contains("no row says") })
   }
 
   @Test func whatCannotBeIsSaid() throws {

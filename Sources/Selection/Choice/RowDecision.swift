@@ -13,6 +13,7 @@ package enum RowDecision: UInt8, Sendable, CaseIterable {
   case redundant
   /// It alone is larger than the budget.
   case tooLarge
+  case outOfDomain
 
   /// The key in summaries.
   package var name: String {
@@ -26,8 +27,12 @@ package enum RowDecision: UInt8, Sendable, CaseIterable {
     case .noScore: "no_score"
     case .redundant: "redundant"
     case .tooLarge: "too_large"
+    case .outOfDomain: "out_of_domain"
     }
   }
+
+  /// Whether the row is left out for what it is by itself, whatever else is chosen.
+  var isOfRowAlone: Bool { self == .noScore || self == .belowLeast || self == .outOfDomain }
 
   /// As `alinfik_reason` says it.
   ///
@@ -44,6 +49,7 @@ package enum RowDecision: UInt8, Sendable, CaseIterable {
       case .noScore: "no score"
       case .redundant: "redundant beside"
       case .tooLarge: "larger than the budget"
+      case .outOfDomain: "out of domain"
       }
     return ByteString(Array(words.utf8) + (other.map { [0x20] + $0.bytes } ?? []))
   }
@@ -69,13 +75,8 @@ package struct RowVerdicts: Sendable {
 
   /// Forgets what was decided but for what rows are by themselves.
   mutating func reset() {
-    for row in words.indices {
-      let decision = words[row] & 15
-      if decision != UInt32(RowDecision.noScore.rawValue)
-        && decision != UInt32(RowDecision.belowLeast.rawValue)
-      {
-        words[row] = UInt32(RowDecision.budget.rawValue)
-      }
+    for row in words.indices where !self[row].decision.isOfRowAlone {
+      words[row] = UInt32(RowDecision.budget.rawValue)
     }
   }
 }

@@ -19,7 +19,7 @@ package struct Selection: Sendable {
   package var exceedsData: Bool
   /// Sources that could not give what they must.
   package var shortfalls: [Shortfall] = []
-  /// By source and decision: rows that were left out for another reason than the budget, a low or no score.
+  /// By source and decision: rows that were left out for another reason than the budget or what they are by themselves.
   var refused: [[Int]]
   /// What value was traded against; nil without `--diversity`.
   package var diversity: DiversityReport?

@@ -52,6 +52,7 @@ extension SelectionSummary {
     case .noScore: "without a score"
     case .redundant: "redundant"
     case .tooLarge: "larger than the budget"
+    case .outOfDomain: "out of domain"
     }
   }
 
@@ -95,7 +96,12 @@ extension SelectionSummary {
     }
     if chosenOutside > 0 {
       warnings.append(
-        "\(chosenOutside) of \(chosenRows) chosen rows are unlike what the valuator was trained on (alinfik_ood): their scores cannot be relied on"
+        "\(chosenOutside) of \(chosenRows) chosen rows are unlike what the valuator was trained on (alinfik_ood): their scores cannot be relied on; --drop-out-of-domain leaves them out"
+      )
+    }
+    if isDomainUnknown {
+      warnings.append(
+        "no row says whether it is out of the valuator's domain (alinfik_ood), so --drop-out-of-domain leaves none out"
       )
     }
     if decisions[.noScore, default: 0] > 0 {

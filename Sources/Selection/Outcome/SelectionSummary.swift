@@ -38,6 +38,8 @@ package struct SelectionSummary: Sendable {
   package var leftOutUncertain: Int
   package var withInterval: Int
   package var chosenOutside: Int
+  /// Whether rows out of domain were to be left out, and none says if it is.
+  package var isDomainUnknown: Bool
   package var shortfalls: [Selection.Shortfall]
   package var diversity: DiversityReport?
   package var origin: ScoreOrigin?
@@ -70,6 +72,7 @@ package struct SelectionSummary: Sendable {
     leftOutUncertain = written.leftOutUncertain
     withInterval = written.withInterval
     chosenOutside = written.chosenOutside
+    isDomainUnknown = configuration.dropsOutOfDomain && !index.tellsDomain
     shortfalls = selection.shortfalls
     diversity = selection.diversity
     origin = index.origins.known
@@ -80,7 +83,7 @@ package struct SelectionSummary: Sendable {
 
   private static func sources(_ index: SelectionIndex, _ selection: Selection) -> [Source] {
     var sources = zip(index.sources, selection.refused).map { source, refused in
-      var leftOut: [RowDecision: Int] = [.noScore: source.unscored, .belowLeast: source.belowLeast]
+      var leftOut = source.excluded
       for decision in RowDecision.allCases where refused[Int(decision.rawValue)] > 0 {
         leftOut[decision] = refused[Int(decision.rawValue)]
       }
