@@ -45,6 +45,8 @@ package struct SelectionConfiguration: Sendable {
   package var maxTokens: Int?
   package var records = RecordOptions()
   package var workers = 1
+  /// Rows that may be chosen: more end the run.
+  package var mostChosen = RowVerdicts.mostChosen
   /// Of the rows that are sorted in memory at once.
   package var runBytes = 128 << 20
   /// Where what does not fit into memory lies.

@@ -83,7 +83,7 @@ package final class SettlementRun {
     let value = options.weight == .rows ? score : score * Double(tokens) / 1000
     let text = record.text
     let claim = (provider: UInt32(provider), counts: counts, value: counts ? value : 0)
-    if let (number, isExact) = match(text.bytes, claim) {
+    if let (number, isExact) = try match(text.bytes, claim) {
       return addCopy(of: number, isExact: isExact, record, provider: provider, tokens: tokens)
     }
     if isOutside == true { tallies[provider].outside.add(tokens: tokens) }
@@ -99,7 +99,7 @@ package final class SettlementRun {
   /// hands in a spoilt text first could make the good one worth nothing to anybody.
   private func match(
     _ text: [UInt8], _ row: (provider: UInt32, counts: Bool, value: Double)
-  ) -> (number: Int, isExact: Bool)? {
+  ) throws -> (number: Int, isExact: Bool)? {
     guard index != nil else { return nil }
     let hash = ContentHash(text)
     let signature = index!.threshold == nil ? nil : MinHashSignature(of: text)
@@ -113,11 +113,11 @@ package final class SettlementRun {
       holders[number] = nil
       // What repeats this text repeats the earlier one; the same text leads there already.
       guard !isExact else { return nil }
-      replacing[index!.insert(hash, signature)] = number
+      try replacing[index!.insert(hash, signature)] = number
       firsts.append(row)
       return nil
     }
-    index!.insert(hash, signature)
+    try index!.insert(hash, signature)
     firsts.append(row)
     return nil
   }

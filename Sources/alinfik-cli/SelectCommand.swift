@@ -262,7 +262,7 @@ extension SelectionError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .options: Exit.usage
-    case .noRow, .unknownSource, .budgetExceedsData: Exit.badData
+    case .noRow, .unknownSource, .budgetExceedsData, .tooManyChosen: Exit.badData
     case .changed: Exit.inputOutput
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }

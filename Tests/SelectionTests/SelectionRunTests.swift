@@ -285,6 +285,26 @@ private struct Row {
     #expect(untold.summary.warnings.contains { $0.contains("no row says") })
   }
 
+  /// Verdicts number chosen rows in 28 bits, 0 for none.
+  @Test func moreThanCanBeChosenIsAnError() throws {
+    var verdicts = RowVerdicts()
+    verdicts.append(.budget)
+    for decision in [RowDecision.chosen, .nearDuplicate, .redundant] {
+      verdicts[0] = (decision, RowVerdicts.mostChosen - 1)
+      #expect(verdicts[0].decision == decision && verdicts[0].chosen == 268_435_454)
+    }
+    let path = try file((0..<3).map { Row(id: "r\($0)", score: 3 - Double($0)) })
+    #expect(try select([path], Budget(2, .rows)) { $0.mostChosen = 2 }.chosen == ["r0", "r1"])
+    var configuration = SelectionConfiguration(budget: Budget(3, .rows), scratchFolder: folder.path)
+    #expect(configuration.mostChosen == RowVerdicts.mostChosen)
+    configuration.mostChosen = 2
+    let output = Collected()
+    #expect(throws: SelectionError.tooManyChosen(limit: 2)) {
+      try SelectionRun(configuration).run([path], chosen: output, rejects: nil)
+    }
+    #expect(output.bytes.isEmpty)
+  }
+
   @Test func whatCannotBeIsSaid() throws {
     let none = try folder.file("none.jsonl", #"{"id": "x", "alinfik_error": "bad"}"#)
     #expect(refusal { _ = try select([none], Budget(5, .rows)) }.contains("no scored row"))

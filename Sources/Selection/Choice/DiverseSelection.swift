@@ -34,7 +34,7 @@ struct DiverseSelection {
       values: rows.map { $0.key / deviation }, diversity: diversity, vectors: try embeddings.vectors(of: rows)
     )
     while !allowance.isFull, let candidate = relevance.next() {
-      let verdict = allowance.take(rows[candidate])
+      let verdict = try allowance.take(rows[candidate])
       verdicts[rows[candidate].row] = verdict
       if verdict.decision == .chosen { relevance.choose(candidate) }
       if embeddings.isCancelled() { throw SelectionError.interrupted }

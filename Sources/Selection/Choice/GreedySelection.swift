@@ -68,7 +68,7 @@ struct GreedySelection {
     try index.runs.forEach { row in
       count += 1
       if count % 65_536 == 0, isCancelled() { throw SelectionError.interrupted }
-      verdicts[row.row] = allowance.take(row)
+      verdicts[row.row] = try allowance.take(row)
       return !allowance.isFull
     }
     return allowance

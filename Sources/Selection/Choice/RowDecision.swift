@@ -60,9 +60,14 @@ package struct RowVerdicts: Sendable {
   /// The decision in the lower four bits, above it the number of a chosen row and one, 0 for none.
   private var words: [UInt32] = []
 
+  /// Chosen rows that can be told apart.
+  package static let mostChosen = 1 << 28 - 1
+
+  package init() {}
+
   package var count: Int { words.count }
 
-  mutating func append(_ decision: RowDecision) { words.append(UInt32(decision.rawValue)) }
+  package mutating func append(_ decision: RowDecision) { words.append(UInt32(decision.rawValue)) }
 
   /// What was decided, and the number of the chosen row that it is about: the row itself, or the one that was chosen instead.
   package subscript(row: Int) -> (decision: RowDecision, chosen: Int?) {
@@ -70,7 +75,11 @@ package struct RowVerdicts: Sendable {
       let number = Int(words[row] >> 4)
       return (RowDecision(rawValue: UInt8(words[row] & 15))!, number == 0 ? nil : number - 1)
     }
-    set { words[row] = UInt32(newValue.decision.rawValue) | UInt32((newValue.chosen ?? -1) + 1) << 4 }
+    set {
+      let number = (newValue.chosen ?? -1) + 1
+      precondition(number <= Self.mostChosen, "RowVerdicts: chosen row \(number)")
+      words[row] = UInt32(newValue.decision.rawValue) | UInt32(number) << 4
+    }
   }
 
   /// Forgets what was decided but for what rows are by themselves.
