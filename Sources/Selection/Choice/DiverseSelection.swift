@@ -73,7 +73,8 @@ struct DiverseSelection {
       found += wasChosen ? 1 : 0
       if row.key >= least, rows.count >= most { isExact = false }
       if wasChosen || row.key >= least && rows.count < most { rows.append(row) }
-      return found < chosen || row.key >= least && rows.count < most
+      // One row behind the last candidate is looked at, too: whether it would be one.
+      return found < chosen || row.key >= least && isExact
     }
     return (rows, isExact)
   }
