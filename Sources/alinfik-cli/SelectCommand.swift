@@ -208,8 +208,8 @@ struct SelectCommand: ParsableCommand {
     }
     let configuration = try selectionConfiguration()
     if common.dryRun {
-      print(try SelectionPlan(configuration, files: files).words)
-      return
+      let plan = try SelectionPlan(configuration, files: files)
+      return print(common.json ? String(decoding: plan.json.serialized(), as: UTF8.self) : plan.words)
     }
     let loaded = try valuator.map { try Valuator.load(directory: $0) }
     let run = SelectionRun(

@@ -245,6 +245,15 @@ import Testing
     #expect(again.status == 64 && again.errors.contains("exists already"))
     let plan = try select(scored, "--rows", "5", "--dry-run")
     #expect(plan.status == 0 && plan.output.contains("read twice"))
+    let object = try JSONValue.parse(
+      Array(try select(scored, scored, "--rows", "5", "--dry-run", "--json").output.utf8))
+    #expect(object["files"]?.int == 2 && object["readings"]?.int == 2)
+    #expect(object["budget"]?["unit"]?.string == "rows" && object["budget"]?["amount"]?.int == 5)
+    for (part, key) in [("memory", "row_bytes"), ("memory", "chosen_row_bytes"), ("disk", "row_bytes")] {
+      #expect(try #require(object[ByteString(part)]?[ByteString(key)]?.int) > 0)
+    }
+    let size = try Data(contentsOf: URL(fileURLWithPath: scored)).count
+    #expect(object["bytes"]?.int == 2 * size && object["folder"]?.string != nil)
   }
 
   @Test func whatIsOutOfDomainCanBeDropped() throws {
