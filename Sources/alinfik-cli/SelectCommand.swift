@@ -251,9 +251,9 @@ extension SelectionConfiguration.Duplicates: ExpressibleByArgument {}
 extension SelectionRun.Progress {
   fileprivate var words: String {
     switch self {
-    case .read(let rows): "\(rows) rows read"
-    case .embedded(let rows, let total): "\(rows) of \(total) candidates embedded"
-    case .written(let rows, let total): "\(rows) of \(total) rows written"
+    case .read(let rows): "\(Budget.Unit.rows.words(rows)) read"
+    case .embedded(let rows, let total): "\(rows) of \(total) candidate\(total == 1 ? "" : "s") embedded"
+    case .written(let rows, let total): "\(rows) of \(Budget.Unit.rows.words(total)) written"
     }
   }
 }

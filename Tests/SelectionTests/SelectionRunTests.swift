@@ -305,6 +305,24 @@ private struct Row {
     #expect(output.bytes.isEmpty)
   }
 
+  @Test func oneIsNotCalledMany() throws {
+    let text = Row.text("t")
+    let path = try file([
+      Row(id: "a", score: 3, text: text, tokens: 1, isOutside: true),
+      Row(id: "b", score: 2, text: text, tokens: 1),
+    ])
+    let summary = try select([path], Budget(2, .rows)) { $0.minimums = [SourceLimit("s=2")!] }.summary
+    let words = (summary.lines + summary.warnings).joined(separator: "\n")
+    #expect(words.contains("chosen: 1 of 2 rows, 1 of 2 tokens; 1 of a budget of 2 rows\n"), "\(words)")
+    #expect(words.contains("left out: 1 duplicate\n") && words.contains(": 1 of 1 row, whose"), "\(words)")
+    #expect(words.contains("source 's' gives 1 row of 2 asked for"), "\(words)")
+    #expect(!words.contains("1 rows") && !words.contains("1 tokens"), "\(words)")
+    var configuration = SelectionConfiguration(budget: Budget(1, .tokens), scratchFolder: folder.path)
+    configuration.workers = 1
+    let plan = try SelectionPlan(configuration, files: [path]).words
+    #expect(plan.hasPrefix("1 file of ") && plan.contains("by 1 worker; budget: 1 token\n"), "\(plan)")
+  }
+
   @Test func whatCannotBeIsSaid() throws {
     let none = try folder.file("none.jsonl", #"{"id": "x", "alinfik_error": "bad"}"#)
     #expect(refusal { _ = try select([none], Budget(5, .rows)) }.contains("no scored row"))
