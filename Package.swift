@@ -61,8 +61,8 @@ let package = Package(
     .executableTarget(
       name: "alinfik-cli",
       dependencies: [
-        "CArguments", "LinFiK", "FineTuning", "Distill", "Comparison", "Selection", "Settlement",
-        "Verification",
+        "CArguments", "LinFiK", "FineTuning", "Distill", "Comparison", "Duplicates", "Selection",
+        "Settlement", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),

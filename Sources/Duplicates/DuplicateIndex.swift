@@ -28,6 +28,8 @@ package struct DuplicateIndex: Sendable {
   /// The likeness from which texts are near duplicates; nil where only exact ones are.
   package let threshold: Double?
   package private(set) var count = 0
+  /// Texts that it can hold.
+  package let mostTexts: Int
   private var exact: [ContentHash: UInt32] = [:]
   /// By number: signatures, one behind the other.
   private var signatures: [UInt8] = []
@@ -35,11 +37,14 @@ package struct DuplicateIndex: Sendable {
   private var heads: [UInt32] = []
   private var before: [UInt32] = []
 
-  /// - Parameter nearFrom: above 0 and at most 1; nil to find exact duplicates alone.
-  package init(nearFrom threshold: Double?) {
+  /// - Parameters:
+  ///   - nearFrom: above 0 and at most 1; nil to find exact duplicates alone.
+  ///   - most: texts that it may hold; for tests of what happens then.
+  package init(nearFrom threshold: Double?, most: Int = .max) {
     precondition(
       threshold.map { $0 > 0 && $0 <= 1 } ?? true, "DuplicateIndex: a threshold of \(threshold ?? 0)")
     self.threshold = threshold
+    mostTexts = min(most, Int(Self.none) / (threshold == nil ? 1 : Self.bands))
   }
 
   /// What the text repeats, nil where it is new. A text without a signature is compared exactly alone.
@@ -59,11 +64,13 @@ package struct DuplicateIndex: Sendable {
     return similarity >= threshold ? .near(best.number, similarity: similarity) : nil
   }
 
-  /// Takes a text in and gives it its number, counted from 0. It need not be new.
+  /// Takes a text in and gives it its number, counted from 0. It need not be new. Throws where it is one too many.
   @discardableResult
-  package mutating func insert(_ hash: ContentHash, _ signature: MinHashSignature?) -> Int {
+  package mutating func insert(_ hash: ContentHash, _ signature: MinHashSignature?) throws(DuplicatesError)
+    -> Int
+  {
     let number = count
-    precondition(number < Int(Self.none) / Self.bands, "DuplicateIndex: \(number) texts are too many")
+    guard number < mostTexts else { throw .tooManyTexts(limit: mostTexts, near: threshold != nil) }
     count += 1
     if exact[hash] == nil { exact[hash] = UInt32(number) }
     guard threshold != nil else { return number }

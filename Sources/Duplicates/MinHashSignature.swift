@@ -26,13 +26,12 @@ package struct MinHashSignature: Hashable, Sendable {
   /// Nil where the text has fewer than `leastShingles` different shingles.
   package init?(of text: [UInt8]) {
     var least = [UInt64](repeating: .max, count: Self.count)
-    var distinct: Set<UInt64> = []
-    Self.forEachShingle(of: Self.normalized(text)) { hash in
-      if distinct.count < Self.leastShingles { distinct.insert(hash) }
+    let text = Self.normalized(text)
+    Self.forEachShingle(of: text) { hash in
       let bin = Int(truncatingIfNeeded: ((hash >> 32) * UInt64(Self.count)) >> 32)
       least[bin] = min(least[bin], hash)
     }
-    guard distinct.count >= Self.leastShingles else { return nil }
+    guard Self.hasEnough(text, bins: least.count { $0 != .max }) else { return nil }
     bytes = least.indices.map { UInt8(truncatingIfNeeded: least[Self.filled(bin: $0, least)]) }
   }
 
@@ -45,6 +44,14 @@ package struct MinHashSignature: Hashable, Sendable {
   static func similarity(equal: Int) -> Double {
     let chance = 1.0 / 256
     return max(0, (Double(equal) / Double(count) - chance) / (1 - chance))
+  }
+
+  /// Whether a text has `leastShingles` different ones. So many bins with one each are enough, and save counting.
+  private static func hasEnough(_ text: [UInt8], bins: Int) -> Bool {
+    if bins >= leastShingles { return true }
+    var distinct: Set<UInt64> = []
+    forEachShingle(of: text) { distinct.insert($0) }
+    return distinct.count >= leastShingles
   }
 
   /// Lower case, and one space for every run of white space and punctuation; a text of nothing else stays as it is.

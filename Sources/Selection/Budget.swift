@@ -4,6 +4,11 @@ package struct Budget: Sendable, Equatable {
     case tokens, rows
     /// Of the text as a valuator reads it, in UTF-8.
     case bytes
+
+    /// `1 row`, `5 rows`.
+    package func words(_ amount: Int) -> String {
+      amount == 1 ? "1 \(rawValue.dropLast())" : "\(amount) \(rawValue)"
+    }
   }
 
   package var amount: Int

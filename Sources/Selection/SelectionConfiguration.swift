@@ -23,6 +23,8 @@ package struct SelectionConfiguration: Sendable {
   package var minimums: [SourceLimit] = []
   /// Rows of a lower score are never chosen.
   package var leastScore: Double?
+  /// Whether rows that are out of the valuator's domain are never chosen.
+  package var dropsOutOfDomain = false
   /// Of the Gumbel noise, in units of the score; nil: the best rows.
   package var temperature: Double?
   package var seed: UInt64 = 0
@@ -35,7 +37,7 @@ package struct SelectionConfiguration: Sendable {
   package var candidateFactor = 8.0
   package static let greatestCandidateFactor = 1e6
   package var order = Order.input
-  /// Whether a budget that is larger than the data is an error.
+  /// Whether a budget that is larger than all that may be chosen is an error.
   package var isStrict = false
   /// Counts tokens; nil: `alinfik_tokens` does.
   package var tokenizer: Tokenizer?
@@ -45,6 +47,8 @@ package struct SelectionConfiguration: Sendable {
   package var allowsUnknownOrigin = false
   package var records = RecordOptions()
   package var workers = 1
+  /// Rows that may be chosen: more end the run.
+  package var mostChosen = RowVerdicts.mostChosen
   /// Of the rows that are sorted in memory at once.
   package var runBytes = 128 << 20
   /// Where what does not fit into memory lies.

@@ -3,8 +3,9 @@ package enum SelectionError: Error, Equatable, CustomStringConvertible {
   case options(String)
   case noRow
   case unknownSource(option: String, source: String)
-  /// With `isStrict`.
-  case budgetExceedsData(budget: String, data: String)
+  /// With `isStrict`: all that may be chosen uses so much of it.
+  case budgetExceedsData(Budget, used: Int)
+  case tooManyChosen(limit: Int)
   case changed(path: String)
   case interrupted
 
@@ -14,8 +15,10 @@ package enum SelectionError: Error, Equatable, CustomStringConvertible {
     case .noRow: "there is no scored row in the input"
     case .unknownSource(let option, let source):
       "\(option) names the source '\(source)', and no scored row is of it"
-    case .budgetExceedsData(let budget, let data):
-      "the budget is \(budget), and all that may be chosen is \(data); without --strict all of it is chosen"
+    case .budgetExceedsData(let budget, let used):
+      "the budget is \(budget.unit.words(budget.amount)), and all that may be chosen is \(budget.unit.words(used)); without --strict all of it is chosen"
+    case .tooManyChosen(let limit):
+      "more than \(limit) rows would be chosen, which is as many as can be; take a smaller budget, or select from parts of the input"
     case .changed(let path):
       "\(path): it changed while it was read; select again when nobody writes it"
     case .interrupted: "interrupted"

@@ -40,7 +40,6 @@ package struct SelectionRun {
       paths, progress: { progress(.read(rows: $0)) }, isCancelled: isCancelled)
     let plain = try GreedySelection(configuration: configuration, index: index).select(
       &verdicts, isCancelled: isCancelled)
-    try refuseTooLarge(index, plain.firstLeftOut)
     var selection = plain.selection
     if let diversity = configuration.diversity, let valuator {
       let embeddings = CandidateEmbeddings(
@@ -49,6 +48,9 @@ package struct SelectionRun {
       selection = try DiverseSelection(
         configuration: configuration, index: index, embeddings: embeddings, diversity: diversity
       ).select(&verdicts, plain: plain)
+    }
+    if configuration.isStrict, selection.exceedsData {
+      throw SelectionError.budgetExceedsData(configuration.budget, used: selection.used)
     }
     let onDisk = index.runs.storedBytes
     index.runs.discard()
@@ -60,14 +62,5 @@ package struct SelectionRun {
     return SelectionSummary(
       configuration: configuration, index: index, selection: selection, written: written, scratchBytes: onDisk
     )
-  }
-
-  /// Throws with `isStrict` where the budget leaves nothing out.
-  private func refuseTooLarge(_ index: SelectionIndex, _ firstLeftOut: RankedRow?) throws {
-    guard configuration.isStrict, firstLeftOut == nil else { return }
-    let (budget, available) = (configuration.budget, index.sum(\.available))
-    guard available < budget.amount else { return }
-    throw SelectionError.budgetExceedsData(
-      budget: "\(budget.amount) \(budget.unit)", data: "\(available) \(budget.unit)")
   }
 }

@@ -41,7 +41,7 @@ package final class SettlementRun {
   }
 
   /// Takes the next line into account.
-  func add(_ claim: Claim) throws(SettlementError) {
+  func add(_ claim: Claim) throws {
     let tokens = claim.row?.shown.tokens ?? 0
     records.update(claim.line)
     claimed.add(tokens: tokens)
@@ -56,7 +56,7 @@ package final class SettlementRun {
     if row.isOutside != nil { knowsDomain = true }
     let counts = options.countsOutside || row.isOutside != true
     let first = (provider: UInt32(provider), counts: counts, value: counts ? row.value : 0)
-    if let (number, isExact) = match(row, first) {
+    if let (number, isExact) = try match(row, first) {
       return addCopy(of: number, isExact: isExact, row.shown, provider: provider)
     }
     if row.isOutside == true { tallies[provider].outside.add(tokens: tokens) }
@@ -69,7 +69,7 @@ package final class SettlementRun {
   /// hands in a spoilt text first could make the good one worth nothing to anybody.
   private func match(
     _ row: Claim.Row, _ first: (provider: UInt32, counts: Bool, value: Double)
-  ) -> (number: Int, isExact: Bool)? {
+  ) throws(DuplicatesError) -> (number: Int, isExact: Bool)? {
     guard index != nil, let hash = row.hash else { return nil }
     let signature = row.signature
     if let match = index!.match(hash, signature) {
@@ -82,11 +82,11 @@ package final class SettlementRun {
       holders[number] = nil
       // What repeats this text repeats the earlier one; the same text leads there already.
       guard !isExact else { return nil }
-      replacing[index!.insert(hash, signature)] = number
+      try replacing[index!.insert(hash, signature)] = number
       firsts.append(first)
       return nil
     }
-    index!.insert(hash, signature)
+    try index!.insert(hash, signature)
     firsts.append(first)
     return nil
   }

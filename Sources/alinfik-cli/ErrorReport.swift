@@ -1,4 +1,5 @@
 import ArgumentParser
+import Duplicates
 import FineTuning
 import Formats
 import Foundation
@@ -70,6 +71,10 @@ extension VerificationError: ExitCoded {
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }
   }
+}
+
+extension DuplicatesError: ExitCoded {
+  var exitCode: Int32 { Exit.badData }
 }
 
 extension RecordError: ExitCoded {

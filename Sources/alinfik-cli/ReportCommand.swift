@@ -195,8 +195,8 @@ extension SettlementOptions.Weight: ExpressibleByArgument {}
 extension SettlementError: ExitCoded {
   var exitCode: Int32 {
     switch self {
-    case .options, .noSuchProvider: Exit.usage
-    case .empty, .tooManyProviders, .rawScores: Exit.badData
+    case .options: Exit.usage
+    case .noSuchProvider, .empty, .tooManyProviders, .rawScores: Exit.badData
     }
   }
 }

@@ -78,6 +78,9 @@ struct SelectCommand: ParsableCommand {
   @Option(help: "Records of a lower score are never chosen.")
   var minScore: Double?
 
+  @Flag(help: "Records out of the valuator's domain (alinfik_ood is true) are never chosen.")
+  var dropOutOfDomain = false
+
   @Option(
     help:
       "Draw instead of taking the best: a record's chance goes with exp(score / T), without replacement (Gumbel-top-k)."
@@ -103,7 +106,10 @@ struct SelectCommand: ParsableCommand {
   @Option(help: "With --diversity: how many times as many records as are chosen are looked at, at most.")
   var candidates = 8.0
 
-  @Flag(help: "A budget larger than the data is an error (by default a warning, and everything is chosen).")
+  @Flag(
+    help:
+      "A budget that is larger than all that may be chosen is an error (by default a warning, and all of it is chosen)."
+  )
   var strict = false
 
   @Option(
@@ -179,6 +185,7 @@ struct SelectCommand: ParsableCommand {
     configuration.caps = try limits(perSourceCap, "--per-source-cap")
     configuration.minimums = try limits(perSourceMin, "--per-source-min")
     configuration.leastScore = minScore
+    configuration.dropsOutOfDomain = dropOutOfDomain
     configuration.temperature = temperature
     configuration.seed = common.seed
     configuration.duplicates = duplicates
@@ -204,8 +211,8 @@ struct SelectCommand: ParsableCommand {
     }
     let configuration = try selectionConfiguration()
     if common.dryRun {
-      print(try SelectionPlan(configuration, files: files).words)
-      return
+      let plan = try SelectionPlan(configuration, files: files)
+      return print(common.json ? String(decoding: plan.json.serialized(), as: UTF8.self) : plan.words)
     }
     let loaded = try valuator.map { try Valuator.load(directory: $0) }
     let run = SelectionRun(
@@ -247,9 +254,9 @@ extension SelectionConfiguration.Duplicates: ExpressibleByArgument {}
 extension SelectionRun.Progress {
   fileprivate var words: String {
     switch self {
-    case .read(let rows): "\(rows) rows read"
-    case .embedded(let rows, let total): "\(rows) of \(total) candidates embedded"
-    case .written(let rows, let total): "\(rows) of \(total) rows written"
+    case .read(let rows): "\(Budget.Unit.rows.words(rows)) read"
+    case .embedded(let rows, let total): "\(rows) of \(total) candidate\(total == 1 ? "" : "s") embedded"
+    case .written(let rows, let total): "\(rows) of \(Budget.Unit.rows.words(total)) written"
     }
   }
 }
@@ -258,7 +265,7 @@ extension SelectionError: ExitCoded {
   var exitCode: Int32 {
     switch self {
     case .options: Exit.usage
-    case .noRow, .unknownSource, .budgetExceedsData: Exit.badData
+    case .noRow, .unknownSource, .budgetExceedsData, .tooManyChosen: Exit.badData
     case .changed: Exit.inputOutput
     case .interrupted: 128 + (Interruption.signal ?? SIGINT)
     }

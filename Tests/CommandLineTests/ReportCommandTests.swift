@@ -107,7 +107,7 @@ import Testing
       #expect(text.contains("v1") && !text.contains("v0") && !text.contains("v2"), "\(name)")
     }
     let missing = try report([scored], "--provider", "nobody", output: "other")
-    #expect(missing.status == 64 && missing.errors.contains("no row has 'nobody'"), "\(missing.errors)")
+    #expect(missing.status == 65 && missing.errors.contains("no row has 'nobody'"), "\(missing.errors)")
     try expectNothing("other")
   }
 

@@ -45,7 +45,9 @@ import Testing
   }
 
   /// A selection's `--json`.
-  private func summary(_ arguments: String...) throws -> JSONValue {
+  private func summary(_ arguments: String...) throws -> JSONValue { try summary(arguments) }
+
+  private func summary(_ arguments: [String]) throws -> JSONValue {
     let run = try Command.run(
       arguments: ["select"] + arguments + ["--output", folder.path("x.jsonl"), "--force", "--json"])
     #expect(run.status == 0, "\(run.errors)")
@@ -140,11 +142,63 @@ import Testing
     #expect(redundant.allSatisfy { ids.contains(String($0.dropFirst("redundant beside ".count))) })
   }
 
+  /// The ids, scores and tokens of some lines.
+  private func rows(_ path: String) throws -> [(id: String, score: Double, tokens: Int)] {
+    try lines(path).map { line in
+      let json = try JSONValue.parse(Array(line.utf8))
+      return (json["id"]!.string!, json["alinfik_score"]!.double!, json["alinfik_tokens"]!.int!)
+    }
+  }
+
+  /// Fewer candidates than might have been chosen: a choice among the best of them, which says that it is not exact.
+  @Test func candidatesAreAtMostSoMany() throws {
+    let output = folder.path("x.jsonl")
+    func diverse(_ budget: [String], candidates: String) throws -> JSONValue {
+      try summary(
+        [scored] + budget + ["--diversity", "4", "--valuator", valuator, "--candidates", candidates])
+    }
+    let all = try diverse(["--rows", "30"], candidates: "20")
+    #expect(all["diversity"]?["exact"]?.bool == true)
+    #expect(try #require(all["diversity"]?["candidates"]?.int) > 45)
+    let few = try diverse(["--rows", "30"], candidates: "1.5")
+    #expect(few["diversity"]?["exact"]?.bool == false && few["diversity"]?["candidates"]?.int == 45)
+    // Of equal scores another may be the last candidate.
+    let least = try rows(scored).map(\.score).sorted(by: >)[44]
+    let chosen = try rows(output)
+    #expect(Set(chosen.map(\.id)).count == 30 && chosen.allSatisfy { $0.score >= least })
+    let tokens = try diverse(["--tokens", "500"], candidates: "1")
+    let used = try rows(output).reduce(0) { $0 + $1.tokens }
+    #expect(tokens["diversity"]?["exact"]?.bool == false)
+    #expect(tokens["budget"]?["used"]?.int == used && used > 0 && used <= 500)
+    let run = try select(
+      scored, "--rows", "30", "--diversity", "4", "--valuator", valuator, "--candidates", "1")
+    #expect(run.errors.contains("more could have been chosen from: --candidates"), "\(run.errors)")
+  }
+
+  /// The likest of the best does not fit any more, and what is no candidate might have: the choice says that it is not exact.
+  @Test func aBudgetThatCandidatesDoNotFillIsNotExact() throws {
+    func line(_ id: String, _ text: String, _ score: Double, _ tokens: Int) -> String {
+      #"{"id": "\#(id)", "text": "\#(text)", "alinfik_score": \#(score), "alinfik_tokens": \#(tokens)}"#
+        + "\n"
+    }
+    let rows = try folder.file(
+      "few.jsonl",
+      line("best", "a cat sat on a mat", 10, 15) + line("like", "on a mat sat a cat", 9.9, 15)
+        + line("other", "the moon is over the river", 9.8, 14) + line("worst", "the sun", -100, 1))
+    let json = try summary([rows, "--tokens", "30", "--diversity", "1", "--valuator", valuator])
+    #expect(try self.rows(folder.path("x.jsonl")).map(\.id) == ["best", "other"])
+    #expect(json["diversity"]?["candidates"]?.int == 3 && json["diversity"]?["exact"]?.bool == false)
+    #expect(json["budget"]?["used"]?.int == 29 && json["budget"]?["exceeds_data"]?.bool == false)
+  }
+
   @Test func badInputIsNamedAndLeavesNothing() throws {
     let output = folder.path("out.jsonl")
     func scoredFile(_ name: String, _ line: String) throws -> String { try folder.file(name, line + "\n") }
     let other = try scoredFile(
       "other.jsonl", #"{"text": "a", "alinfik_score": 1, "alinfik_valuator": "000000000000"}"#)
+    let constant = try folder.file(
+      "constant.jsonl",
+      (0..<3).map { #"{"text": "row \#($0)", "alinfik_score": 1.5, "alinfik_tokens": 2}"# + "\n" }.joined())
     let cases: [(arguments: [String], status: Int32, words: String)] = [
       ([scored, "--rows", "5", "--tokens", "5"], 64, "one budget"), ([scored], 64, "one budget"),
       ([scored, "--rows", "0"], 64, "above 0"), (["-", "--rows", "5"], 64, "give files"),
@@ -161,8 +215,13 @@ import Testing
         "nan.jsonl:1"
       ),
       ([scored, other, "--rows", "5"], 65, "valuator 000000000000"),
-      ([scored, "--rows", "1M", "--strict"], 65, "200 rows"),
+      ([scored, "--rows", "1M", "--strict"], 65, "all that may be chosen is 200 rows"),
+      ([scored, "--rows", "200", "--strict", "--min-score", "1e9"], 65, "all that may be chosen is 0 rows"),
       ([scored, "--rows", "5", "--per-source-min", "50%"], 64, "the budget is 5"),
+      (
+        [constant, "--rows", "2", "--diversity", "1", "--valuator", valuator], 64,
+        "--diversity sets likeness against the deviation of the scores, and all scores are the same"
+      ),
     ]
     for (arguments, status, words) in cases {
       let run = try Command.run(
@@ -177,12 +236,42 @@ import Testing
     let over = try select(scored, "--rows", "5", "--output", scored, "--force")
     #expect(over.status == 64 && over.errors.contains("is an input"))
     let large = try select(scored, "--rows", "1M", "--duplicates", "keep", "--output", output)
-    #expect(large.status == 0 && large.errors.contains("larger than what may be chosen"), "\(large.errors)")
+    #expect(
+      large.status == 0 && large.errors.contains("larger than all that may be chosen"), "\(large.errors)")
     #expect(try lines(output) == lines(scored))
+    let exact = try select(scored, "--rows", "200", "--strict", "--duplicates", "keep")
+    #expect(exact.status == 0 && !exact.errors.contains("larger than"), "\(exact.errors)")
     let again = try select(scored, "--rows", "5", "--output", output)
     #expect(again.status == 64 && again.errors.contains("exists already"))
     let plan = try select(scored, "--rows", "5", "--dry-run")
     #expect(plan.status == 0 && plan.output.contains("read twice"))
+    let object = try JSONValue.parse(
+      Array(try select(scored, scored, "--rows", "5", "--dry-run", "--json").output.utf8))
+    #expect(object["files"]?.int == 2 && object["readings"]?.int == 2)
+    #expect(object["budget"]?["unit"]?.string == "rows" && object["budget"]?["amount"]?.int == 5)
+    for (part, key) in [("memory", "row_bytes"), ("memory", "chosen_row_bytes"), ("disk", "row_bytes")] {
+      #expect(try #require(object[ByteString(part)]?[ByteString(key)]?.int) > 0)
+    }
+    let size = try Data(contentsOf: URL(fileURLWithPath: scored)).count
+    #expect(object["bytes"]?.int == 2 * size && object["folder"]?.string != nil)
+  }
+
+  @Test func whatIsOutOfDomainCanBeDropped() throws {
+    // What it is trained on here is too little for a valuator to tell by itself.
+    let told = try lines(scored).enumerated().map { number, line in
+      line.replacingOccurrences(
+        of: #""alinfik_tokens""#, with: #""alinfik_ood": \#(number % 4 == 0), "alinfik_tokens""#)
+    }
+    let input = try folder.file("told.jsonl", told.map { $0 + "\n" }.joined())
+    let rejects = folder.path("rest.jsonl")
+    let run = try select(
+      input, "--rows", "150", "--duplicates", "keep", "--drop-out-of-domain", "--strict", "--rejects", rejects
+    )
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output == told.enumerated().filter { $0.offset % 4 > 0 }.map { $0.element + "\n" }.joined())
+    #expect(try lines(rejects).allSatisfy { $0.hasSuffix(#""alinfik_reason": "out of domain"}"#) })
+    let untold = try select(scored, "--rows", "5", "--drop-out-of-domain")
+    #expect(untold.status == 0 && untold.errors.contains("leaves none out"), "\(untold.errors)")
   }
 
   @Test func scoresSayWhoseTheyAre() throws {

@@ -50,7 +50,7 @@ private func likeness(_ left: [UInt8], _ right: [UInt8]) -> Double {
   }
 
   /// A text of few shingles has no signature: two that differ would be one in 256 times, or more often, the same.
-  @Test func shortTextsAreComparedExactlyAlone() {
+  @Test func shortTextsAreComparedExactlyAlone() throws {
     for short in ["", "a", "...", "日本語", String(repeating: "the same again ", count: 50)] {
       #expect(MinHashSignature(of: Array(short.utf8)) == nil, "\(short)")
     }
@@ -61,17 +61,17 @@ private func likeness(_ left: [UInt8], _ right: [UInt8]) -> Double {
     for number in 0..<1000 {
       let short = Array("n\(number)".utf8)
       #expect(index.match(ContentHash(short), MinHashSignature(of: short)) == nil)
-      index.insert(ContentHash(short), MinHashSignature(of: short))
+      try index.insert(ContentHash(short), MinHashSignature(of: short))
     }
   }
 
-  @Test func copiesAndNearCopiesAreFound() {
+  @Test func copiesAndNearCopiesAreFound() throws {
     var index = DuplicateIndex(nearFrom: 0.8)
     let texts = (0..<3000).map { bytes(words(80, seed: UInt64($0) + 1)) }
     for (number, text) in texts.enumerated() {
       let (hash, signature) = (ContentHash(text), MinHashSignature(of: text))
       #expect(index.match(hash, signature) == nil)
-      #expect(index.insert(hash, signature) == number)
+      #expect(try index.insert(hash, signature) == number)
     }
     for number in stride(from: 0, to: 3000, by: 7) {
       #expect(index.match(ContentHash(texts[number]), nil) == .exact(number))
@@ -91,17 +91,28 @@ private func likeness(_ left: [UInt8], _ right: [UInt8]) -> Double {
     }
   }
 
-  @Test func withoutAThresholdOnlyTheSameIsADuplicate() {
+  @Test(arguments: [nil, 0.8]) func oneTextTooManyIsAnError(_ threshold: Double?) throws {
+    var index = DuplicateIndex(nearFrom: threshold, most: 3)
+    for number in 0..<3 { #expect(try index.insert(ContentHash([UInt8(number)]), nil) == number) }
+    let error = #expect(throws: DuplicatesError.tooManyTexts(limit: 3, near: threshold != nil)) {
+      try index.insert(ContentHash([9]), nil)
+    }
+    #expect("\(try #require(error))".contains("more than 3 different texts") && index.count == 3)
+    // Places are numbered in 32 bits: of near ones twenty a text.
+    #expect(DuplicateIndex(nearFrom: threshold).mostTexts == (threshold == nil ? 4_294_967_295 : 214_748_364))
+  }
+
+  @Test func withoutAThresholdOnlyTheSameIsADuplicate() throws {
     var index = DuplicateIndex(nearFrom: nil)
     let text = bytes(words(50, seed: 3))
-    index.insert(ContentHash(text), nil)
+    try index.insert(ContentHash(text), nil)
     let changed = text + [0x21]
     #expect(index.match(ContentHash(text), MinHashSignature(of: text)) == .exact(0))
     #expect(index.match(ContentHash(changed), MinHashSignature(of: changed)) == nil)
     // One that has no signature is no candidate, and does not shift the numbers of others.
     var near = DuplicateIndex(nearFrom: 0.7)
-    near.insert(ContentHash([1]), nil)
-    #expect(near.insert(ContentHash(text), MinHashSignature(of: text)) == 1)
+    try near.insert(ContentHash([1]), nil)
+    #expect(try near.insert(ContentHash(text), MinHashSignature(of: text)) == 1)
     #expect(near.match(ContentHash(changed), MinHashSignature(of: changed)) == .near(1, similarity: 1))
   }
 }

@@ -77,6 +77,36 @@ private final class Collected: LineOutput {
     #expect(short == (try valuator.scores(of: [.text("a b")])[0].value))
   }
 
+  /// A window whose score is no number makes the text's none, whichever window it is: the highest of the others is not the answer.
+  @Test(arguments: [WindowPooling.max, .mean], ["a", "m", "w"])
+  func aWindowWithoutANumberIsNotOutdone(_ pooling: WindowPooling, _ letter: String) throws {
+    let folder = try TemporaryFolder()
+    let valuator = try tinyValuator(in: folder)
+    let model = try #require(valuator.model as? EncoderModel)
+    let token = try #require(valuator.encoding.encode(.text(ByteString(letter))).ids.dropFirst().first)
+    model.parameters.matrix(model.layout.wordEmbeddings).pointer[token * model.configuration.hiddenSize] =
+      .nan
+    let input = try folder.file(
+      "in.jsonl",
+      "{\"text\": \"a b c d e f g h i j k l m n o p q r s t u v w\"}\n{\"text\": \"x y z\"}\n")
+    var configuration = ScoringConfiguration()
+    configuration.pooling = pooling
+    func score() throws -> [String] {
+      let output = Collected()
+      try Scorer(valuator: valuator, configuration: configuration).score(
+        LineReader(path: input), into: output)
+      return output.lines
+    }
+    let error = #expect(throws: RecordError.self) { try score() }
+    #expect("\(try #require(error))".contains("in.jsonl:1: its score is not a finite number"))
+    configuration.onError = .mark
+    let lines = try score()
+    let marked = try JSONValue.parse(Array(lines[0].utf8))
+    #expect(marked["alinfik_error"]?.string?.contains("its score is not a finite number") == true)
+    #expect(marked["alinfik_score"] == nil && marked["alinfik_low"] == nil)
+    #expect(try JSONValue.parse(Array(lines[1].utf8))["alinfik_score"]?.double?.isFinite == true)
+  }
+
   /// The mean of windows, but of the head's own output the first, unless another is asked for.
   @Test func longTextsArePooledByDefault() throws {
     let line = "{\"text\": \"a b c d e f g h i j k l m n o p q r s t u v w\"}"

@@ -20,6 +20,7 @@ private struct Row {
   var text: String?
   var tokens = 10
   var halfWidth = 1.0
+  var isOutside: Bool?
 
   /// Words that no other id has.
   static func text(_ id: String) -> String {
@@ -29,7 +30,7 @@ private struct Row {
   var line: String {
     #"{"id": "\#(id)", "source": "\#(source)", "text": "\#(text ?? Self.text(id))", "alinfik_score": \#(score), "#
       + #""alinfik_low": \#(score - halfWidth), "alinfik_high": \#(score + halfWidth), "alinfik_tokens": \#(tokens), "#
-      + #""alinfik_truncated": false}"# + "\n"
+      + (isOutside.map { #""alinfik_ood": \#($0), "# } ?? "") + #""alinfik_truncated": false}"# + "\n"
   }
 }
 
@@ -75,7 +76,7 @@ private struct Row {
     // f alone is larger than the budget, c does not fit behind b and d, and a fills what is left.
     #expect(chosen == ["a", "b", "d"])
     #expect(rejects == ["c": "budget", "e": "budget", "f": "larger than the budget"])
-    #expect(summary.used == 30 && summary.cut == 3 && summary.isCut && summary.lowestScore == 1)
+    #expect(summary.used == 30 && summary.cut == 3 && !summary.exceedsData && summary.lowestScore == 1)
     #expect(summary.tokens == 565 && summary.chosenTokens == 30)
     // By their intervals of 1 either side: a (0...2) reaches below the cut, and of those left out c (2...4) above it.
     #expect(summary.chosenUncertain == 1 && summary.leftOutUncertain == 1 && summary.withInterval == 5)
@@ -85,7 +86,7 @@ private struct Row {
     #expect(try select([path], Budget(2, .rows)) { $0.order = .value }.chosen == ["f", "b"])
     let least = try select([path], Budget(100, .rows)) { $0.leastScore = 3 }
     #expect(least.chosen == ["b", "c", "d", "f"] && least.rejects["a"] == "below min score")
-    #expect(!least.summary.isCut && least.summary.cut == nil)
+    #expect(least.summary.exceedsData && least.summary.cut == nil)
     let bytes = rows[1].text?.utf8.count ?? Row.text("b").utf8.count
     #expect(try select([path], Budget(2 * bytes, .bytes)).chosen == ["b", "f"])
   }
@@ -216,11 +217,113 @@ private struct Row {
     #expect(firsts.count > 2)
   }
 
-  @Test func whatCannotBeIsSaid() throws {
-    let path = try file([Row(id: "a", score: 1)])
+  /// A budget is larger than the data where all that may be chosen is chosen and some of it is left: not where that just fits, nor where
+  /// what is left is too little for a row that was left out.
+  @Test func aBudgetLargerThanTheDataIsSaidAndRefusedWhenAsked() throws {
+    let rows = [
+      Row(id: "a", score: 3), Row(id: "b", score: 2, source: "t"),
+      Row(id: "copy", score: 1, text: Row.text("a")), Row(id: "low", score: -5),
+    ]
+    let path = try file(rows)
+    let larger = try file(rows + [Row(id: "huge", score: 1, tokens: 500)], "larger.jsonl")
+    typealias Change = (inout SelectionConfiguration) -> Void
+    let cases: [(path: String, tokens: Int, exceeds: Bool, change: Change)] = [
+      (path, 31, true, { _ in }), (path, 30, false, { _ in }), (path, 29, false, { _ in }),
+      (path, 41, true, { $0.duplicates = .keep }), (path, 40, false, { $0.duplicates = .keep }),
+      (path, 21, true, { $0.leastScore = 0 }), (path, 20, false, { $0.leastScore = 0 }),
+      (path, 21, true, { $0.caps = [SourceLimit("s=10")!] }),
+      (path, 20, false, { $0.caps = [SourceLimit("s=10")!] }),
+      (larger, 400, false, { _ in }), (larger, 531, true, { _ in }),
+    ]
+    for (path, tokens, exceeds, change) in cases {
+      let summary = try select([path], Budget(tokens, .tokens), change).summary
+      #expect(summary.exceedsData == exceeds, "\(tokens)")
+      #expect(summary.json["budget"]?["exceeds_data"]?.bool == exceeds)
+      #expect(summary.warnings.contains { $0.contains("larger than all") } == exceeds)
+      var configuration = SelectionConfiguration(budget: Budget(tokens, .tokens), scratchFolder: folder.path)
+      change(&configuration)
+      configuration.isStrict = true
+      let output = Collected()
+      let words = refusal { _ = try SelectionRun(configuration).run([path], chosen: output, rejects: nil) }
+      #expect(
+        words.contains("is \(tokens) tokens, and all that may be chosen is \(summary.used) tokens")
+          == exceeds,
+        "\(tokens): \(words)")
+      #expect(output.bytes.isEmpty == exceeds)
+    }
+    let one = try file([Row(id: "a", score: 1)], "one.jsonl")
     #expect(
-      refusal { _ = try select([path], Budget(5, .rows)) { $0.isStrict = true } }.contains(
-        "all that may be chosen is 1 rows"))
+      refusal { _ = try select([one], Budget(5, .rows)) { $0.isStrict = true } }.contains(
+        "all that may be chosen is 1 row;"))
+  }
+
+  @Test func whatIsOutOfDomainIsDroppedWhenAsked() throws {
+    let path = try file([
+      Row(id: "far", score: 9, source: "t", isOutside: true), Row(id: "a", score: 3, isOutside: false),
+      Row(id: "low", score: -9, isOutside: true), Row(id: "b", score: 1), Row(id: "c", score: 0, source: "t"),
+    ])
+    let kept = try select([path], Budget(2, .rows))
+    #expect(kept.chosen == ["far", "a"] && kept.summary.chosenOutside == 1)
+    #expect(kept.summary.warnings.contains { $0.contains("--drop-out-of-domain") })
+    // Also where the choice is made anew, for t cannot give three.
+    let dropped = try select([path], Budget(3, .rows)) {
+      ($0.dropsOutOfDomain, $0.leastScore, $0.minimums) = (true, -1, [SourceLimit("t=3")!])
+    }
+    #expect(dropped.chosen == ["a", "b", "c"])
+    #expect(dropped.rejects == ["far": "out of domain", "low": "out of domain"])
+    #expect(dropped.summary.decisions[.outOfDomain] == 2 && dropped.summary.chosenOutside == 0)
+    #expect(dropped.summary.lines.contains("left out: 2 out of domain"), "\(dropped.summary.lines)")
+    let json = dropped.summary.json
+    #expect(json["left_out"]?["out_of_domain"]?.int == 2)
+    let sources = try #require(json["sources"]?.array)
+    #expect(sources.map { $0["left_out"]?["out_of_domain"]?.int } == [1, 1])
+    #expect(sources.allSatisfy { $0["left_out"]?["budget"] == nil })
+    #expect(!dropped.summary.warnings.contains { $0.contains("out-of-domain") })
+    let untold = try select([try file([Row(id: "a", score: 3)], "untold.jsonl")], Budget(1, .rows)) {
+      $0.dropsOutOfDomain = true
+    }
+    #expect(untold.summary.warnings.contains { $0.contains("no row says") })
+  }
+
+  /// Verdicts number chosen rows in 28 bits, 0 for none.
+  @Test func moreThanCanBeChosenIsAnError() throws {
+    var verdicts = RowVerdicts()
+    verdicts.append(.budget)
+    for decision in [RowDecision.chosen, .nearDuplicate, .redundant] {
+      verdicts[0] = (decision, RowVerdicts.mostChosen - 1)
+      #expect(verdicts[0].decision == decision && verdicts[0].chosen == 268_435_454)
+    }
+    let path = try file((0..<3).map { Row(id: "r\($0)", score: 3 - Double($0)) })
+    #expect(try select([path], Budget(2, .rows)) { $0.mostChosen = 2 }.chosen == ["r0", "r1"])
+    var configuration = SelectionConfiguration(budget: Budget(3, .rows), scratchFolder: folder.path)
+    #expect(configuration.mostChosen == RowVerdicts.mostChosen)
+    configuration.mostChosen = 2
+    let output = Collected()
+    #expect(throws: SelectionError.tooManyChosen(limit: 2)) {
+      try SelectionRun(configuration).run([path], chosen: output, rejects: nil)
+    }
+    #expect(output.bytes.isEmpty)
+  }
+
+  @Test func oneIsNotCalledMany() throws {
+    let text = Row.text("t")
+    let path = try file([
+      Row(id: "a", score: 3, text: text, tokens: 1, isOutside: true),
+      Row(id: "b", score: 2, text: text, tokens: 1),
+    ])
+    let summary = try select([path], Budget(2, .rows)) { $0.minimums = [SourceLimit("s=2")!] }.summary
+    let words = (summary.lines + summary.warnings).joined(separator: "\n")
+    #expect(words.contains("chosen: 1 of 2 rows, 1 of 2 tokens; 1 of a budget of 2 rows\n"), "\(words)")
+    #expect(words.contains("left out: 1 duplicate\n") && words.contains(": 1 of 1 row, whose"), "\(words)")
+    #expect(words.contains("source 's' gives 1 row of 2 asked for"), "\(words)")
+    #expect(!words.contains("1 rows") && !words.contains("1 tokens"), "\(words)")
+    var configuration = SelectionConfiguration(budget: Budget(1, .tokens), scratchFolder: folder.path)
+    configuration.workers = 1
+    let plan = try SelectionPlan(configuration, files: [path]).words
+    #expect(plan.hasPrefix("1 file of ") && plan.contains("by 1 worker; budget: 1 token\n"), "\(plan)")
+  }
+
+  @Test func whatCannotBeIsSaid() throws {
     let none = try folder.file("none.jsonl", #"{"id": "x", "alinfik_error": "bad"}"#)
     #expect(refusal { _ = try select([none], Budget(5, .rows)) }.contains("no scored row"))
     let cut = try folder.file(

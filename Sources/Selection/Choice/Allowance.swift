@@ -24,6 +24,7 @@ struct Allowance {
   private static let filledFrom = 1000
 
   private let budget: Budget
+  private let mostChosen: Int
   private let limits: Limits
   private var duplicates: DuplicateIndex?
   private(set) var chosen: [ChosenRow] = []
@@ -39,7 +40,7 @@ struct Allowance {
   private var passedOver = 0
 
   init(_ configuration: SelectionConfiguration, limits: Limits) {
-    budget = configuration.budget
+    (budget, mostChosen) = (configuration.budget, configuration.mostChosen)
     self.limits = limits
     duplicates =
       configuration.duplicates == .keep
@@ -52,14 +53,22 @@ struct Allowance {
   /// Nothing more will be taken, and the best row that was left out is known.
   var isFull: Bool { isClosed && reserved == 0 && firstLeftOut != nil }
 
+  /// Whether more would have been taken: every row was offered, and of none it was the budget that left it out. Where rows do not fit into
+  /// what is left, or a single one into the whole, the budget is smaller than the data, however much of it is unused.
+  var exceedsData: Bool {
+    firstLeftOut == nil && used < budget.amount
+      && refused.allSatisfy { $0[Int(RowDecision.tooLarge.rawValue)] == 0 }
+  }
+
   /// Whether a row that was not offered could have been taken.
   var hasRoom: Bool { !isClosed || reserved > 0 }
 
   /// Only rows that are kept room for are still taken.
   private var isClosed: Bool { passedOver > Self.filledFrom || used + reserved >= budget.amount }
 
-  /// Takes the row, or says why not; with its number among the chosen, or that of the one that was chosen instead.
-  mutating func take(_ row: RankedRow) -> (decision: RowDecision, chosen: Int?) {
+  /// Takes the row, or says why not; with its number among the chosen, or that of the one that was chosen instead. Throws where more would
+  /// be chosen than can be.
+  mutating func take(_ row: RankedRow) throws -> (decision: RowDecision, chosen: Int?) {
     let size = row.size(in: budget.unit)
     let need = max(0, limits.minimums[row.source] - usedOf[row.source])
     if isClosed && need == 0 { return leaveOut(row) }
@@ -71,10 +80,11 @@ struct Allowance {
     }
     let reservedAfter = reserved - min(size, need)
     guard used + size + reservedAfter <= budget.amount else { return leaveOut(row) }
+    guard chosen.count < mostChosen else { throw SelectionError.tooManyChosen(limit: mostChosen) }
+    try duplicates?.insert(row.hash, row.signature)
     used += size
     usedOf[row.source] += size
     reserved = reservedAfter
-    duplicates?.insert(row.hash, row.signature)
     chosen.append(
       ChosenRow(
         row: row.row, id: row.id, score: row.score, source: row.source, tokens: row.tokens ?? 0,

@@ -34,7 +34,7 @@ struct DiverseSelection {
       values: rows.map { $0.key / deviation }, diversity: diversity, vectors: try embeddings.vectors(of: rows)
     )
     while !allowance.isFull, let candidate = relevance.next() {
-      let verdict = allowance.take(rows[candidate])
+      let verdict = try allowance.take(rows[candidate])
       verdicts[rows[candidate].row] = verdict
       if verdict.decision == .chosen { relevance.choose(candidate) }
       if embeddings.isCancelled() { throw SelectionError.interrupted }
@@ -49,6 +49,8 @@ struct DiverseSelection {
     }
     var selection = Selection(allowance)
     selection.cut = nil
+    // Rows that are no candidates are left out by the budget.
+    selection.exceedsData = selection.exceedsData && rows.count == index.runs.count
     selection.shortfalls = GreedySelection(configuration: configuration, index: index).shortfalls(allowance)
     selection.diversity = DiversityReport(
       candidates: rows.count, isExact: isExact, deviation: deviation, meanRedundancy: relevance.meanRedundancy
@@ -71,7 +73,8 @@ struct DiverseSelection {
       found += wasChosen ? 1 : 0
       if row.key >= least, rows.count >= most { isExact = false }
       if wasChosen || row.key >= least && rows.count < most { rows.append(row) }
-      return found < chosen || row.key >= least && rows.count < most
+      // One row behind the last candidate is looked at, too: whether it would be one.
+      return found < chosen || row.key >= least && isExact
     }
     return (rows, isExact)
   }

@@ -49,13 +49,13 @@ struct GreedySelection {
     for (source, (cap, minimum)) in zip(index.sources, zip(caps, minimums)) {
       guard let cap, minimum > cap else { continue }
       throw SelectionError.options(
-        "source '\(source.name)' must give \(minimum) \(unit) (--per-source-min) and may give \(cap) (--per-source-cap)"
+        "source '\(source.name)' must give \(unit.words(minimum)) (--per-source-min) and may give \(cap) (--per-source-cap)"
       )
     }
     let sum = minimums.reduce(0, +)
     guard sum <= budget else {
       throw SelectionError.options(
-        "--per-source-min asks \(sum) \(unit) of all sources together, and the budget is \(budget)")
+        "--per-source-min asks \(unit.words(sum)) of all sources together, and the budget is \(budget)")
     }
     return Allowance.Limits(caps: caps, minimums: minimums)
   }
@@ -68,7 +68,7 @@ struct GreedySelection {
     try index.runs.forEach { row in
       count += 1
       if count % 65_536 == 0, isCancelled() { throw SelectionError.interrupted }
-      verdicts[row.row] = allowance.take(row)
+      verdicts[row.row] = try allowance.take(row)
       return !allowance.isFull
     }
     return allowance

@@ -15,9 +15,11 @@ package struct Selection: Sendable {
   package var used: Int
   /// The score of the first row that the budget had no room for; nil where there was none, or scores alone do not decide.
   package var cut: Double?
+  /// Whether the budget is larger than all that may be chosen, which is chosen then; one that is used up is not.
+  package var exceedsData: Bool
   /// Sources that could not give what they must.
   package var shortfalls: [Shortfall] = []
-  /// By source and decision: rows that were left out for another reason than the budget, a low or no score.
+  /// By source and decision: rows that were left out for another reason than the budget or what they are by themselves.
   var refused: [[Int]]
   /// What value was traded against; nil without `--diversity`.
   package var diversity: DiversityReport?
@@ -25,6 +27,7 @@ package struct Selection: Sendable {
   init(_ allowance: Allowance) {
     chosen = allowance.chosen
     used = allowance.used
+    exceedsData = allowance.exceedsData
     refused = allowance.refused
     cut = allowance.firstLeftOut?.score
   }

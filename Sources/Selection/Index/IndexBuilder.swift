@@ -52,19 +52,15 @@ struct IndexBuilder {
     }
     verdicts.append(row.decision)
     index.sources[source].rows += 1
-    guard var ranked = row.ranked else {
-      index.sources[source].unscored += 1
-      return
-    }
+    if row.decision.isOfRowAlone { index.sources[source].excluded[row.decision, default: 0] += 1 }
+    guard var ranked = row.ranked else { return }
     (ranked.source, ranked.row) = (source, verdicts.count - 1)
     index.sources[source].tokens += ranked.tokens ?? 0
     index.sources[source].bytes += ranked.bytes
     index.hasTokens = index.hasTokens && ranked.tokens != nil
     index.histogram.add(ranked.score)
-    guard row.decision == .budget else {
-      index.sources[source].belowLeast += 1
-      return
-    }
+    index.tellsDomain = index.tellsDomain || row.tellsDomain
+    if row.decision.isOfRowAlone { return }
     index.sources[source].available += ranked.size(in: configuration.budget.unit)
     try index.runs.add(ranked)
   }
@@ -72,7 +68,7 @@ struct IndexBuilder {
   /// Throws where nothing can be chosen from, or a source that is named is not there.
   private func check(_ index: SelectionIndex) throws {
     guard index.histogram.count > 0 else { throw SelectionError.noRow }
-    let names = Set(index.sources.filter { $0.rows > $0.unscored }.map(\.name))
+    let names = Set(index.sources.filter { $0.rows > $0.excluded[.noScore, default: 0] }.map(\.name))
     for (option, limits) in [
       ("--per-source-cap", configuration.caps), ("--per-source-min", configuration.minimums),
     ] {

@@ -10,6 +10,8 @@ struct RowIndexer: Sendable {
     var decision: RowDecision
     /// Nil where there is no score.
     var ranked: RankedRow?
+    /// Whether it says if it is in the valuator's domain.
+    var tellsDomain = false
   }
 
   private let configuration: SelectionConfiguration
@@ -39,8 +41,17 @@ struct RowIndexer: Sendable {
       key: score + (noise?(hash) ?? 0), score: score, hash: hash, line: FileHash.sha256Prefix(scored.bytes).0,
       row: 0, source: 0, tokens: try tokens(scored, record), bytes: text.count, id: record.id,
       signature: configuration.duplicates == .near ? MinHashSignature(of: text) : nil)
-    let isLow = configuration.leastScore.map { score < $0 } ?? false
-    return Row(source: record.source ?? "", decision: isLow ? .belowLeast : .budget, ranked: ranked)
+    return Row(
+      source: record.source ?? "", decision: decision(scored, score), ranked: ranked,
+      tellsDomain: scored.isOutside != nil)
+  }
+
+  /// Why the row may not be chosen, or that the budget will tell. A score out of domain cannot be relied on, so it is not held against
+  /// the least one.
+  private func decision(_ scored: ScoredRecord, _ score: Double) -> RowDecision {
+    if configuration.dropsOutOfDomain, scored.isOutside == true { return .outOfDomain }
+    if let least = configuration.leastScore, score < least { return .belowLeast }
+    return .budget
   }
 
   /// By the tokenizer, or what the valuator has read where that was all, or as much as counts.

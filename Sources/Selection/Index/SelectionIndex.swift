@@ -16,8 +16,8 @@ package struct SelectionIndex {
     package var bytes = 0
     /// In the budget's unit, of rows that may be chosen.
     package var available = 0
-    package var unscored = 0
-    package var belowLeast = 0
+    /// Rows that may not be chosen, by why.
+    package var excluded: [RowDecision: Int] = [:]
   }
 
   /// A file, and what tells whether it is the same when it is read again.
@@ -39,6 +39,8 @@ package struct SelectionIndex {
   package internal(set) var origins: ScoreOrigins
   /// Whether every row's tokens are known.
   package internal(set) var hasTokens = true
+  /// Whether any row says if it is in the valuator's domain.
+  package internal(set) var tellsDomain = false
 
   init(runs: RankedRuns, origins: ScoreOrigins) { (self.runs, self.origins) = (runs, origins) }
 

@@ -38,12 +38,14 @@ package struct SelectionSummary: Sendable {
   package var leftOutUncertain: Int
   package var withInterval: Int
   package var chosenOutside: Int
+  /// Whether rows out of domain were to be left out, and none says if it is.
+  package var isDomainUnknown: Bool
   package var shortfalls: [Selection.Shortfall]
   package var diversity: DiversityReport?
   package var origin: ScoreOrigin?
   package var unknownOrigins: Int
-  /// Whether the budget left rows out.
-  package var isCut: Bool
+  /// Whether the budget is larger than all that may be chosen, which is chosen then.
+  package var exceedsData: Bool
   /// Bytes that were sorted on disk.
   package var scratchBytes: Int
 
@@ -70,17 +72,18 @@ package struct SelectionSummary: Sendable {
     leftOutUncertain = written.leftOutUncertain
     withInterval = written.withInterval
     chosenOutside = written.chosenOutside
+    isDomainUnknown = configuration.dropsOutOfDomain && !index.tellsDomain
     shortfalls = selection.shortfalls
     diversity = selection.diversity
     origin = index.origins.known
     unknownOrigins = index.origins.unknownRows
-    isCut = decisions[.budget, default: 0] + decisions[.redundant, default: 0] > 0
+    exceedsData = selection.exceedsData
     self.scratchBytes = scratchBytes
   }
 
   private static func sources(_ index: SelectionIndex, _ selection: Selection) -> [Source] {
     var sources = zip(index.sources, selection.refused).map { source, refused in
-      var leftOut: [RowDecision: Int] = [.noScore: source.unscored, .belowLeast: source.belowLeast]
+      var leftOut = source.excluded
       for decision in RowDecision.allCases where refused[Int(decision.rawValue)] > 0 {
         leftOut[decision] = refused[Int(decision.rawValue)]
       }
@@ -121,7 +124,7 @@ extension SelectionSummary {
       ],
       "budget": [
         "unit": JSONValue(budget.unit.rawValue), "amount": JSONValue(budget.amount), "used": JSONValue(used),
-        "exceeds_data": JSONValue(!isCut),
+        "exceeds_data": JSONValue(exceedsData),
       ],
       "cut": [
         "score": number(cut), "with_interval": JSONValue(withInterval),
