@@ -11,7 +11,8 @@ mkdir -p "$attacks"
 valuator=${1:-$runs/valuator}
 if [ $# = 0 ]; then
   rows "$pool" 150 1 "$runs/sample.jsonl"
-  head -n 64 "$data/instruct/target.jsonl" > "$runs/target.jsonl"
+  usable "$data/instruct/target.jsonl" "$runs/usable-target.jsonl"
+  head -n 64 "$runs/usable-target.jsonl" > "$runs/target.jsonl"
   once "$runs/labels.h5" "$alinfik" label --model "$model" --target "$runs/target.jsonl" --sample "$runs/sample.jsonl" \
     --max-tokens 192 --precision bf16 --seed 1 --output "$runs/labels.h5"
   once "$valuator" "$alinfik" train "$runs/labels.h5" --output "$valuator" --init "$model" --size small --seed 1
