@@ -55,7 +55,7 @@ bench-score: build ## scoring beside tokenizers, PyTorch, onnxruntime, sentence-
 bench-train: build ## fine-tuning a text encoder beside PyTorch: ARGS="LABELS.h5 ENCODER"
 	@python3 Benchmarks/train.py $(ARGS)
 
-bench-select: build ## time and memory of `select` for so many made-up scored rows: ARGS="1M 10M"
+bench-select: build ## time and memory of `select` for so many made-up scored rows: ARGS="1M 10M" (--help: where they lie, --keep)
 	@python3 Benchmarks/selection.py $(ARGS)
 
 format: ## rewrite the sources in the house style
