@@ -23,7 +23,7 @@ struct TeachersRows {
   /// the teacher's domain.
   ///
   /// - Throws: `DistillError.options` where the teacher is of another label kind, model or target, or has learnt from rows that
-  ///   this valuator is to be tested or calibrated on; `badLabels` for a line that is no scored record.
+  ///   this valuator is to be tested or calibrated on; `badLabels` for a line that is no scored record, or was scored by another.
   init(
     teacher directory: String, scored files: [String], dataset: DistillationDataset,
     material: TrainingMaterial, without leftOutSources: Set<String>
@@ -36,13 +36,25 @@ struct TeachersRows {
     var seen = labelled
     var scores: [Double] = []
     let parser = RecordParser()
+    let origin = ScoreOrigin(
+      valuator: try FileHash.sha256(path: directory + "/" + ValuatorFiles.cardName), isRaw: false,
+      pooling: .first)
+    func refuseOther(_ found: ScoreOrigin?, _ place: String) throws {
+      guard let found, !found.agrees(with: origin) else { return }
+      throw DistillError.badLabels(
+        place,
+        "its score is of \(found.key), and --teacher \(directory) with --pooling first gives \(origin.key)")
+    }
     for file in files {
+      try refuseOther(try ScoreMark.fitting(file)?.origin, file)
       let lines = try LineReader(path: file)
       while let line = try lines.next() {
         let json: JSONValue
         do { json = try JSONValue.parse(line.bytes) } catch {
           throw DistillError.badLabels("\(file):\(line.number)", "\(error)")
         }
+        try refuseOther(
+          json[ScoreKey.valuator]?.string.flatMap { ScoreOrigin(key: $0) }, "\(file):\(line.number)")
         leftOut += 1
         guard json[ScoreKey.outOfDomain]?.bool != true, let score = json[ScoreKey.score]?.double else {
           continue

@@ -10,6 +10,8 @@ package enum FormatError: Error, Equatable, CustomStringConvertible {
   case inputOutput(path: String, reason: String)
   /// The output is there already and was not to be overwritten.
   case exists(path: String)
+  /// An input is named twice.
+  case repeated(path: String)
   /// The output is one of the inputs.
   case isInput(path: String)
   /// A journal of an earlier run is there, and neither resuming nor beginning anew was asked for.
@@ -31,6 +33,7 @@ package enum FormatError: Error, Equatable, CustomStringConvertible {
     case .malformed(let place, let reason): "\(place): \(reason)"
     case .inputOutput(let path, let reason), .changed(let path, let reason): "\(path): \(reason)"
     case .exists(let path): "\(path) exists already; give another name, or --force to overwrite it"
+    case .repeated(let path): "\(path) is named twice, and its records would count twice; name it once"
     case .isInput(let path): "\(path) is an input, and would be overwritten; give another name"
     case .unfinished(let path):
       "\(path) is left from a run that did not finish; --resume to go on with it, --force to begin anew"

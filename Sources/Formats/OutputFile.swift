@@ -52,20 +52,35 @@ package final class OutputFile {
 
   /// Throws where an output, a file or a folder, is one of the inputs or holds one: not even by force is what is read
   /// overwritten.
-  package static func refuseInputs(_ path: String, _ inputs: [String]) throws(FormatError) {
-    var output = stat()
-    guard stat(path, &output) == 0, [S_IFREG, S_IFDIR].contains(output.st_mode & S_IFMT) else { return }
+  package static func refuseInputs(_ outputs: [String], _ inputs: [String]) throws(FormatError) {
+    struct Identity: Hashable {
+      var device: dev_t
+      var node: ino_t
+    }
+    func found(_ path: String) -> (identity: Identity, kind: mode_t)? {
+      var status = stat()
+      guard stat(path, &status) == 0 else { return nil }
+      return (Identity(device: status.st_dev, node: status.st_ino), status.st_mode & S_IFMT)
+    }
+    var written: [Identity: String] = [:]
+    for output in outputs {
+      guard let (identity, kind) = found(output), [S_IFREG, S_IFDIR].contains(kind) else { continue }
+      written[identity] = output
+    }
+    if written.isEmpty { return }
+    var seen: Set<String> = []
     for input in inputs {
       var place = resolved(input)
-      // The input itself, then every folder that it is in.
-      while let current = place {
-        var status = stat()
-        if stat(current, &status) == 0, status.st_ino == output.st_ino, status.st_dev == output.st_dev {
-          throw .isInput(path: path)
-        }
+      // The input itself, then every folder that it is in and that was not looked at before.
+      while let current = place, seen.insert(current).inserted {
+        if let output = found(current).flatMap({ written[$0.identity] }) { throw .isInput(path: output) }
         place = current.lastIndex(of: "/").map { String(current[..<$0]) }.flatMap { $0.isEmpty ? nil : $0 }
       }
     }
+  }
+
+  package static func refuseInputs(_ path: String, _ inputs: [String]) throws(FormatError) {
+    try refuseInputs([path], inputs)
   }
 
   /// The absolute path without links; nil where there is nothing.

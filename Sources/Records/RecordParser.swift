@@ -2,7 +2,7 @@ import Formats
 
 /// Turns one line into a record. Ids are not compared here; a missing one is made from the text.
 package struct RecordParser: Sendable {
-  private let options: RecordOptions
+  package let options: RecordOptions
 
   package init(_ options: RecordOptions = RecordOptions()) { self.options = options }
 

@@ -65,13 +65,16 @@ struct RowComparison: Sendable {
       if said[ScoreKey.score] == nil, said[ScoreKey.error] != nil { return nil }
       return wrong(ScoreKey.score, words(said[ScoreKey.score]), "no score: \(error)")
     case .success(let line):
+      if let error = said[ScoreKey.error], !error.isNull {
+        return wrong(ScoreKey.error, words(error), "a score and no error")
+      }
       let expected = scorer.values(of: line.score)
       for key in ScoreKey.said {
         let now = expected.first { $0.key == key }?.value
         guard let then = said[key] else {
           // What the valuator gives must be said: deleting a key is no way around it.
           if now == nil || (allowsMissing && key != ScoreKey.score) { continue }
-          return wrong(key, said[ScoreKey.error] == nil ? Self.nothing : ScoreKey.error.string, words(now))
+          return wrong(key, Self.nothing, words(now))
         }
         if !agrees(key, then, now, line.score) { return wrong(key, words(then), words(now)) }
       }
@@ -87,7 +90,8 @@ struct RowComparison: Sendable {
     _ key: ByteString, _ then: JSONValue, _ now: JSONValue?, _ score: Valuator.Score
   ) -> Bool {
     guard let now else { return false }
-    guard let value = now.double, key != ScoreKey.tokens else { return then == now }
+    if key == ScoreKey.tokens { return then.int == now.int }
+    guard let value = now.double else { return then == now }
     guard let said = then.double else { return false }
     let bounds = bounds(around: score)
     if key == ScoreKey.score { return bounds.contains(said) }

@@ -48,15 +48,21 @@ package struct ScoredRowsCheck: Sendable {
     let sha256 = try FileHash.sha256(path: directory + "/" + ValuatorFiles.cardName)
     var changed: [String] = []
     var comparisons: [String: RowComparison] = [:]
+    // One for each way of scoring, for each has a workspace a worker.
+    var made: [[UInt8]: RowComparison] = [:]
     var used: [(path: String, configuration: ScoringConfiguration)] = []
     for path in paths {
       let (configuration, isAsMarked) = try settings.configuration(
         of: path, valuatorSHA256: sha256, workers: workers)
       if !isAsMarked { changed.append(path) }
       if comparisons[path] == nil { used.append((path, configuration)) }
-      comparisons[path] = RowComparison(
-        try LineScorer(valuator: valuator, configuration: configuration), valuatorSHA256: sha256,
-        tolerance: tolerance, allowsMissing: allowsMissing)
+      let key = JSONValue.object(configuration.description).serialized()
+      let comparison =
+        try made[key]
+        ?? RowComparison(
+          try LineScorer(valuator: valuator, configuration: configuration), valuatorSHA256: sha256,
+          tolerance: tolerance, allowsMissing: allowsMissing)
+      (made[key], comparisons[path]) = (comparison, comparison)
     }
     let parts = try DrawnLines.inParts(
       2, by: { Self.isMarked($0) ? 1 : 0 }, paths, size: rows, seed: seed,

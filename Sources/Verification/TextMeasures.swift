@@ -16,7 +16,7 @@ package struct TextMeasures: Sendable {
     outside.isEmpty ? nil : Double(outside.count { $0 }) / Double(outside.count)
   }
 
-  private static let share = 256
+  private static let share = 64
 
   package init(
     of records: [Record], by valuator: Valuator, workers: Int, progress: (Int) -> Void = { _ in },

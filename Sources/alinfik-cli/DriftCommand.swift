@@ -18,7 +18,7 @@ struct DriftCommand: ParsableCommand {
       most are compared with labelled rows that the valuator did not learn from: by Kolmogorov-Smirnov tests, corrected for their number
       (Holm), and by the population stability index (PSI). What has a corrected p under 0.05 has drifted; by convention a PSI under 0.1 is a
       small shift, up to 0.25 a moderate one, above it a large one. Without drift about one of twenty runs says there is some, by theory; a
-      test holds it to at most one of ten.
+      test holds it to at most one of ten. Incoming text is to be a mix like that of training: one source of several has drifted from all.
 
       Exit code 1 where something has drifted by a PSI over --fail-over; 0 where nothing has, or no limit was given.
       """)
@@ -33,7 +33,8 @@ struct DriftCommand: ParsableCommand {
     completion: .file())
   var files: [String]
 
-  @Option(help: "Exit with 1 where something has drifted by a stability index over this.")
+  @Option(
+    parsing: .unconditional, help: "Exit with 1 where something has drifted by a stability index over this.")
   var failOver: Double?
 
   @Option(name: [.customShort("n"), .long], help: "How many rows are drawn.")
@@ -55,7 +56,7 @@ struct DriftCommand: ParsableCommand {
   func run() throws {
     let terminal = Terminal(isQuiet: work.quiet)
     let loaded = try Valuator.load(directory: valuator)
-    let files = try InputFiles.paths(files)
+    let files = try InputFiles.found(files).map(\.path)
     if work.dryRun { return printPlan(loaded, inputs: files.count) }
     let lines = try DrawnLines(
       files, size: rows, seed: seed, progress: { terminal.progress("\($0) rows read") },

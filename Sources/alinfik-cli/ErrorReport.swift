@@ -31,7 +31,7 @@ extension FormatError: ExitCoded {
     case .missing: Exit.missingInput
     case .malformed, .changed: Exit.badData
     case .inputOutput: Exit.inputOutput
-    case .exists, .isInput, .differentConfiguration, .scoredOtherwise, .unfinished: Exit.usage
+    case .exists, .repeated, .isInput, .differentConfiguration, .scoredOtherwise, .unfinished: Exit.usage
     }
   }
 }

@@ -118,7 +118,7 @@ struct ReportCommand: ParsableCommand {
 
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
-    let files = try InputFiles.paths(files)
+    let files = try InputFiles.scored(files)
     try OutputFile.refuseInputs(output, files)
     if common.dryRun {
       return printPlan(of: try options(), inputs: files.count)

@@ -25,8 +25,8 @@ struct ScoreCommand: ParsableCommand {
       --on-error mark it comes out with alinfik_error in the place of a score; of one that is too long nothing else is kept.
 
       With --output-dir a run that was broken off goes on where it was when it is started again, with any number of shards: what
-      is marked as done is passed over. An input that has changed since, vanishes or is cut short does not keep the others from being
-      scored; the exit code is then 65. A folder is searched for .jsonl, .jsonl.gz and .jsonl.zst, and its own folders are kept.
+      is marked as done is passed over. An input that has changed since, vanishes, is cut short or has a bad line does not keep the
+      others from being scored; the exit code is then 65. A folder is searched for .jsonl, .jsonl.gz and .jsonl.zst, and its own folders are kept.
       """)
 
   @Argument(help: "The valuator's directory.", completion: .directory)
@@ -110,6 +110,10 @@ struct ScoreCommand: ParsableCommand {
       throw ValidationError("--coverage is of intervals, and --raw has none; leave one out")
     }
     if outputDir != nil && files.isEmpty { throw ValidationError("--output-dir wants input files") }
+    if outputDir != nil && files.contains("-") {
+      throw ValidationError(
+        "--output-dir wants files that have a name, and standard input has none: --output takes it")
+    }
     if shard != nil && outputDir == nil { throw ValidationError("--shard wants --output-dir") }
     if flushEvery < 1 { throw ValidationError("--flush-every \(flushEvery): at least 1") }
     if let parquet = files.first(where: { $0.hasSuffix(".parquet") }) {
@@ -120,10 +124,7 @@ struct ScoreCommand: ParsableCommand {
   }
 
   func run() throws {
-    do { try score() } catch RecordError.badLine(let file, let line, let reason) where onError == .fail {
-      throw RecordError.badLine(
-        file: file, line: line, reason: reason + " (--on-error mark lets bad lines through, marked)")
-    }
+    do { try score() } catch let error as RecordError where onError == .fail { throw error.withWayOut }
   }
 
   private func score() throws {
@@ -194,13 +195,26 @@ struct ScoreCommand: ParsableCommand {
       for path in paths { try progress.score(try LineReader(argument: path), with: scorer, into: sink) }
       try compressed?.end()
       try file?.commit()
-      // What an earlier run left behind when it could not end.
-      if let output { try? FileManager.default.removeItem(atPath: output + ".partial") }
+      // What an earlier run left behind when it could not end, and the mark of what has been replaced.
+      if let output {
+        for path in [output + ".partial", ScoreMark.path(beside: output)] {
+          try? FileManager.default.removeItem(atPath: path)
+        }
+      }
     } catch {
       try? compressed?.end()
       if let kept = file?.setAside() { progress.terminal.warn("what was scored before is in \(kept)") }
       throw error
     }
+  }
+}
+
+extension RecordError {
+  /// A bad line's message with what `score` could do about it.
+  var withWayOut: RecordError {
+    guard case .badLine(let file, let line, let reason) = self else { return self }
+    return .badLine(
+      file: file, line: line, reason: reason + " (--on-error mark lets bad lines through, marked)")
   }
 }
 

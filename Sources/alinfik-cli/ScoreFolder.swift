@@ -3,6 +3,7 @@ import Encoder
 import Formats
 import Foundation
 import LinFiK
+import Records
 
 /// `score --output-dir`: a scored file for each input, and a mark beside it when it is whole.
 struct ScoreFolder {
@@ -50,7 +51,8 @@ struct ScoreFolder {
     return work
   }
 
-  /// Scores what is open. An input that cannot be read to its end is told, and the others are scored all the same.
+  /// Scores what is open. An input that cannot be read to its end, or has a bad line that is an error, is told, and the others are scored
+  /// all the same.
   func run(_ work: Work, with scorer: Scorer) throws {
     let started = Date()
     var (total, before) = (work.done, work.done.records)
@@ -61,20 +63,20 @@ struct ScoreFolder {
         let (whole, begun) = try score(job, with: scorer)
         total.add(whole)
         before += begun
-      } catch let error as FormatError where isOfInput(error) {
-        progress.terminal.warn("\(error)")
-        faults.append("\(error)")
+      } catch let error where Self.isOfInput(error) {
+        let words = "\((error as? RecordError)?.withWayOut ?? error)"
+        progress.terminal.warn(words)
+        faults.append(words)
       }
     }
     progress.finish(total, before: before, since: started)
     if !faults.isEmpty { throw UnscoredInputs(count: faults.count, of: work.own) }
   }
 
-  /// Whether the fault lies in this input alone. With `--on-error fail` what is wrong in one ends the run, as a bad line does.
-  private func isOfInput(_ error: FormatError) -> Bool {
+  /// Whether the fault lies in this input alone.
+  private static func isOfInput(_ error: any Error) -> Bool {
     switch error {
-    case .changed, .missing: true
-    case .malformed: configuration.onError == .mark
+    case RecordError.badLine, FormatError.changed, FormatError.missing, FormatError.malformed: true
     default: false
     }
   }
@@ -96,6 +98,9 @@ struct ScoreFolder {
       return (finished, finished.records)
     }
     let begun = file.begun
+    if file.isAnew {
+      progress.terminal.say("\(job.input): it has changed since a part of it was scored, and is scored anew")
+    }
     if begun.position != .start {
       progress.terminal.say("\(job.input): goes on after line \(begun.position.lines)")
     }
@@ -116,6 +121,7 @@ struct ScoreFolder {
 
   /// Every input with its output: under its own name, or that which it has within a folder that was named.
   private func jobs() throws -> [Job] {
+    try OutputFile.refuseInputs(inputs.map { "\(folder)/\($0.name)" }, inputs.map(\.path))
     var places: [String: String] = [:]
     return try inputs.map { input in
       let output = "\(folder)/\(input.name)"
@@ -124,7 +130,6 @@ struct ScoreFolder {
           "\(output): both \(other) and \(input.path) would be written under this name; give the folder they are in"
         )
       }
-      try OutputFile.refuseInputs(output, inputs.map(\.path))
       let settings = try ScoredFile.settings(
         input: input.path, valuator: valuatorSHA256, precision: precision, configuration: configuration)
       return (input.path, output, settings)

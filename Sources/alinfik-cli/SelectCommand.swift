@@ -11,7 +11,7 @@ struct SelectCommand: ParsableCommand {
     abstract: "Choose the best scored records within a budget.",
     discussion: """
       Examples:
-        alinfik select scored.jsonl --tokens 100M --output selected.jsonl --rejects rejects.jsonl
+        alinfik select scored.jsonl --tokens 100M --tokenizer MODEL --output selected.jsonl --rejects rejects.jsonl
         alinfik select scored/*.jsonl.zst --bytes 2G --per-source-cap 30% --per-source-cap web=500M --output best.jsonl.zst
         alinfik select scored.jsonl --tokens 1M --tokenizer MODEL --diversity 0.5 --valuator valuator --output diverse.jsonl
         alinfik select scored.jsonl --rows 10K --temperature 0.2 --seed 3 --output sampled.jsonl
@@ -28,15 +28,16 @@ struct SelectCommand: ParsableCommand {
   var files: [String]
 
   @Option(
+    parsing: .unconditional,
     help:
       "The budget in tokens: those of --tokenizer, else alinfik_tokens, where the valuator has read all of a record."
   )
   var tokens: String?
 
-  @Option(help: "The budget in records.")
+  @Option(parsing: .unconditional, help: "The budget in records.")
   var rows: String?
 
-  @Option(help: "The budget in bytes of text.")
+  @Option(parsing: .unconditional, help: "The budget in bytes of text.")
   var bytes: String?
 
   @Option(
@@ -45,6 +46,7 @@ struct SelectCommand: ParsableCommand {
   var tokenizer: String?
 
   @Option(
+    parsing: .unconditional,
     help:
       "Tokens of a record behind the first N do not count: it will be cut there, as by `finetune --max-tokens`."
   )
@@ -65,23 +67,26 @@ struct SelectCommand: ParsableCommand {
   var order: SelectionConfiguration.Order = .input
 
   @Option(
+    parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "At most so much of each source, in the budget's unit or a per cent of it; NAME=... of that source. May be given again.",
       valueName: "[name=]amount"))
   var perSourceCap: [String] = []
 
   @Option(
+    parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "At least so much of each source, as far as it has it; the same.", valueName: "[name=]amount"))
   var perSourceMin: [String] = []
 
-  @Option(help: "Records of a lower score are never chosen.")
+  @Option(parsing: .unconditional, help: "Records of a lower score are never chosen.")
   var minScore: Double?
 
   @Flag(help: "Records out of the valuator's domain (alinfik_ood is true) are never chosen.")
   var dropOutOfDomain = false
 
   @Option(
+    parsing: .unconditional,
     help:
       "Draw instead of taking the best: a record's chance goes with exp(score / T), without replacement (Gumbel-top-k)."
   )
@@ -91,10 +96,13 @@ struct SelectCommand: ParsableCommand {
     help: "What becomes of duplicates: near and exact ones count once, exact ones alone do, or keep them.")
   var duplicates: SelectionConfiguration.Duplicates = .near
 
-  @Option(help: "From which likeness (Jaccard's, of 9-byte shingles) a text is a near duplicate.")
+  @Option(
+    parsing: .unconditional,
+    help: "From which likeness (Jaccard's, of 9-byte shingles) a text is a near duplicate.")
   var likeness = 0.8
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Trade value against redundancy: a record wholly like a chosen one loses L deviations of the scores. Wants --valuator.",
       valueName: "L"))
@@ -103,7 +111,9 @@ struct SelectCommand: ParsableCommand {
   @Option(help: "The valuator whose embeddings say what is alike.", completion: .directory)
   var valuator: String?
 
-  @Option(help: "With --diversity: how many times as many records as are chosen are looked at, at most.")
+  @Option(
+    parsing: .unconditional,
+    help: "With --diversity: how many times as many records as are chosen are looked at, at most.")
   var candidates = 8.0
 
   @Flag(
@@ -204,7 +214,10 @@ struct SelectCommand: ParsableCommand {
 
   func run() throws {
     let terminal = Terminal(isQuiet: common.quiet)
-    let files = try InputFiles.paths(files)
+    let files = try InputFiles.scored(files)
+    for path in files where FileStamp.isStream(path) {
+      throw ValidationError("\(path): the input is read more than once, so a stream will not do: give files")
+    }
     for path in [output, rejects].compactMap({ $0 }) {
       try OutputFile.refuseInputs(path, files)
       try OutputFile.refuseExisting(path, force: common.force)

@@ -20,6 +20,7 @@ struct VerifyCommand: ParsableCommand {
 
       Scored files: rows are drawn at random over all of them and scored again. With none of 500 wrong, at most 0.6 % of all are (95 %).
       Say what they were scored with as it was said to score: NAME.done.json, which nobody signs, must say the same or the defaults.
+      Scores follow from texts alone, so nothing is said of who brought a row: id and source are not checked.
       What the valuator gives for a row and the line lacks is wrong; --allow-missing is for files of earlier versions.
       Without --seed the rows are drawn so that nobody can know beforehand which; the seed is told, to draw the same again.
 
@@ -54,6 +55,7 @@ struct VerifyCommand: ParsableCommand {
   var allowMissing = false
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "How far the head's output may be off, as a share of its range (default: by as much as other machines' are; 0.00001 where the scores were made on a machine like this one).",
       valueName: "share"))
@@ -96,7 +98,7 @@ struct VerifyCommand: ParsableCommand {
       }
       return try verify(paths[0], key, terminal, isJSON: work.json)
     }
-    let files = try InputFiles.paths(paths)
+    let files = try InputFiles.scored(paths)
     if work.dryRun {
       return plan("\(rows) rows of \(files.count) file\(files.count == 1 ? "" : "s"), scored again")
     }

@@ -157,12 +157,14 @@ import Testing
   /// Files that were scored by two valuators, or once raw, say so in the marks beside them.
   @Test func marksAreHeldAgainstEachOther() throws {
     let other = try folder.file("other.jsonl", Self.rows(90..<99))
-    func mark(_ file: String, _ valuator: String, raw: Bool = false) throws {
+    func mark(_ file: String, _ digits: String, raw: Bool = false) throws {
+      let bytes = try folder.read(file)
       _ = try folder.file(
         "\(file).done.json",
-        #"{"settings": {"valuator_sha256": "\#(valuator)", "raw": \#(raw), "pooling": "first"}, "output_bytes": "#
-          + "\(try folder.read(file).count)}")
+        #"{"settings": {"valuator_sha256": "\#(hash(digits))", "raw": \#(raw), "pooling": "first"}, "#
+          + #""output_bytes": \#(bytes.count), "output_sha256": "\#(FileHash.sha256(bytes))"}"#)
     }
+    func hash(_ digits: String) -> String { String(repeating: digits, count: 16) }
     try mark("scored.jsonl", "aa11")
     try mark("other.jsonl", "bb22")
     let mixed = try report([scored, other])
@@ -175,13 +177,15 @@ import Testing
     try mark("other.jsonl", "aa11")
     #expect(try report([scored, other]).status == 0)
     let json = try JSONValue.parse(try bytes("out", "report.json"))
-    #expect(json["facts"]?["valuator_sha256"]?.string == "aa11")
+    #expect(json["facts"]?["valuator_sha256"]?.string == hash("aa11"))
   }
 
   @Test func aPlanWritesNothing() throws {
     let run = try report([scored], "--dry-run")
     #expect(run.status == 0 && run.output.contains("1 input,"), "\(run.output)")
-    let two = try report([scored, scored], "--dry-run", "--duplicates", "exact", "--json")
+    let two = try report(
+      [scored, try folder.file("b.jsonl", Self.rows(90..<99))], "--dry-run", "--duplicates", "exact", "--json"
+    )
     let plan = try JSONValue.parse(Array(two.output.utf8))
     #expect(two.status == 0 && plan["inputs"]?.int == 2 && plan["memory_bytes_per_text"]?.int == 60)
     try expectNothing()

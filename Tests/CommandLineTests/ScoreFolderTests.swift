@@ -218,9 +218,35 @@ import Testing
     try text.replacingOccurrences(of: "cat", with: "dog").write(
       toFile: input, atomically: false, encoding: .utf8)
     let second = try score(input, "--output-dir", out)
-    #expect(second.status == 65 && second.errors.contains("has changed"), "\(second.errors)")
-    #expect(try score(input, "--output-dir", out, "--force").status == 0)
-    #expect(try read(out + "/long.jsonl").count == 20_000)
+    #expect(second.status == 0 && second.errors.contains("is scored anew"), "\(second.errors)")
+    let lines = try read(out + "/long.jsonl")
+    #expect(lines.count == 20_000)
+    #expect(lines.allSatisfy { !$0.replacing("truncated", with: "").contains("cat") })
+  }
+
+  /// A bad line ends its own input alone, and what to do about it is what the message says.
+  @Test func aBadLineDoesNotStopTheOthers() throws {
+    let inside = try folder.folder("in")
+    for name in ["a", "c"] { _ = try folder.file("in/\(name).jsonl", tinyRows(5)) }
+    _ = try folder.file("in/b.jsonl", tinyRows(3) + "oops\n" + tinyRows(2))
+    let out = folder.path("out")
+    let first = try score(inside, "--output-dir", out)
+    #expect(
+      first.status == 65 && first.errors.contains("b.jsonl:4") && first.errors.contains("--on-error mark"))
+    for name in ["a", "c"] { #expect(try read("\(out)/\(name).jsonl").count == 5) }
+    // A part is not taken for the whole.
+    for path in [[out], ["a.jsonl", "b.jsonl.partial", "c.jsonl"].map { "\(out)/\($0)" }] {
+      let selected = try Command.run(arguments: ["select"] + path + ["--rows", "3"])
+      #expect(selected.status == 65 && selected.errors.contains("has not ended"), "\(selected.errors)")
+    }
+    // The other inputs had no bad line: what would be done with one is no other setting for them.
+    let marked = try score(inside, "--output-dir", out, "--on-error", "mark")
+    #expect(marked.status == 0, "\(marked.errors)")
+    #expect(try read(out + "/b.jsonl").count == 6)
+    let back = try score(inside, "--output-dir", out)
+    #expect(
+      back.status == 64 && back.errors.contains("b.jsonl was scored with another 'on_error'"),
+      "\(back.errors)")
   }
 
   /// One input that is at fault does not keep the others from being scored; the run says so at its end.
@@ -238,7 +264,7 @@ import Testing
     let cut = try compressed("d.jsonl.gz", tinyRows(300))
     #expect(truncate(cut, 700) == 0)
     let marked = try Command.run(
-      arguments: ["score", valuator] + inputs + [cut, "--output-dir", out, "--on-error", "mark"])
+      arguments: ["score", valuator] + inputs + [cut, "--output-dir", out, "--pooling", "first"])
     #expect(marked.status == 64, "other settings are refused before anything is scored: \(marked.errors)")
     #expect(!FileManager.default.fileExists(atPath: out + "/b.jsonl"))
     let first = try run()
@@ -253,7 +279,7 @@ import Testing
     #expect(again.status == 0 && again.errors.contains("3 of them done before"), "\(again.errors)")
   }
 
-  /// A compressed input that ends too early: what is whole of it is kept, and where lines may be marked the others are scored.
+  /// A compressed input that ends too early: what is whole of it is kept, and the others are scored.
   @Test(arguments: ["gz", "zst"]) func aCutInputIsTold(_ suffix: String) throws {
     let cut = try compressed("a.jsonl.\(suffix)", tinyRows(4000))
     let size = try Data(contentsOf: URL(fileURLWithPath: cut)).count
@@ -270,7 +296,8 @@ import Testing
       try JSONValue.read(path: out + "/a.jsonl.\(suffix).progress.json")["records"]?.int == count)
     let failing = try score(cut, other, "--output-dir", folder.path("failing"))
     #expect(
-      failing.status == 65 && !FileManager.default.fileExists(atPath: folder.path("failing") + "/b.jsonl"))
+      failing.status == 65 && failing.errors.contains("1 of 2 inputs is not scored"), "\(failing.errors)")
+    #expect(try read(folder.path("failing") + "/b.jsonl").count == 5)
   }
 
   /// What a valuator says of its scores decides them as its weights do.

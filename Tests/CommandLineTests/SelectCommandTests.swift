@@ -138,6 +138,9 @@ import Testing
       lines(folder.path("d.jsonl")).map { try JSONValue.parse(Array($0.utf8))["id"]!.string! })
     let reasons = try lines(rejects).map { try JSONValue.parse(Array($0.utf8))["alinfik_reason"]!.string! }
     let redundant = reasons.filter { $0.hasPrefix("redundant beside ") }
+    let json = try summary(scored, "--rows", "30", "--diversity", "4", "--valuator", valuator)
+    let bySource = (json["sources"]?.array ?? []).compactMap { $0["left_out"]?["redundant"]?.int }
+    #expect(bySource.reduce(0, +) == redundant.count && json["cut"]?["chosen_crossing"]?.isNull == true)
     #expect(run.status == 0 && !redundant.isEmpty, "\(run.errors)")
     #expect(redundant.allSatisfy { ids.contains(String($0.dropFirst("redundant beside ".count))) })
   }
@@ -175,7 +178,7 @@ import Testing
     #expect(run.errors.contains("more could have been chosen from: --candidates"), "\(run.errors)")
   }
 
-  /// The likest of the best does not fit any more, and what is no candidate might have: the choice says that it is not exact.
+  /// The likest of the best does not fit any more: what is no candidate fills the rest, and the choice says that it is not exact.
   @Test func aBudgetThatCandidatesDoNotFillIsNotExact() throws {
     func line(_ id: String, _ text: String, _ score: Double, _ tokens: Int) -> String {
       #"{"id": "\#(id)", "text": "\#(text)", "alinfik_score": \#(score), "alinfik_tokens": \#(tokens)}"#
@@ -186,9 +189,10 @@ import Testing
       line("best", "a cat sat on a mat", 10, 15) + line("like", "on a mat sat a cat", 9.9, 15)
         + line("other", "the moon is over the river", 9.8, 14) + line("worst", "the sun", -100, 1))
     let json = try summary([rows, "--tokens", "30", "--diversity", "1", "--valuator", valuator])
-    #expect(try self.rows(folder.path("x.jsonl")).map(\.id) == ["best", "other"])
+    #expect(try self.rows(folder.path("x.jsonl")).map(\.id) == ["best", "other", "worst"])
     #expect(json["diversity"]?["candidates"]?.int == 3 && json["diversity"]?["exact"]?.bool == false)
-    #expect(json["budget"]?["used"]?.int == 29 && json["budget"]?["exceeds_data"]?.bool == false)
+    #expect(json["diversity"]?["filled"]?.int == 1 && json["budget"]?["used"]?.int == 30)
+    #expect(json["budget"]?["exceeds_data"]?.bool == false)
   }
 
   @Test func badInputIsNamedAndLeavesNothing() throws {
@@ -202,6 +206,8 @@ import Testing
     let cases: [(arguments: [String], status: Int32, words: String)] = [
       ([scored, "--rows", "5", "--tokens", "5"], 64, "one budget"), ([scored], 64, "one budget"),
       ([scored, "--rows", "0"], 64, "above 0"), (["-", "--rows", "5"], 64, "give files"),
+      (["/dev/null", "--rows", "5"], 64, "give files"), ([scored, "--rows", "-5"], 64, "above 0"),
+      ([scored, scored, "--rows", "5"], 64, "named twice"),
       ([scored, "--rows", "5", "--diversity", "1"], 64, "--valuator"),
       ([scored, "--rows", "5", "--per-source-cap", "x="], 64, "--per-source-cap"),
       ([scored, "--rows", "5", "--per-source-cap", "x=3"], 65, "source 'x'"),
@@ -245,8 +251,10 @@ import Testing
     #expect(again.status == 64 && again.errors.contains("exists already"))
     let plan = try select(scored, "--rows", "5", "--dry-run")
     #expect(plan.status == 0 && plan.output.contains("read twice"))
+    let copy = folder.path("copy.jsonl")
+    try FileManager.default.copyItem(atPath: scored, toPath: copy)
     let object = try JSONValue.parse(
-      Array(try select(scored, scored, "--rows", "5", "--dry-run", "--json").output.utf8))
+      Array(try select(scored, copy, "--rows", "5", "--dry-run", "--json").output.utf8))
     #expect(object["files"]?.int == 2 && object["readings"]?.int == 2)
     #expect(object["budget"]?["unit"]?.string == "rows" && object["budget"]?["amount"]?.int == 5)
     for (part, key) in [("memory", "row_bytes"), ("memory", "chosen_row_bytes"), ("disk", "row_bytes")] {

@@ -22,6 +22,16 @@ import Testing
     return (records, reader.origins)
   }
 
+  /// Writes the mark of a file that is there.
+  private func mark(_ folder: TemporaryFolder, _ name: String, of valuator: String, raw: Bool = false) throws
+  {
+    let bytes = try folder.read(name)
+    _ = try folder.file(
+      name + ".done.json",
+      #"{"settings": {"valuator_sha256": "\#(valuator)", "raw": \#(raw), "pooling": "mean"}, "#
+        + #""output_bytes": \#(bytes.count), "output_sha256": "\#(FileHash.sha256(bytes))"}"#)
+  }
+
   private func refusal(_ paths: [String], allowsUnknown: Bool = false) -> String {
     do {
       _ = try read(paths, allowsUnknown: allowsUnknown)
@@ -67,9 +77,21 @@ import Testing
       (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": 9223372036854775807}"#, "alinfik_tokens is"),
       (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": 1e300}"#, "alinfik_tokens is"),
       (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": -1}"#, "alinfik_tokens is"),
-      (#"{"text": "a", "alinfik_score": 1, "alinfik_valuator": "abc"}"#, "'abc' is not what"),
-      (#"{"text": "a", "alinfik_score": 1, "alinfik_valuator": "0123456789ab-last"}"#, "is not what"),
-      (#"{"alinfik_score": 1}"#, "has none of 'text'"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": 4294967295}"#, "alinfik_tokens is 4294967295"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_tokens": 1.5}"#, "alinfik_tokens is 1.5"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_ood": "true"}"#, "alinfik_ood is \"true\""),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_truncated": "true"}"#, "alinfik_truncated is"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_low": 0, "alinfik_high": "9"}"#, "alinfik_high is \"9\""),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_valuator": 7}"#, "alinfik_valuator is 7"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_error": 5}"#, "alinfik_error is 5"),
+      (
+        #"{"text": "a", "alinfik_score": 1, "alinfik_error": "x"}"#,
+        "both an alinfik_score and an alinfik_error"
+      ),
+      (#"{"id": "a", "alinfik_score": 1, "alinfik_tokens": 3}"#, "score --sidecar"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_valuator": "abc"}"#, "\"abc\", which is not what"),
+      (#"{"text": "a", "alinfik_score": 1, "alinfik_valuator": "0123456789ab-last"}"#, "which is not what"),
+      (#"{"source": "s", "alinfik_score": 1}"#, "has none of 'text'"),
       ("nonsense", "invalid JSON"), ("", "blank"),
     ] {
       let good = #"{"text": "g", "alinfik_score": 1}"#
@@ -83,12 +105,7 @@ import Testing
     func file(_ name: String, key: String? = nil, marker: String? = nil, raw: Bool = false) throws -> String {
       let own = key.map { #", "alinfik_valuator": "\#($0)""# } ?? ""
       let path = try folder.file(name, #"{"text": "g", "alinfik_score": 1\#(own)}"# + "\n")
-      if let marker {
-        _ = try folder.file(
-          name + ".done.json",
-          #"{"settings": {"valuator_sha256": "\#(marker)", "raw": \#(raw), "pooling": "mean"}, "output_bytes": "#
-            + "\(try folder.read(name).count)}")
-      }
+      if let marker { try mark(folder, name, of: marker, raw: raw) }
       return path
     }
     let hash = String(repeating: "0123456789abcdef", count: 4)
@@ -147,18 +164,18 @@ import Testing
 
   @Test func aMarkOfAnotherFileIsRefused() throws {
     let folder = try TemporaryFolder()
+    let hash = String(repeating: "0123456789abcdef", count: 4)
     let path = try folder.file("a.jsonl", #"{"text": "g", "alinfik_score": 1}"# + "\n")
-    func mark(_ more: String) throws {
-      _ = try folder.file(
-        "a.jsonl.done.json",
-        #"{"settings": {"valuator_sha256": "0123456789ab", "raw": false, "pooling": "mean"}\#(more)}"#)
-    }
-    try mark(#", "output_bytes": 34"#)
-    #expect(refusal([path]) == "")
-    for more in [#", "output_bytes": 35"#, ""] {
-      try mark(more)
+    try mark(folder, "a.jsonl", of: hash)
+    #expect(try refusal([path]) == "" && read([path]).origins.known?.valuator == hash)
+    // As many bytes, others; and more of them.
+    for text in [#"{"text": "g", "alinfik_score": 2}"#, #"{"text": "gg", "alinfik_score": 1}"#] {
+      _ = try folder.file("a.jsonl", text + "\n")
       let words = refusal([path])
-      #expect(words.contains("a.jsonl.done.json") && words.contains("has 34"), "\(words)")
+      #expect(words.contains("a.jsonl.done.json: it is not of"), "\(words)")
     }
+    // A mark that names no whole hash says nothing.
+    try mark(folder, "a.jsonl", of: "")
+    #expect(try read([path]).origins.unknownRows == 1)
   }
 }

@@ -103,6 +103,11 @@ import Verification
         wrong.first?.place == "\(path):7" && wrong.first?.id == "r6"
           && wrong.first?.said != wrong.first?.found)
     }
+    // Who reads scores passes over a row that is said to be bad, whatever its score.
+    let spoilt = try scored()
+    try tamper(spoilt, [7], "alinfik_error") { _ in JSONValue("x") }
+    try tamper(spoilt, [8], "alinfik_tokens") { JSONValue($0!.double! + 0.0) }
+    #expect(try check(spoilt).wrong.map { [$0.place, $0.key] } == [["\(spoilt):7", "alinfik_error"]])
     // Of another valuator, as it says itself.
     let foreign = try scored()
     let own = String(try FileHash.sha256(path: directory + "/alinfik.json").prefix(12))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What does cheating do to a payout, and what do the counter-measures do to the cheating?
 # `run.sh [VALUATOR]`: with a valuator that knows the instruct pool, or one that is trained here of 750 labels (half an hour on two
-# cores). Then a minute: fourteen ways to cheat, scored and settled under seven sets of rules.
+# cores). Then a minute: fourteen ways to cheat, scored and settled under eight sets of rules.
 experiment=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$experiment/../environment.sh"
 pool=$data/instruct/pool.jsonl
@@ -41,7 +41,7 @@ settle() {
       "$@" --force --quiet 2> /dev/null
   done
 }
-for rules in 1-none 2-exact 3-near 4-domain 5-tokens 6-windows 7-likeness; do mkdir -p "$attacks/reports/$rules"; done
+for rules in 1-none 2-exact 3-near 4-domain 5-tokens 6-windows 7-likeness 8-both; do mkdir -p "$attacks/reports/$rules"; done
 settle 1-none first --duplicates keep --count-out-of-domain --weight rows
 settle 2-exact first --duplicates exact --count-out-of-domain --weight rows
 settle 3-near first --count-out-of-domain --weight rows
@@ -49,5 +49,6 @@ settle 4-domain first --weight rows
 settle 5-tokens first
 settle 6-windows mean
 settle 7-likeness first --likeness 0.6
+settle 8-both mean --likeness 0.6
 python3 "$experiment/gaming.py" table "$attacks" > "$experiment/results.json"
 cat "$experiment/results.json"

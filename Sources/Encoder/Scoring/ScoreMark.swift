@@ -16,17 +16,17 @@ package struct ScoreMark: Sendable {
     return ScoreMark(path: path, json: try JSONValue.read(path: path))
   }
 
-  /// The same, where it must fit: throws `FormatError.malformed` where the file has another size than the one it was made for.
+  /// The same, where it must fit: throws `FormatError.malformed` where the file has another size or SHA-256 than the one it was made for.
   package static func fitting(_ output: String) throws -> ScoreMark? {
     guard let mark = try read(beside: output) else { return nil }
-    let size = try FileManager.default.attributesOfItem(atPath: output)[.size] as? Int
-    guard let said = mark.outputBytes, said == size else {
-      let words = mark.outputBytes.map { "a file of \($0) bytes" } ?? "a file of unknown size"
+    guard try mark.outputBytes == FileStamp(path: output).bytes,
+      try mark.outputSHA256 == FileHash.sha256(path: output)
+    else {
       throw FormatError.malformed(
         place: mark.path,
         reason:
-          "it is of \(words), and \(output) has \(size ?? 0): something has changed it since it was scored; "
-          + "score it again, or remove the mark if the change was yours")
+          "it is not of \(output) as it is now: something has changed that since it was scored; score it again, or "
+          + "remove the mark if the change was yours")
     }
     return mark
   }
@@ -35,9 +35,10 @@ package struct ScoreMark: Sendable {
   package var outputBytes: Int? { json["output_bytes"]?.int }
   package var outputSHA256: String? { json["output_sha256"]?.string }
 
-  /// Nil where it does not say all of it.
+  /// Nil where it does not say all of it, the whole hash among it.
   package var origin: ScoreOrigin? {
-    guard let valuator = settings["valuator_sha256"]?.string, let isRaw = settings["raw"]?.bool,
+    guard let valuator = settings["valuator_sha256"]?.string, valuator.count == 64,
+      valuator.allSatisfy({ $0.isASCII && $0.isHexDigit }), let isRaw = settings["raw"]?.bool,
       let pooling = settings["pooling"]?.string.flatMap({ WindowPooling(rawValue: $0) })
     else { return nil }
     return ScoreOrigin(valuator: valuator, isRaw: isRaw, pooling: pooling)

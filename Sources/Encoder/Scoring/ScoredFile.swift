@@ -14,6 +14,8 @@ package final class ScoredFile: LineOutput {
   package let output: String
   /// What is done already, with which scoring goes on.
   package let begun: (summary: ScoringSummary, position: LineReader.Position)
+  /// What an earlier run had scored was of an input that has changed since, and is given up.
+  package let isAnew: Bool
   private let settings: JSONValue
   private let force: Bool
   private let inputModified: String
@@ -28,6 +30,7 @@ package final class ScoredFile: LineOutput {
   private static let keptEvery = Duration.seconds(5)
 
   private static let inputBytes: ByteString = "input_bytes"
+  private static let onError: ByteString = "on_error"
 
   private static func partial(_ output: String) -> String { output + ".partial" }
   private static func progress(_ output: String) -> String { output + ".progress.json" }
@@ -39,23 +42,23 @@ package final class ScoredFile: LineOutput {
     let version: [(key: ByteString, value: JSONValue)] = [
       ("alinfik_version", JSONValue(alinfikVersion)), ("valuator_sha256", JSONValue(valuator)),
       ("precision", JSONValue(precision.rawValue)),
-      (inputBytes, JSONValue(try Self.size(input))),
+      (inputBytes, JSONValue(try FileStamp(path: input).bytes)),
     ]
     return .object(version + configuration.description)
   }
 
-  private static func size(_ path: String) throws -> Int {
-    guard let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int else {
-      throw FormatError.missing(path: path)
-    }
-    return size
-  }
-
   /// When the file was last written, to the nanosecond.
   private static func modified(_ path: String) throws -> String {
-    var status = stat()
-    guard stat(path, &status) == 0 else { throw FormatError.missing(path: path) }
-    return "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+    let stamp = try FileStamp(path: path)
+    return "\(stamp.seconds).\(stamp.nanoseconds)"
+  }
+
+  /// The settings that must be those of an earlier run. Where that met no bad line, what it would have done with one decides nothing.
+  private static func deciding(
+    _ settings: JSONValue, earlier: JSONValue
+  ) -> [(key: ByteString, value: JSONValue)] {
+    let hadNoBadLine = earlier["bad_lines"]?.int == 0
+    return (settings.members ?? []).filter { $0.key != inputBytes && !($0.key == onError && hadNoBadLine) }
   }
 
   /// Gives up a file in which nothing is written.
@@ -68,14 +71,16 @@ package final class ScoredFile: LineOutput {
   package static func finished(input: String, output: String, settings: JSONValue) throws -> ScoringSummary? {
     guard FileManager.default.fileExists(atPath: output) else { return nil }
     guard let mark = try ScoreMark.read(beside: output) else { throw FormatError.exists(path: output) }
-    for (key, value) in settings.members ?? [] where key != inputBytes && mark.settings[key] != value {
+    for (key, value) in deciding(settings, earlier: mark.json) where mark.settings[key] != value {
       func text(_ value: JSONValue?) -> String {
         String(decoding: (value ?? .null).serialized(), as: UTF8.self)
       }
       throw FormatError.scoredOtherwise(
         path: output, setting: key.string, then: text(mark.settings[key]), now: text(value))
     }
-    guard let summary = ScoringSummary(json: mark.json), mark.outputBytes == (try size(output)) else {
+    guard let summary = ScoringSummary(json: mark.json),
+      mark.outputBytes == (try FileStamp(path: output).bytes)
+    else {
       throw FormatError.malformed(
         place: mark.path, reason: "it does not belong to \(output); --force scores it again")
     }
@@ -93,28 +98,22 @@ package final class ScoredFile: LineOutput {
   /// Begins an output, or goes on with one that was broken off. By force it begins anew.
   package init(input: String, output: String, settings: JSONValue, force: Bool) throws {
     (self.input, self.output, self.settings, self.force) = (input, output, settings, force)
-    inputModified = try Self.modified(input)
+    let modified = try Self.modified(input)
+    inputModified = modified
     file = try AppendedFile(path: Self.partial(output))
+    let path = Self.progress(output)
+    // Not `nil`, which would be JSON's null.
+    let kept: JSONValue? =
+      !force && FileManager.default.fileExists(atPath: path) ? try JSONValue.read(path: path) : .none
+    isAnew =
+      kept.map {
+        $0["input_modified"]?.string != modified
+          || $0["settings"]?[Self.inputBytes] != settings[Self.inputBytes]
+      } ?? false
     var begun = (summary: ScoringSummary(), position: LineReader.Position.start)
     var bytes = 0
-    let path = Self.progress(output)
-    if FileManager.default.fileExists(atPath: path), !force {
-      let kept = try JSONValue.read(path: path)
-      guard kept["input_modified"]?.string == inputModified,
-        kept["settings"]?[Self.inputBytes] == settings[Self.inputBytes]
-      else {
-        throw FormatError.changed(
-          path: input, reason: "it has changed since a part of it was scored; --force begins anew")
-      }
-      try refuseOtherConfiguration(settings, than: kept["settings"] ?? .null, path: path)
-      guard let summary = ScoringSummary(json: kept), let offset = kept["input_offset"]?.int,
-        let lines = kept["input_lines"]?.int, let written = kept["output_bytes"]?.int, written <= file.size
-      else {
-        throw FormatError.malformed(
-          place: path, reason: "it does not belong to \(Self.partial(output)); --force begins anew")
-      }
-      begun = (summary, LineReader.Position(offset: offset, lines: lines))
-      bytes = written
+    if let kept, !isAnew {
+      (begun, bytes) = try Self.begun(kept, settings, path: path, output: output, most: file.size)
     }
     try file.cut(to: bytes)
     self.begun = begun
@@ -122,6 +121,22 @@ package final class ScoredFile: LineOutput {
     compressed = whole.map { ($0, CompressedOutput($0, as: output)) }
     if let stream = compressed?.stream { try file.read(stream.write) }
     if force { try? FileManager.default.removeItem(atPath: path) }
+  }
+
+  /// What an earlier run had scored, and the bytes of it.
+  private static func begun(
+    _ kept: JSONValue, _ settings: JSONValue, path: String, output: String, most: Int
+  ) throws -> ((summary: ScoringSummary, position: LineReader.Position), bytes: Int) {
+    try refuseOtherConfiguration(
+      .object(deciding(settings, earlier: kept)),
+      than: .object(deciding(kept["settings"] ?? .null, earlier: kept)), path: path)
+    guard let summary = ScoringSummary(json: kept), let offset = kept["input_offset"]?.int,
+      let lines = kept["input_lines"]?.int, let written = kept["output_bytes"]?.int, written <= most
+    else {
+      throw FormatError.malformed(
+        place: path, reason: "it does not belong to \(partial(output)); --force begins anew")
+    }
+    return ((summary, LineReader.Position(offset: offset, lines: lines)), written)
   }
 
   package func write(_ bytes: [UInt8]) throws(FormatError) {
@@ -158,7 +173,8 @@ package final class ScoredFile: LineOutput {
   /// Gives the output its name and marks it. Throws where the input is no longer what was read.
   package func commit(_ summary: ScoringSummary) throws {
     if !force { try OutputFile.refuseExisting(output, force: false) }
-    guard try Self.size(input) == settings[Self.inputBytes]?.int, try Self.modified(input) == inputModified
+    guard try FileStamp(path: input).bytes == settings[Self.inputBytes]?.int,
+      try Self.modified(input) == inputModified
     else {
       // What was scored is of neither.
       try? FileManager.default.removeItem(atPath: Self.progress(output))
@@ -172,7 +188,7 @@ package final class ScoredFile: LineOutput {
     let whole: [(key: ByteString, value: JSONValue)] = [
       ("settings", settings), ("input_modified", JSONValue(inputModified)),
       ("input_sha256", JSONValue(try FileHash.sha256(path: input))),
-      ("output_bytes", JSONValue(try Self.size(written))),
+      ("output_bytes", JSONValue(try FileStamp(path: written).bytes)),
       ("output_sha256", JSONValue(try FileHash.sha256(path: written))),
     ]
     // What is replaced must not stand under the new mark for a moment.

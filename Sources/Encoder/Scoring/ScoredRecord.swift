@@ -25,16 +25,23 @@ package struct ScoredRecord: Sendable {
   package var bytes: [UInt8] { scanner.bytes }
 
   /// The record, parsed now. Throws `RecordError.badLine` where it has no text.
-  package func record() throws(RecordError) -> Record { try parser.parse(bytes, file: file, line: line) }
+  package func record() throws(RecordError) -> Record {
+    let others = scanner.members.filter { !$0.key.bytes.starts(with: ScoreKeys.prefix) }
+    if score != nil, others.allSatisfy({ $0.key == ByteString(parser.options.idField) }) {
+      throw failure(
+        "it has a score and no text, as `score --sidecar` writes it; put it together with its record (docs/formats.md)"
+      )
+    }
+    return try parser.parse(bytes, file: file, line: line)
+  }
 
   /// The error that names this line.
   package func failure(_ reason: String) -> RecordError { .badLine(file: file, line: line, reason: reason) }
 }
 
 extension ScoredRecord {
-  /// The largest magnitude of a score or an end of its interval, and the most tokens: beyond them sums of rows mean nothing.
+  /// The largest magnitude of a score or an end of its interval: beyond it sums of rows mean nothing.
   private static let greatestScore = 1e30
-  private static let mostTokens = 0x1p40
 
   /// What the keys of ours say of one line. Throws `RecordError.badLine` where it is no JSON object, has neither a score that is a
   /// finite number nor an error, or a number that is out of reason.
@@ -49,10 +56,16 @@ extension ScoredRecord {
     }
     var keys = ScoreKeys()
     for member in scanner.members where member.key.bytes.starts(with: ScoreKeys.prefix) {
-      keys.read(member, of: bytes)
+      guard !keys.read(member, of: bytes) else { continue }
+      let value = String(decoding: bytes[member.valueRange].prefix(40), as: UTF8.self)
+      throw failure(
+        "\(member.key) is \(value), which is not what `alinfik score` writes; score the record again")
     }
     (self.file, self.line, self.scanner, self.parser) = (file, line, scanner, parser)
-    error = keys.error?.string
+    error = keys.error
+    if error != nil, keys.score != nil {
+      throw failure("it has both an alinfik_score and an alinfik_error; score the record again")
+    }
     if error == nil {
       guard let value = keys.score else {
         throw failure("it has no alinfik_score; `alinfik score VALUATOR \(file)` adds one")
@@ -66,10 +79,7 @@ extension ScoredRecord {
     isOutside = keys.isOutside
     tokens = keys.tokens
     isTruncated = keys.isTruncated
-    origin = keys.valuator.flatMap { ScoreOrigin(key: $0) }
-    if let key = keys.valuator, origin == nil {
-      throw failure("alinfik_valuator '\(key)' is not what `alinfik score` writes; score the record again")
-    }
+    origin = keys.origin
     if let interval, !(interval.low <= interval.high) {
       throw failure("alinfik_low \(interval.low) is above alinfik_high \(interval.high)")
     }
@@ -78,9 +88,6 @@ extension ScoredRecord {
     ] {
       guard let value, value.magnitude > Self.greatestScore else { continue }
       throw failure("\(name) is \(value), and no score is beyond \(Self.greatestScore)")
-    }
-    if let number = keys.tokensNumber, !(number >= 0 && number <= Self.mostTokens) {
-      throw failure("alinfik_tokens is \(number): not between 0 and 2^40")
     }
   }
 
@@ -99,30 +106,47 @@ private struct ScoreKeys {
   static let prefix = Array("alinfik_".utf8)
 
   var score: JSONValue?
-  var error: JSONValue?
+  var error: String?
   var low: Double?
   var high: Double?
   var isOutside: Bool?
   var tokens: Int?
-  /// The same, where it is too large for a whole number too.
-  var tokensNumber: Double?
   var isTruncated = false
-  var valuator: String?
+  var origin: ScoreOrigin?
 
-  mutating func read(_ member: JSONObjectScanner.Member, of bytes: [UInt8]) {
+  /// More are no text, and sums of them no numbers.
+  private static let mostTokens = Int(UInt32.max) - 1
+
+  /// Takes a member; null is as if it were not there. False where it is not of the kind that scoring writes.
+  mutating func read(_ member: JSONObjectScanner.Member, of bytes: [UInt8]) -> Bool {
     // The scanner has checked the value.
-    guard let value = try? JSONValue.parse(bytes[member.valueRange]) else { return }
+    guard let value = try? JSONValue.parse(bytes[member.valueRange]), !value.isNull else { return true }
     switch member.key {
-    // Not `nil`, which would be JSON's null.
-    case ScoreKey.score: score = value.isNull ? .none : value
-    case ScoreKey.error: error = value.isNull ? .none : value
-    case ScoreKey.low: low = value.double
-    case ScoreKey.high: high = value.double
-    case ScoreKey.outOfDomain: isOutside = value.bool
-    case ScoreKey.tokens: (tokens, tokensNumber) = (value.int, value.double)
-    case ScoreKey.truncated: isTruncated = value.bool ?? false
-    case ScoreKey.valuator: valuator = value.string
-    default: break
+    case ScoreKey.score:
+      score = value
+      return true
+    case ScoreKey.error:
+      error = value.string
+      return error != nil
+    case ScoreKey.low:
+      low = value.double
+      return low != nil
+    case ScoreKey.high:
+      high = value.double
+      return high != nil
+    case ScoreKey.outOfDomain:
+      isOutside = value.bool
+      return isOutside != nil
+    case ScoreKey.tokens:
+      tokens = value.int
+      return tokens.map { (0...Self.mostTokens).contains($0) } ?? false
+    case ScoreKey.truncated:
+      isTruncated = value.bool ?? false
+      return value.bool != nil
+    case ScoreKey.valuator:
+      origin = value.string.flatMap { ScoreOrigin(key: $0) }
+      return origin != nil
+    default: return true
     }
   }
 }

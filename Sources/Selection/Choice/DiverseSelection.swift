@@ -5,7 +5,8 @@ import Formats
 ///
 /// No row below the cut of value alone by more than L deviations can be chosen, for each row that value alone chooses stays worth more.
 /// The rows above are the candidates, at most `candidateFactor` times as many as value alone chooses; some 700 bytes each in memory. That
-/// is the choice from all rows where the candidates fill the budget; where they end before, the report says that it is not exact.
+/// is the choice from all rows where the candidates fill the budget. Where they end before, other rows fill the rest by value alone, and
+/// the report says that it is not exact.
 struct DiverseSelection {
   let configuration: SelectionConfiguration
   let index: SelectionIndex
@@ -39,23 +40,42 @@ struct DiverseSelection {
       if verdict.decision == .chosen { relevance.choose(candidate) }
       if embeddings.isCancelled() { throw SelectionError.interrupted }
     }
-    // A row that is no candidate might have had the room that is left.
-    let isExact = hasAll && (!allowance.hasRoom || rows.count == index.runs.count)
+    let filled = try fill(&allowance, without: Set(rows.map(\.row)), &verdicts)
+    var redundant = index.sources.map { _ in 0 }
     for (candidate, row) in rows.enumerated() where wasChosen[candidate] {
       guard verdicts[row.row].decision == .budget, let other = relevance.likest(to: candidate) else {
         continue
       }
       verdicts[row.row] = (.redundant, other)
+      redundant[row.source] += 1
     }
     var selection = Selection(allowance)
     selection.cut = nil
     // Rows that are no candidates are left out by the budget.
-    selection.exceedsData = selection.exceedsData && rows.count == index.runs.count
+    selection.exceedsData = selection.exceedsData && rows.count + filled == index.runs.count
+    for (source, count) in redundant.enumerated() {
+      selection.refused[source][Int(RowDecision.redundant.rawValue)] = count
+    }
     selection.shortfalls = GreedySelection(configuration: configuration, index: index).shortfalls(allowance)
     selection.diversity = DiversityReport(
-      candidates: rows.count, isExact: isExact, deviation: deviation, meanRedundancy: relevance.meanRedundancy
+      candidates: rows.count, isBounded: !hasAll, filled: filled, deviation: deviation,
+      meanRedundancy: relevance.meanRedundancy
     )
     return selection
+  }
+
+  /// Takes rows that are no candidates, the best first, while there is room; says how many it took.
+  private func fill(
+    _ allowance: inout Allowance, without candidates: Set<Int>, _ verdicts: inout RowVerdicts
+  ) throws -> Int {
+    guard !allowance.isFull, candidates.count < index.runs.count else { return 0 }
+    let before = allowance.chosen.count
+    try index.runs.forEach { row in
+      if !candidates.contains(row.row) { verdicts[row.row] = try allowance.take(row) }
+      if embeddings.isCancelled() { throw SelectionError.interrupted }
+      return !allowance.isFull
+    }
+    return allowance.chosen.count - before
   }
 
   /// The rows that may be chosen, the best first, and those that value alone has chosen for their sources' sake.

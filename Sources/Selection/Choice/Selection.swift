@@ -36,10 +36,15 @@ package struct Selection: Sendable {
 /// What was looked at for diversity.
 package struct DiversityReport: Sendable, Equatable {
   package var candidates: Int
-  /// Whether no row that was not looked at could have been chosen.
-  package var isExact: Bool
+  /// Whether `--candidates` kept rows from being looked at that might have been chosen.
+  package var isBounded: Bool
+  /// Rows that were chosen by value alone, for the candidates left room in the budget.
+  package var filled: Int
   /// Of the pool's scores: the unit of value.
   package var deviation: Double
   /// The mean likeness of the chosen rows, each to the likest that was chosen before it.
   package var meanRedundancy: Double
+
+  /// Whether this is the choice from all rows.
+  package var isExact: Bool { !isBounded && filled == 0 }
 }

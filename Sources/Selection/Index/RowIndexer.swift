@@ -64,7 +64,8 @@ struct RowIndexer: Sendable {
         (scored.tokens == nil
           ? "it has no alinfik_tokens"
           : "it is longer than what the valuator has read (alinfik_truncated), so its tokens are not known")
-          + "; --tokenizer PATH counts them, or take a budget of --rows or --bytes")
+          + "; --tokenizer PATH counts them (a model's, or the valuator itself), or take a budget of --rows or --bytes"
+      )
     }
     return nil
   }

@@ -1,7 +1,6 @@
 import Duplicates
 import Encoder
 import Formats
-import Foundation
 import Records
 
 /// What a first reading of the input leaves beside `RowVerdicts`: sources, and of rows that may be chosen what ranks them, in sorted
@@ -45,18 +44,4 @@ package struct SelectionIndex {
   init(runs: RankedRuns, origins: ScoreOrigins) { (self.runs, self.origins) = (runs, origins) }
 
   package func sum(_ value: (Source) -> Int) -> Int { sources.reduce(0) { $0 + value($1) } }
-}
-
-/// When a file was last written, and its size.
-struct FileStamp: Sendable, Equatable {
-  var seconds: Int
-  var nanoseconds: Int
-  var bytes: Int
-
-  init(path: String) throws {
-    var status = stat()
-    guard stat(path, &status) == 0 else { throw FormatError.missing(path: path) }
-    (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
-    bytes = Int(status.st_size)
-  }
 }

@@ -65,7 +65,9 @@ extension SelectionSummary {
     String(
       format: "diversity: %d %@%@; a chosen row is %.2f like the likest chosen before it",
       report.candidates, report.candidates == 1 ? "candidate" : "candidates",
-      report.isExact ? "" : " (more could have been chosen from: --candidates)", report.meanRedundancy)
+      report.isBounded ? " (more could have been chosen from: --candidates)" : "", report.meanRedundancy)
+      + (report.filled > 0
+        ? "; \(Budget.Unit.rows.words(report.filled)) by value alone where the candidates left room" : "")
   }
 
   private var sourceLines: [String] {

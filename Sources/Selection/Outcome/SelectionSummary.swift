@@ -128,7 +128,8 @@ extension SelectionSummary {
       ],
       "cut": [
         "score": number(cut), "with_interval": JSONValue(withInterval),
-        "chosen_crossing": JSONValue(chosenUncertain), "left_out_crossing": JSONValue(leftOutUncertain),
+        "chosen_crossing": number(cut == nil ? nil : chosenUncertain),
+        "left_out_crossing": number(cut == nil ? nil : leftOutUncertain),
       ],
       "left_out": .object(
         left.map { (key: ByteString($0.name), value: JSONValue(decisions[$0, default: 0])) }),
@@ -155,6 +156,7 @@ extension SelectionSummary {
       "diversity": diversity.map { report in
         [
           "candidates": JSONValue(report.candidates), "exact": JSONValue(report.isExact),
+          "filled": JSONValue(report.filled),
           "deviation": JSONValue(report.deviation), "mean_redundancy": JSONValue(report.meanRedundancy),
         ]
       } ?? .null,
