@@ -22,8 +22,8 @@ struct TeachersRows {
   /// Reads what `alinfik score TEACHER --pooling first` wrote, without rows that are labelled, stand there twice, have no score, or lie out of
   /// the teacher's domain.
   ///
-  /// - Throws: `DistillError.options` where the teacher is of another label kind, model or target, or has learnt from rows that
-  ///   this valuator is to be tested or calibrated on; `badLabels` for a line that is no scored record, or was scored by another.
+  /// - Throws: `DistillError.options` where the scores are of another valuator or way of scoring, the teacher is of another label kind, model or target, or has learnt from rows that
+  ///   this valuator is to be tested or calibrated on; `badLabels` for a line that is no scored record.
   init(
     teacher directory: String, scored files: [String], dataset: DistillationDataset,
     material: TrainingMaterial, without leftOutSources: Set<String>
@@ -41,9 +41,9 @@ struct TeachersRows {
       pooling: .first)
     func refuseOther(_ found: ScoreOrigin?, _ place: String) throws {
       guard let found, !found.agrees(with: origin) else { return }
-      throw DistillError.badLabels(
-        place,
-        "its score is of \(found.key), and --teacher \(directory) with --pooling first gives \(origin.key)")
+      throw DistillError.options(
+        "\(place): these are not the teacher's scores (they are of \(found.key)); `alinfik score \(directory) --pooling first` gives "
+          + "those of \(origin.key)")
     }
     for file in files {
       try refuseOther(try ScoreMark.fitting(file)?.origin, file)

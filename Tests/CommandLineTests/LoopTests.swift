@@ -144,7 +144,7 @@ import Testing
     #expect(alone.status == 64 && alone.errors.contains("--scored"), "\(alone.errors)")
     // The head's own numbers are no scores.
     let raw = folder.path("raw.jsonl")
-    _ = try succeed("score", base, others, "--raw", "--output", raw)
+    _ = try succeed("score", base, others, "--raw", "--no-valuator-key", "--output", raw)
     let mixed = try Command.run(
       arguments: [
         "train", labels, "--output", other, "--init", model, "--size", "small", "--test-rows", "40",
