@@ -144,9 +144,12 @@ private struct DriftReport {
   }
 
   var json: JSONValue {
+    // `drifted` names what has; the tests say it of each.
     .object(
-      (drift.json.members ?? []) + [
-        ("rows_read", JSONValue(count)), ("fail_over", limit.map { JSONValue($0) } ?? .null),
+      (drift.json.members ?? []).filter { $0.key != "drifted" } + [
+        ("has_drifted", JSONValue(!drift.drifted.isEmpty)),
+        ("drifted", .array(drift.drifted.map { JSONValue($0.name) })), ("rows_read", JSONValue(count)),
+        ("fail_over", limit.map { JSONValue($0) } ?? .null),
         ("over_limit", .array(overLimit.map { JSONValue($0.name) })),
       ])
   }
