@@ -34,15 +34,18 @@ struct ClaimReader: Sendable {
     let line = scored.bytes + [0x0A]
     guard let score = scored.score else {
       // One that `score` could not read. Whose it is, it may not say.
-      return Claim(line: line, provider: (try? scored.record())?.source)
+      let provider = (try? scored.record())?.source
+      return Claim(line: line, provider: provider?.isEmpty == true ? nil : provider)
     }
     guard let tokens = scored.tokens else {
       throw scored.failure("it has no alinfik_tokens, by which values are set against tokens; score it again")
     }
     let record = try scored.record()
-    guard let provider = record.source else {
-      throw record.failure(
-        "it has no '\(options.by)', which says who brought it; --by names the field that does")
+    guard let provider = record.source, !provider.isEmpty else {
+      let lack =
+        record.source == nil
+        ? "it has no '\(options.by)', which says" : "its '\(options.by)' is empty, which should say"
+      throw record.failure("\(lack) who brought it; --by names the field that does")
     }
     let text = record.text
     var row = Claim.Row(

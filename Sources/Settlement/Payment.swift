@@ -15,6 +15,9 @@ package enum PaymentPolicy: Sendable, Equatable {
     }
     guard price >= 0 else { throw .options("\(option) \(text): a price is not below 0") }
     guard price <= 1e9 else { throw .options("\(option) \(text): more than 1e9 is no price") }
+    guard price == 0 || price >= 1e-12 else {
+      throw .options("\(option) \(text): less than 1e-12 is no price")
+    }
     return price
   }
 
@@ -38,7 +41,8 @@ package enum PaymentPolicy: Sendable, Equatable {
     switch self {
     case .share:
       "The whole budget is divided in proportion to each provider’s total value of counted rows. A provider whose total"
-        + " is zero or below gets nothing; its negative total takes nothing from others."
+        + " is zero or below gets nothing; its negative total takes nothing from others. Where nobody’s is above zero nothing is"
+        + " paid, and the budget stays with the buyer."
     case .floorSlope(let floor, let slope):
       "Every thousand counted tokens earn \(NumberText.exact(floor)) whatever they are worth, and every unit of a"
         + " provider’s total value \(NumberText.exact(slope)) more, where that total is above zero. The budget is the most"
@@ -69,10 +73,11 @@ package struct Payment: Sendable, Equatable {
   package let unspent: Int
   /// By how much the prices of a list were lowered so that they fit into the budget: c of its formula; 1 where they do.
   package let factor: Double
-  /// The fewest digits behind the point with which the same amounts follow from the rounded values; and from them and the rounded factor.
-  package let valueDecimals: Int
-  package let factorDecimals: Int
-  /// Σ max(0, V) of the values that are rounded so.
+  /// The fewest digits behind the point with which the same amounts follow from the rounded values; and from them and the rounded factor,
+  /// 0 where that is 1. Nil where no number of digits that is tried will do, as of values many powers of ten apart.
+  package let valueDecimals: Int?
+  package let factorDecimals: Int?
+  /// Σ max(0, V) of the values that are rounded so, or of all their digits.
   package let valueSum: Double
 
   /// - Parameters:
@@ -84,31 +89,35 @@ package struct Payment: Sendable, Equatable {
     func division(by values: [Decimal]) -> Division {
       Division(of: budget, policy, values: values, tokens: tokens)
     }
-    let whole = division(by: values.map { Decimal(shortest: $0) })
-    let parts = whole.parts()
+    let exact = values.map { Decimal(shortest: $0) }
+    let whole = division(by: exact)
+    guard let parts = whole.parts() else { preconditionFailure("Payment: shares that add up to no budget") }
     (amounts, unspent) = (Array(parts.dropLast()), parts[values.count])
-    let factor = whole.factor.double
+    let factor = whole.factor
     func rounded(_ digits: Int) -> [Decimal] { values.map { Decimal($0, decimals: digits) } }
-    let valueDecimals = Self.fewest(from: Self.readable(values)) {
+    let largest = exact.map(\.magnitude).max()?.double ?? 0
+    let valueDecimals = Self.fewest(from: Self.readable(largest, atLeast: 3)) {
       division(by: rounded($0)).parts() == parts
     }
-    let shown = rounded(valueDecimals)
+    let shown = valueDecimals.map(rounded) ?? exact
+    let last = division(by: shown)
     factorDecimals =
       factor < 1
-      ? Self.fewest(from: 6) { division(by: shown).parts(factor: Decimal(factor, decimals: $0)) == parts } : 0
+      ? Self.fewest(from: Self.readable(factor, atLeast: 6)) {
+        last.parts(factor: Decimal(factor, decimals: $0)) == parts
+      } : 0
     valueSum = shown.reduce(0) { $0 + max(0, $1) }.double
     (self.factor, self.valueDecimals) = (factor, valueDecimals)
   }
 
-  /// With three digits behind the point the largest value can be read, with more a small one.
-  private static func readable(_ values: [Double]) -> Int {
-    let largest = values.map(\.magnitude).max() ?? 0
-    return largest > 0 ? min(20, max(3, 2 - Int(log10(largest).rounded(.down)))) : 3
+  /// So many digits behind the point that of a small number three can be read.
+  private static func readable(_ number: Double, atLeast fewest: Int) -> Int {
+    number > 0 ? max(fewest, 2 - Int(log10(number).rounded(.down))) : fewest
   }
 
-  /// The first number of digits that will do. By the last of them a value has all digits that it can have.
-  private static func fewest(from first: Int, _ willDo: (Int) -> Bool) -> Int {
-    (first..<first + 25).first(where: willDo) ?? first + 25
+  /// The first number of digits that will do; nil where none of those will with which a number gets all digits that it can have.
+  private static func fewest(from first: Int, _ willDo: (Int) -> Bool) -> Int? {
+    (first..<first + 25).first(where: willDo)
   }
 }
 
@@ -122,31 +131,35 @@ private struct Division {
 
   init(of budget: Money, _ policy: PaymentPolicy, values: [Decimal], tokens: [Int]) {
     (self.budget, self.policy) = (budget, policy)
-    claims = zip(values, tokens).map { value, tokens in
+    let all = zip(values, tokens).map { value, tokens in
       switch policy {
       case .share: max(0, value)
       case .floorSlope(let floor, let slope):
         Decimal(shortest: floor) * Decimal(tokens) / 1000 + Decimal(shortest: slope) * max(0, value)
       }
     }
-    sum = claims.reduce(0, +)
+    let sum = all.reduce(0, +)
+    // Of the greatest budget so small a part is nothing to twenty digits, and Decimal may have no room for it.
+    claims = all.map { $0 < sum * Decimal(string: "1e-36")! ? 0 : $0 }
+    self.sum = sum
   }
 
   private var scale: Decimal { pow(10, budget.currency.decimals) }
 
-  /// Of a price list, 1 at most.
-  var factor: Decimal {
-    guard case .floorSlope = policy else { return 1 }
-    let money = Decimal(budget.units) / scale
-    return sum > money ? money / sum : 1
-  }
+  private var money: Decimal { Decimal(budget.units) / scale }
 
-  /// Each one's part, and behind them what nobody gets.
+  /// Whether a price list comes to more than the budget.
+  private var isOverBudget: Bool { policy != .share && sum > money }
+
+  /// Of a price list, 1 at most. A Double, for the quotient of a small and an enormous Decimal loses its digits.
+  var factor: Double { isOverBudget ? money.double / sum.double : 1 }
+
+  /// Each one's part, and behind them what nobody gets; nil where a rounded factor's do not add up to the budget.
   ///
   /// - Parameter rounded: the factor as it is written down; nil for the exact one.
-  func parts(factor rounded: Decimal? = nil) -> [Int] {
+  func parts(factor rounded: Decimal? = nil) -> [Int]? {
     let total = Decimal(budget.units)
-    let isSpent = sum > 0 && (policy == .share || factor < 1)
+    let isSpent = sum > 0 && (policy == .share || isOverBudget)
     let quotas = claims.map { claim in
       if let rounded { return rounded * claim * scale }
       // In one division, which rounds nothing before.

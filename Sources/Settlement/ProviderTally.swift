@@ -56,7 +56,8 @@ struct ProviderTally: Sendable {
   var ownCopies = RowCount()
   var othersCopies = RowCount()
   var nearCopies = 0
-  /// Value of the rows of others that it brought too.
+  /// The rows of others that count and that it brought too, and their value.
+  var othersRows = 0
   var othersValue = 0.0
   /// Of those that are no copies, rows whose kind the valuator does not know.
   var outside = RowCount()

@@ -34,6 +34,8 @@ package struct SettlementFacts: Codable, Sendable, Equatable {
   package var pooling: String?
   /// Rows of which neither says it.
   package var rowsOfUnknownValuator: Int
+  /// The inputs' names without their folders, in the order that decides who brought a text first; nil where the report is for one provider.
+  package var inputs: [String]?
   /// SHA-256 of all lines in their order, each with a line end.
   package var recordsSHA256: String
 }
@@ -94,9 +96,11 @@ package struct ProviderStatement: Codable, Sendable, Equatable {
   /// Of all providers' value, those below zero taken as zero.
   package var share: Double
   package var shareInterval: Interval?
-  /// The shared part: counted rows that others brought later, and their value; rows of others that it brought later, and theirs.
+  /// The shared part, of rows that count: its own that others brought later, and their value; those of others that it brought later, and
+  /// theirs.
   package var sharedRows: Int
   package var sharedValue: Double
+  package var othersRows: Int
   package var othersValue: Double
   /// The total if each row were divided equally among those who brought it.
   package var totalInEqualParts: Double
@@ -132,16 +136,17 @@ package struct PaymentStatement: Codable, Sendable, Equatable {
   package var slope: Double?
   /// c of a price list's formula.
   package var factor: Double?
-  /// Digits behind the point of V, and of c, with which every amount follows from what the page shows.
-  package var valueDecimals: Int
+  /// Digits behind the point of V, and of c, with which every amount follows from what the page shows; nil where none are enough.
+  package var valueDecimals: Int?
   package var factorDecimals: Int?
-  /// With `share` Σ max(0, V) over all providers, of the values that are rounded so.
+  /// With `share` Σ max(0, V) over all providers, of the values that are rounded so, or of all their digits.
   package var valueSum: Double?
   package var currency: String
   package var decimals: Int
   /// All in the currency's smallest unit; the amounts and what is unspent add up to the budget.
   package var budgetUnits: Int
   package var unspentUnits: Int?
+  /// In the order of the settlement's providers.
   package var amounts: [Amount]
 
   package struct Amount: Codable, Sendable, Equatable {

@@ -1,4 +1,5 @@
 import Encoder
+import Foundation
 import Records
 
 extension SettlementRun {
@@ -27,6 +28,7 @@ extension SettlementRun {
     guard run.pool.count.rows > 0 || run.claimed.rows > run.withoutScore else {
       throw SettlementError.empty(inputs: paths)
     }
-    return try run.settlement(origins: reader.origins)
+    return try run.settlement(
+      origins: reader.origins, inputs: paths.map { URL(fileURLWithPath: $0).lastPathComponent })
   }
 }

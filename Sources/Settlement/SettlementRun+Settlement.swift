@@ -4,9 +4,11 @@ import RankStatistics
 
 extension SettlementRun {
   /// The account of what was read; throws `SettlementError.noSuchProvider` where a report was asked for one that has no row.
-  func settlement(origins: ScoreOrigins) throws(SettlementError) -> Settlement {
+  ///
+  /// - Parameter inputs: their names, in their order.
+  func settlement(origins: ScoreOrigins, inputs: [String]) throws(SettlementError) -> Settlement {
     divideEqually()
-    let names = tallies.map(\.name.string)
+    let names = tallies.map(\.name)
     let totals = tallies.map(\.counted.value)
     let range = histogramRange()
     let shares = ShareReplicates(tallies)
@@ -15,17 +17,27 @@ extension SettlementRun {
       totals[$0] != totals[$1] ? totals[$0] > totals[$1] : tallies[$0].name < tallies[$1].name
     }
     var settlement = Settlement(
-      facts: facts(origins: origins), pool: poolStatement(histogram: range),
+      facts: facts(origins: origins, inputs: inputs), pool: poolStatement(histogram: range),
       providers: order.map { statements[$0] },
-      overlaps: overlaps.map { pair, sum in
-        Overlap(first: names[pair.first], later: names[pair.later], rows: sum.rows, value: sum.value)
-      }.sorted { ($1.rows, $0.first, $0.later) < ($0.rows, $1.first, $1.later) },
+      overlaps: overlaps.sorted { one, other in
+        (other.value.rows, names[one.key.first], names[one.key.later])
+          < (one.value.rows, names[other.key.first], names[other.key.later])
+      }.map { pair, sum in
+        Overlap(
+          first: names[pair.first].string, later: names[pair.later].string, rows: sum.rows, value: sum.value)
+      },
       payment: payment(order))
-    if let provider = options.provider { try settlement.restrict(to: provider) }
+    if let provider = options.provider {
+      guard let place = order.firstIndex(where: { names[$0] == ByteString(provider) }) else {
+        throw .noSuchProvider(
+          provider, by: options.by, some: settlement.providers.prefix(5).map(\.name))
+      }
+      settlement.restrict(to: place)
+    }
     return settlement
   }
 
-  private func facts(origins: ScoreOrigins) -> SettlementFacts {
+  private func facts(origins: ScoreOrigins, inputs: [String]) -> SettlementFacts {
     var likeness: Double?
     if case .near(let threshold) = options.duplicates { likeness = threshold }
     return SettlementFacts(
@@ -36,7 +48,7 @@ extension SettlementRun {
       likeness: likeness, countsOutside: options.countsOutside, resamples: options.resamples,
       seed: String(options.seed), valuatorSHA256: origins.known?.valuator,
       pooling: origins.known?.pooling.rawValue,
-      rowsOfUnknownValuator: origins.unknownRows, recordsSHA256: recordsSHA256)
+      rowsOfUnknownValuator: origins.unknownRows, inputs: inputs, recordsSHA256: recordsSHA256)
   }
 
   /// Where histograms begin and end: between the pool's outermost thousandths, zero among them.
@@ -80,7 +92,7 @@ extension SettlementRun {
       copyIds: tally.copyIds, outside: knowsDomain ? tally.outside : nil,
       outsideShare: outsideShare(tally.outside, of: tally.counted.count), counted: counted,
       share: shares.share(of: place), shareInterval: shares.interval(of: place), sharedRows: tally.sharedRows,
-      sharedValue: tally.sharedValue, othersValue: tally.othersValue,
+      sharedValue: tally.sharedValue, othersRows: tally.othersRows, othersValue: tally.othersValue,
       totalInEqualParts: tally.counted.value + tally.equalPartsDifference, best: tally.best.rows,
       worst: tally.worst.rows, recordsSHA256: tally.recordsSHA256)
   }
@@ -134,15 +146,15 @@ extension ValueStatement {
 }
 
 extension Settlement {
-  /// Leaves of all providers one alone, and nothing that names another or shows a row of theirs.
-  mutating func restrict(to name: String) throws(SettlementError) {
-    guard let provider = providers.first(where: { $0.name == name }) else {
-      throw .noSuchProvider(name, by: facts.by, some: providers.prefix(5).map(\.name))
-    }
-    providers = [provider]
+  /// Leaves of all providers one alone, and nothing that names another or shows a row of theirs. By its place: names can be other bytes
+  /// and yet the same `String`.
+  mutating func restrict(to place: Int) {
+    providers = [providers[place]]
     overlaps = []
-    payment?.amounts.removeAll { $0.provider != name }
+    payment.map { payment?.amounts = [$0.amounts[place]] }
     payment?.unspentUnits = nil
+    // Files are often named after who brought them.
+    facts.inputs = nil
   }
 }
 

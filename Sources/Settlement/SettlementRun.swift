@@ -104,6 +104,7 @@ package final class SettlementRun {
     }
     holders[number] = others + [UInt32(provider)]
     tallies[provider].othersCopies.add(tokens: tokens)
+    if first.counts { tallies[provider].othersRows += 1 }
     tallies[provider].othersValue += first.value
     overlaps[Pair(first: Int(first.provider), later: provider), default: Overlap.Sum()].add(first.value)
   }

@@ -104,7 +104,7 @@ package struct Drift: Sendable {
       "of_learned_rows": JSONValue(isOfLearnedRows),
       "out_of_domain": outOfDomain.map { JSONValue($0) } ?? .null,
       "chance_stability_index": JSONValue(chanceIndex),
-      "drifted": JSONValue(!drifted.isEmpty),
+      "has_drifted": JSONValue(!drifted.isEmpty), "drifted": .array(drifted.map { JSONValue($0.name) }),
       "size": drifted.first.map { JSONValue($0.size.rawValue) } ?? .null, "verdict": JSONValue(verdict),
       "tests": .object(
         tests.map { test in

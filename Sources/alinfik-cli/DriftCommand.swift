@@ -147,7 +147,8 @@ private struct DriftReport {
   var json: JSONValue {
     .object(
       (drift.json.members ?? []) + [
-        ("rows_read", JSONValue(count)), ("fail_over", limit.map { JSONValue($0) } ?? .null),
+        ("rows_read", JSONValue(count)),
+        ("fail_over", limit.map { JSONValue($0) } ?? .null),
         ("over_limit", .array(overLimit.map { JSONValue($0.name) })),
       ])
   }

@@ -57,12 +57,7 @@ struct ExplainCommand: ParsableCommand {
   func run() throws {
     let loaded = try Valuator.load(directory: valuator)
     let rows = try loaded.labelledRows()
-    if common.dryRun {
-      print(
-        "\(rows.rows.count) labelled rows, \(rows.clusters.count) groups of targets, \(common.threads) workers"
-      )
-      return
-    }
+    if common.dryRun { return printPlan(rows) }
     let output = StandardOutput()
     var count = 0
     for file in files.isEmpty ? ["-"] : files {
@@ -87,6 +82,16 @@ struct ExplainCommand: ParsableCommand {
     guard common.json else { return }
     let summary: JSONValue = ["records": JSONValue(count)]
     Terminal.write(String(decoding: summary.serialized(), as: UTF8.self) + "\n")
+  }
+
+  private func printPlan(_ rows: LabelledRows) {
+    let plan: JSONValue = [
+      "labelled_rows": JSONValue(rows.rows.count), "target_groups": JSONValue(rows.clusters.count),
+      "workers": JSONValue(common.threads),
+    ]
+    let words =
+      "\(rows.rows.count) labelled rows, \(rows.clusters.count) groups of targets, \(common.threads) workers"
+    print(common.json ? String(decoding: plan.serialized(), as: UTF8.self) : words)
   }
 
   /// The records of some lines up to the first that is none, and what is wrong with that.

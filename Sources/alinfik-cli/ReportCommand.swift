@@ -96,7 +96,12 @@ struct ReportCommand: ParsableCommand {
     case floorSlope = "floor-slope"
   }
 
-  enum Duplicates: String, ExpressibleByArgument, CaseIterable { case near, exact, keep }
+  enum Duplicates: String, ExpressibleByArgument, CaseIterable {
+    case near, exact, keep
+
+    /// `count` is what `keep` was called.
+    init?(argument: String) { self.init(rawValue: argument == "count" ? "keep" : argument) }
+  }
 
   func validate() throws {
     if files.isEmpty { throw ValidationError("at least one file of scored records is wanted") }
@@ -179,12 +184,14 @@ struct ReportCommand: ParsableCommand {
     let unknown = settlement.facts.rowsOfUnknownValuator
     if unknown > 0 {
       terminal.warn(
-        "\(unknown) rows do not say which valuator scored them (alinfik score adds alinfik_valuator)"
+        "\(unknown == 1 ? "1 row does" : "\(unknown) rows do") not say which valuator scored them (alinfik score adds alinfik_valuator)"
       )
     }
     if settlement.pool.withoutScore > 0 {
-      terminal.warn("\(settlement.pool.withoutScore) rows have no score (alinfik_error)")
+      let rows = settlement.pool.withoutScore
+      terminal.warn("\(rows == 1 ? "1 row has" : "\(rows) rows have") no score (alinfik_error)")
     }
+    if let reason = settlement.whyNobodyIsPaid { terminal.warn(reason) }
     settlement.summary.forEach { terminal.say($0.printable) }
     terminal.say("report: \(output)/report.html")
   }

@@ -65,9 +65,18 @@ struct SignCommand: ParsableCommand {
       terminal.warn(
         "the signature is not of files that alinfik.json does not name: \(unlisted.inShort.printable)")
     }
-    if dryRun { return try ValuatorSignature.check(files, by: signing, force: force) }
+    let made: [(key: ByteString, value: JSONValue)] = [
+      ("signature", JSONValue(files.signaturePath)),
+      ("fingerprint", JSONValue(signing.publicKey.fingerprint)),
+    ]
+    if dryRun {
+      try ValuatorSignature.check(files, by: signing, force: force)
+      return plan(
+        made,
+        "\(files.signaturePath) would be written (the key's fingerprint: \(signing.publicKey.fingerprint))")
+    }
     try ValuatorSignature.sign(files, by: signing, force: force)
-    say(signing.publicKey, [("signature", JSONValue(files.signaturePath))], "\(valuator): signed", terminal)
+    say(made, "\(valuator): signed (the key's fingerprint: \(signing.publicKey.fingerprint))", terminal)
   }
 
   private func make(_ path: String, _ terminal: Terminal) throws {
@@ -77,21 +86,26 @@ struct SignCommand: ParsableCommand {
         "\(path) exists already; give another name (--force overwrites it, and a key that is overwritten is lost)"
       )
     }
-    if dryRun { return }
+    let made: [(key: ByteString, value: JSONValue)] = [
+      ("key", JSONValue(path)), ("public_key", JSONValue(publicPath)),
+    ]
+    if dryRun { return plan(made, "\(path) and \(publicPath) would be written") }
     let key = SigningKey()
     try key.write(to: path, force: force)
     try key.publicKey.write(to: publicPath, force: force)
+    let fingerprint = key.publicKey.fingerprint
     say(
-      key.publicKey, [("key", JSONValue(path)), ("public_key", JSONValue(publicPath))],
-      "\(path): your private key; \(publicPath): give this to those who check", terminal)
+      made + [("fingerprint", JSONValue(fingerprint))],
+      "\(path): your private key; \(publicPath): give this to those who check (the key's fingerprint: \(fingerprint))",
+      terminal)
   }
 
-  private func say(
-    _ key: VerifyingKey, _ what: [(key: ByteString, value: JSONValue)], _ words: String, _ terminal: Terminal
-  ) {
-    terminal.say("\(words) (the key's fingerprint: \(key.fingerprint))")
-    guard json else { return }
-    let object = JSONValue.object(what + [("fingerprint", JSONValue(key.fingerprint))])
-    print(String(decoding: object.serialized(), as: UTF8.self))
+  private func say(_ made: [(key: ByteString, value: JSONValue)], _ words: String, _ terminal: Terminal) {
+    terminal.say(words)
+    if json { print(String(decoding: JSONValue.object(made).serialized(), as: UTF8.self)) }
+  }
+
+  private func plan(_ made: [(key: ByteString, value: JSONValue)], _ words: String) {
+    print(json ? String(decoding: JSONValue.object(made).serialized(), as: UTF8.self) : words)
   }
 }

@@ -332,6 +332,8 @@ import Testing
     #expect(abs(try #require(nearest[0]["likeness"]?.double) - 1) < 1e-5)
     let labels = Set(nearest.compactMap { $0["label"]?.double })
     #expect(labels.contains(try #require(known["label"]?.double)), "the row itself is among the nearest")
+    let plan = try succeed("explain", valuator, "--dry-run", "--json", input: "").output
+    #expect(try JSONValue.parse(Array(plan.utf8))["labelled_rows"]?.int ?? 0 > 0, "\(plan)")
     let words = try succeed("explain", valuator, input: input).output
     #expect(words.contains("most like these labelled rows") && words.contains(id))
     // What was good before a bad line is answered.

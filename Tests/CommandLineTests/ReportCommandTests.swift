@@ -52,6 +52,7 @@ import Testing
     #expect(run.errors.contains("do not say which valuator"), "\(run.errors)")
     let brief = try JSONValue.parse(Array(run.output.utf8))
     #expect(brief["rows"]?.int == 90 && brief["providers"]?.int == 3 && brief["budget_units"]?.int == 10_001)
+    #expect(brief["currency"]?.string == "EUR" && brief["unspent_units"]?.int == 0)
     let again = try report([scored])
     #expect(again.status == 64 && again.errors.contains("exists already"), "\(again.errors)")
     #expect(try report([scored], "--force").status == 0)
@@ -66,7 +67,20 @@ import Testing
     ]
     #expect(try report([scored], output: "whole").status == 0)
     #expect(try report(parts, output: "parts").status == 0)
-    for name in ["report.json", "report.html"] { #expect(try bytes("whole", name) == bytes("parts", name)) }
+    // But for the inputs' names.
+    func json(_ output: String) throws -> JSONValue {
+      try JSONValue.parse(try bytes(output, "report.json"))
+    }
+    let names = try json("parts")["facts"]?["inputs"]?.array?.compactMap(\.string)
+    #expect(names == ["a.jsonl", "b.jsonl.gz", "c.jsonl"])
+    for (key, value) in try #require(try json("whole").members) where key != "facts" {
+      #expect(try json("parts")[key] == value, "\(key)")
+    }
+    func page(_ output: String) throws -> [String] {
+      String(decoding: try bytes(output, "report.html"), as: UTF8.self).components(separatedBy: "<tr>")
+        .filter { !$0.contains("Inputs in their order") }
+    }
+    #expect(try page("whole") == page("parts"))
     #expect(try report([scored], "--seed", "5", output: "seeded").status == 0)
     #expect(try bytes("whole", "report.json") != bytes("seeded", "report.json"))
   }
@@ -183,6 +197,9 @@ import Testing
   @Test func aPlanWritesNothing() throws {
     let run = try report([scored], "--dry-run")
     #expect(run.status == 0 && run.output.contains("1 input,"), "\(run.output)")
+    // What `keep` was called.
+    #expect(
+      try report([scored], "--dry-run", "--duplicates", "count").output.contains("about 0 bytes a text"))
     let two = try report(
       [scored, try folder.file("b.jsonl", Self.rows(90..<99))], "--dry-run", "--duplicates", "exact", "--json"
     )

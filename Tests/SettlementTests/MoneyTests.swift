@@ -29,7 +29,7 @@ struct MoneyTests {
 
   @Test("prices below zero, without end or beyond reason are refused")
   func prices() throws {
-    for text in ["-0.1", "nan", "inf", "1e10", "x", ""] {
+    for text in ["-0.1", "nan", "inf", "1e10", "1e-13", "x", ""] {
       #expect(throws: SettlementError.self, "\(text)") { try PaymentPolicy.price(text, option: "--floor") }
     }
     #expect(try PaymentPolicy.price("0.0005", option: "--floor") == 0.0005)
@@ -46,17 +46,22 @@ struct MoneyTests {
     #expect(Currency(code: "eur") == nil && Currency(code: "EU") == nil)
   }
 
+  private func shares(of units: Int, _ values: [Double]) -> Payment {
+    Payment(
+      budget: Money(units: units, currency: Currency(code: "")!), policy: .share, values: values,
+      tokens: values.map { _ in 1 })
+  }
+
   @Test("the largest remainders get what rounding leaves over")
   func remainders() {
     // Quotas 4.7, 3.2, 2.1.
-    #expect(apportion(10, by: [47, 32, 21]) == [5, 3, 2])
-    #expect(apportion(1, by: [1, 1, 1]) == [1, 0, 0])
-    #expect(apportion(2, by: [0, 1, 1, 1]) == [0, 1, 1, 0])
-    #expect(apportion(0, by: [3, 4]) == [0, 0])
-    #expect(apportion(7, by: [0, 5, 0]) == [0, 7, 0])
+    #expect(shares(of: 10, [47, 32, 21]).amounts == [5, 3, 2])
+    #expect(shares(of: 1, [1, 1, 1]).amounts == [1, 0, 0])
+    #expect(shares(of: 2, [0, 1, 1, 1]).amounts == [0, 1, 1, 0])
+    #expect(shares(of: 7, [0, 5, 0]).amounts == [0, 7, 0])
     // Equal remainders: of thirds, and of numbers that are no sums of powers of two.
-    #expect(apportion(100, by: [1, 1, 1]) == [34, 33, 33])
-    #expect(apportion(2, by: [0.3, 0.1, 0.1, 0.3, 0.2]) == [1, 0, 0, 1, 0])
+    #expect(shares(of: 100, [1, 1, 1]).amounts == [34, 33, 33])
+    #expect(shares(of: 2, [0.3, 0.1, 0.1, 0.3, 0.2]).amounts == [1, 0, 0, 1, 0])
   }
 
   @Test("parts always add up, whatever the shares, and none is more than a unit off its quota")
@@ -66,15 +71,16 @@ struct MoneyTests {
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       return state >> 20
     }
-    for round in 0..<2000 {
+    for round in 0..<300 {
       let count = 1 + Int(next() % 40)
-      let shares = (0..<count).map { _ in
-        next() % 5 == 0 ? 0 : Decimal(next() % 1_000_000) * (next() % 3 == 0 ? 1e-9 : 1)
+      let values = (0..<count).map { _ in
+        next() % 5 == 0 ? 0 : Double(next() % 1_000_000) * (next() % 3 == 0 ? 1e-9 : 1)
       }
+      let shares = values.map { Decimal(string: "\($0)")! }
       let sum = shares.reduce(0, +)
       guard sum > 0 else { continue }
-      let total = round % 4 == 0 ? Money.limit - Int(next() % 1000) : Int(next() % 100_000)
-      let parts = apportion(total, by: shares)
+      let total = round % 4 == 0 ? Money.limit - Int(next() % 1000) : 1 + Int(next() % 100_000)
+      let parts = self.shares(of: total, values).amounts
       #expect(parts.reduce(0, +) == total)
       for (part, share) in zip(parts, shares) {
         #expect(part >= 0 && (share > 0 || part == 0))
@@ -125,6 +131,39 @@ struct PaymentTests {
     let payment = Payment(
       budget: try budget("2.05"), policy: policy, values: [0, 0], tokens: [3100, 5100])
     #expect(payment.amounts == [78, 127] && payment.unspent == 0)
+  }
+
+  /// A row of an enormous score: c is then so small that six digits show nothing of it.
+  @Test("floor-slope: whatever the values are, the digits that are said are enough, or none are said")
+  func farApart() throws {
+    let policy = try PaymentPolicy.priceList(floor: 0, slope: 1e8)
+    let budget = try budget("1000000000 EUR")
+    for values in [
+      [1e30, 1.5], [1.33e36, 7e35, 3], [1e30, 1e29, 1e28], [1e30, 1e-20], [1e30, 1e-300], [3e12, 1e12],
+    ] {
+      let payment = Payment(budget: budget, policy: policy, values: values, tokens: values.map { _ in 1000 })
+      #expect(payment.amounts.reduce(payment.unspent, +) == budget.units && payment.amounts[0] > 0)
+      #expect(abs(payment.factor * values.reduce(0, +) / 10 - 1) < 1e-12, "\(values): \(payment.factor)")
+      guard let decimals = payment.factorDecimals, payment.valueDecimals != nil else { continue }
+      let said = Double(String(format: "%.*f", decimals, payment.factor))!
+      #expect(abs(said / payment.factor - 1) < 1e-6, "\(values): \(said)")
+    }
+    let one = Payment(budget: budget, policy: policy, values: [3e12, 1e12], tokens: [1, 1])
+    #expect(one.factorDecimals != nil && one.amounts == [75_000_000_000, 25_000_000_000])
+  }
+
+  @Test("numbers too small for any amount get nothing")
+  func tooSmall() throws {
+    let list = try PaymentPolicy.priceList(floor: 1e-12, slope: 1e-12)
+    for policy in [.share, list] {
+      let payment = Payment(
+        budget: try budget("10"), policy: policy, values: [1e-29, 1e-127, Double.leastNonzeroMagnitude, 4],
+        tokens: [1, 1, 1, 1])
+      #expect(payment.amounts.dropLast() == [0, 0, 0] && payment.amounts.reduce(payment.unspent, +) == 1000)
+      #expect(payment.amounts[3] == (policy == .share ? 1000 : 0))
+    }
+    let alone = Payment(budget: try budget("10"), policy: .share, values: [1e-127], tokens: [1])
+    #expect(alone.amounts == [0] && alone.unspent == 1000 && alone.valueDecimals == 3)
   }
 
   @Test("both policies are there in words and as a formula with their prices")

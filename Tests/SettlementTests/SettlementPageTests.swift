@@ -35,7 +35,7 @@ struct SettlementPageTests {
     let outside = try rows.settle([ScoredRows.line("a", "x", 1, ood: true)])
     #expect(problem(outside.html()) == nil)
     let one = try rows.settle([ScoredRows.line("a", "x", 1)])
-    #expect(problem(one.html()) == nil)
+    #expect(problem(one.html()) == nil && one.html().contains("What 1 provider brought in 1 row<"))
   }
 
   @Test("names, ids and texts stay text")
@@ -73,6 +73,17 @@ struct SettlementPageTests {
     #expect(try settlement { $0.payment = nil }.html().contains("A value is not a price"))
   }
 
+  @Test("where no number of digits will do, the page does not say that amounts follow from it")
+  func farApart() throws {
+    var settlement = try settlement {
+      $0.payment = (try! Money(budget: "1 EUR"), try! .priceList(floor: 0.25, slope: 0.125))
+    }
+    #expect(settlement.html().contains("follows from these numbers to the last digit"))
+    settlement.payment?.factorDecimals = nil
+    #expect(!settlement.html().contains("follows from these numbers"))
+    #expect(settlement.html().contains("report.json") && problem(settlement.html()) == nil)
+  }
+
   @Test("a provider's report names no other, in page or JSON, and says the same of it as the buyer's")
   func oneProvider() throws {
     let (all, south) = (try settlement(), try settlement { $0.provider = "south" })
@@ -87,7 +98,8 @@ struct SettlementPageTests {
     }
     #expect(south.providers == [all["south"]!] && south.pool == all.pool)
     #expect(south.payment?.amounts == all.payment?.amounts.filter { $0.provider == "south" })
-    #expect(south.payment?.unspentUnits == nil)
+    #expect(south.payment?.unspentUnits == nil && south.facts.inputs == nil)
+    #expect(!south.html().contains("part-0.jsonl") && all.html().contains("part-0.jsonl"))
   }
 
   @Test("the JSON reads back as what it was written from")

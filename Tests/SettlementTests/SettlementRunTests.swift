@@ -43,6 +43,7 @@ struct SettlementRunTests {
     #expect(x.ownCopies.rows == 1 && x.othersCopies.rows == 0 && x.sharedRows == 1 && x.sharedValue == 6)
     #expect(
       y.ownCopies.rows == 1 && y.othersCopies.rows == 1 && y.othersValue == 6 && y.copyIds == ["c", "e"])
+    #expect(y.othersRows == 1 && z.othersRows == 1 && x.othersRows == 0)
     #expect(z.counted.rows == 0 && z.othersCopies.rows == 1 && z.share == 0 && z.counted.mean == nil)
     #expect(x.counted.total == 6 && y.counted.total == 1)
     #expect(x.totalInEqualParts == 2 && y.totalInEqualParts == 3 && z.totalInEqualParts == 2)
@@ -91,6 +92,7 @@ struct SettlementRunTests {
       line("a", "x", 9, text: "t", ood: true), line("b", "y", 9, text: "t", ood: true),
     ])
     #expect(settlement["x"]?.sharedRows == 0 && settlement["y"]?.othersValue == 0)
+    #expect(settlement["y"]?.othersRows == 0 && settlement["y"]?.othersCopies.rows == 1)
     #expect(settlement["y"]?.totalInEqualParts == 0 && settlement["y"]?.outside?.rows == 0)
   }
 
@@ -112,7 +114,10 @@ struct SettlementRunTests {
   func shards() throws {
     let lines = ScoredRows.many()
     let whole = try rows.settle(lines)
-    let shards = try rows.settle(Array(lines[..<7]), Array(lines[7..<120]), Array(lines[120...]))
+    var shards = try rows.settle(Array(lines[..<7]), Array(lines[7..<120]), Array(lines[120...]))
+    #expect(shards.facts.inputs == ["part-0.jsonl", "part-1.jsonl", "part-2.jsonl"])
+    #expect(shards.html().contains(">part-1.jsonl<"))
+    shards.facts.inputs = whole.facts.inputs
     #expect(whole.json() == shards.json() && whole.html() == shards.html())
     var other = try rows.settle(lines) { $0.seed = 1 }
     #expect(other["north"]?.shareInterval != whole["north"]?.shareInterval)
@@ -198,6 +203,58 @@ struct SettlementRunTests {
     #expect(settlement["x"]?.claimed.rows == 2 && settlement.pool.claimed.rows == 3)
   }
 
+  /// The same letters, composed and decomposed, which Swift takes for the same.
+  @Test("providers whose names differ in their bytes alone are two")
+  func normalisation() throws {
+    let names = ["caf\u{E9}", "cafe\u{301}"]
+    let lines = [line("a", names[0], 3), line("b", names[1], 1)]
+    let settlement = try rows.settle(lines) { $0.payment = (try! Money(budget: "100"), .share) }
+    #expect(settlement.providers.map(\.counted.total) == [3, 1])
+    #expect(settlement.payment?.amounts.map(\.units) == [7500, 2500])
+    for text in ["<td class=\"n\">3.000</td>", "<td class=\"n\">1.000</td>"] {
+      #expect(settlement.html().contains(text), "\(text)")
+    }
+    #expect(settlement.summary[1].hasSuffix(" 75.00") && settlement.summary[2].hasSuffix(" 25.00"))
+    for (name, total) in zip(names, [3.0, 1]) {
+      let one = try rows.settle(lines) {
+        $0.payment = (try! Money(budget: "100"), .share)
+        $0.provider = name
+      }
+      #expect(one.providers.map(\.counted.total) == [total])
+      #expect(one.payment?.amounts.count == 1 && one.payment?.amounts[0].units == Int(total) * 2500)
+      #expect(one.providers.allSatisfy { $0.name.utf8.elementsEqual(name.utf8) })
+    }
+  }
+
+  @Test(
+    "what is said on a terminal: parts that add up, what is unspent, by how much prices fell, and why nobody is paid"
+  )
+  func summary() throws {
+    let lines = [
+      line("a", "x", 2000, ood: true), line("b", "x", 1506.76, text: "t"), line("c", "x", 1, text: "t"),
+    ]
+    let counted = try rows.settle(lines) {
+      $0.countsOutside = true
+      $0.payment = (try! Money(budget: "100 EUR"), .floorSlope(floor: 0, slope: 0.5))
+    }
+    #expect(counted.summary.first == "3 rows of 1 provider: 1 copy, 2 count (1 of them out of domain)")
+    #expect(counted.summary.contains { $0.contains("lowered by the factor 0.0570") })
+    let less = try rows.settle(lines) {
+      $0.payment = (try! Money(budget: "1000 EUR"), .floorSlope(floor: 0, slope: 0.5))
+    }
+    #expect(less.summary.first == "3 rows of 1 provider: 1 copy, 1 out of domain, 1 counts")
+    #expect(less.summary[1].hasPrefix("x: 1 row, value 1507, 100.0 %, 753.38"), "\(less.summary[1])")
+    #expect(less.summary.last == "unspent: 246.62\u{A0}EUR of 1\u{202F}000.00\u{A0}EUR")
+    #expect(less.html().contains(">1507<") && less.whyNobodyIsPaid == nil)
+    let nothing = try rows.settle([line("a", "x", -1)]) { $0.payment = (try! Money(budget: "5"), .share) }
+    #expect(nothing.whyNobodyIsPaid?.contains("above zero") == true)
+    #expect(nothing.html().contains("the budget stays with the buyer"))
+    let list = try rows.settle([line("a", "x", -1)]) {
+      $0.payment = (try! Money(budget: "5"), .floorSlope(floor: 0, slope: 1))
+    }
+    #expect(list.whyNobodyIsPaid?.contains("by these prices") == true)
+  }
+
   @Test("what cannot be settled is refused with its line")
   func refusals() throws {
     func message(_ lines: [String], change: (inout SettlementOptions) -> Void = { _ in }) -> String {
@@ -210,6 +267,8 @@ struct SettlementRunTests {
     #expect(message([good, #"{"id": "b", "text": "t", "source": "x"}"#]).contains("part-0.jsonl:2"))
     let noSource = message([good, #"{"text": "t", "alinfik_score": 1, "alinfik_tokens": 3}"#])
     #expect(noSource.contains(":2") && noSource.contains("'source'") && noSource.contains("--by"))
+    let empty = message([good, #"{"text": "t", "source": "", "alinfik_score": 1, "alinfik_tokens": 3}"#])
+    #expect(empty.contains(":2") && empty.contains("'source' is empty"), "\(empty)")
     #expect(message([good]) { $0.by = "meta.vendor" }.contains("'meta.vendor'"))
     for wrong in [#"{"a": 1}"#, "[7]", "true"] {
       let row = #"{"text": "t", "source": \#(wrong), "alinfik_score": 1, "alinfik_tokens": 3}"#

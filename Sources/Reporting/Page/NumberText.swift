@@ -51,6 +51,12 @@ package enum NumberText {
     return sign + grouped(String(format: "%.0f", (size / unit).rounded() * unit))
   }
 
+  /// Three significant digits, and of larger numbers every digit before the point: what is divided by should not be rounded to tens.
+  package static func value(_ value: Double?) -> String {
+    guard let value, (1000..<1e15).contains(value.magnitude) else { return significant(value) }
+    return fixed(value, decimals: 0)
+  }
+
   /// So many digits behind the point, whatever the size.
   package static func fixed(_ value: Double, decimals: Int) -> String {
     let text = String(format: "%.*f", decimals, abs(value))

@@ -57,8 +57,8 @@ struct ScoreChart {
       $0 + own[$1]
     }
     return
-      "Scores from \(NumberText.significant(range.lowerBound)) to \(NumberText.significant(range.upperBound)):"
-      + " median \(NumberText.significant(medians.own)), the pool’s \(NumberText.significant(medians.pool));"
+      "Scores from \(NumberText.value(range.lowerBound)) to \(NumberText.value(range.upperBound)):"
+      + " median \(NumberText.value(medians.own)), the pool’s \(NumberText.value(medians.pool));"
       + " \(NumberText.percent(below)) of the rows lie below zero."
   }
 }

@@ -3,18 +3,19 @@ import Reporting
 /// From what was brought to what counts: copies, whose they were first, and what the valuator does not know.
 extension SettlementPage {
   mutating func claims() -> Markup {
-    let order: Markup =
+    let order = single == nil ? ", whose files stand in their order at the end of this page" : ""
+    let rule: Markup =
       facts.duplicates == "keep"
       ? "Copies were not looked for: every row counts for whoever brought it."
       : """
-      A text counts once, for whoever brought it first, and first is who stands first in the input. What others brought \
+      A text counts once, for whoever brought it first, and first is who stands first in the input\(order). What others brought \
       of it later is shown as the shared part, and so is what the totals would be if each text were divided equally \
       among those who brought it.
       """
     return """
       <section aria-labelledby="claims">
       <h2 id="claims">What was brought, and what counts</h2>
-      <p>\(order)</p>
+      <p>\(rule)</p>
       \(funnelTable())
       \(sharedTable())
       \(overlapTable())
@@ -65,19 +66,19 @@ extension SettlementPage {
   }
 
   private mutating func sharedTable() -> Markup {
-    guard shown.contains(where: { $0.sharedRows + $0.othersCopies.rows > 0 }) else { return "" }
+    guard shown.contains(where: { $0.sharedRows + $0.othersRows > 0 }) else { return "" }
     let rows = shown.map { provider in
       """
-      <tr>\(name(provider.name))\(cell(NumberText.significant(provider.counted.total)))\
-      \(cell(NumberText.count(provider.sharedRows)))\(cell(NumberText.significant(provider.sharedValue)))\
-      \(cell(NumberText.count(provider.othersCopies.rows)))\(cell(NumberText.significant(provider.othersValue)))\
-      \(cell(NumberText.significant(provider.totalInEqualParts)))</tr>
+      <tr>\(name(provider.name))\(cell(NumberText.value(provider.counted.total)))\
+      \(cell(NumberText.count(provider.sharedRows)))\(cell(NumberText.value(provider.sharedValue)))\
+      \(cell(NumberText.count(provider.othersRows)))\(cell(NumberText.value(provider.othersValue)))\
+      \(cell(NumberText.value(provider.totalInEqualParts)))</tr>
       """ as Markup
     }
     return table(
       "The shared part.",
-      "The first two numbers after the value are of rows that others brought later; the next two of rows that others"
-        + " had brought before, which count for those. Last: the value if each text were divided equally.\(cut)",
+      "Of texts that count. The first two numbers after the value are of rows that others brought later; the next two of rows"
+        + " that others had brought before, which count for those. Last: the value if each text were divided equally.\(cut)",
       """
       \(heads(
         "Provider",
@@ -99,7 +100,7 @@ extension SettlementPage {
     let rows = settlement.overlaps.prefix(Self.shownOverlaps).map { overlap in
       """
       <tr>\(name(overlap.first))<td><bdi>\(overlap.later)</bdi></td>\(cell(NumberText.count(overlap.rows)))\
-      \(cell(NumberText.significant(overlap.value)))</tr>
+      \(cell(NumberText.value(overlap.value)))</tr>
       """ as Markup
     }
     let count = settlement.overlaps.count
@@ -107,7 +108,8 @@ extension SettlementPage {
       count > Self.shownOverlaps
       ? " The first \(Self.shownOverlaps) of \(count); all are in report.json." : ""
     return table(
-      "Who brought what another had brought.", "Pairs of providers, by the number of texts.\(cut)",
+      "Who brought what another had brought.",
+      "Pairs of providers, by the number of texts, whether they count or not.\(cut)",
       """
       <thead><tr><th scope="col">Brought first by</th><th scope="col">and later by</th>\
       <th class="n" scope="col">rows</th><th class="n" scope="col">value</th></tr></thead>

@@ -52,7 +52,10 @@ extension SettlementPage {
 
   mutating func run() -> Markup {
     var lines: [(String, Markup)] = [
-      ("Provider field", "<code>\(facts.by)</code>"),
+      ("Provider field", "<code>\(facts.by)</code>")
+    ]
+    if let inputs = facts.inputs { lines.append(("Inputs in their order", names(inputs))) }
+    lines += [
       (
         "Valuator SHA-256",
         facts.valuatorSHA256.map { hash($0) } ?? "not said in the records, nor beside their file"
@@ -74,6 +77,17 @@ extension SettlementPage {
       </section>
       """
   }
+
+  /// The first of some files' names.
+  private func names(_ files: [String]) -> Markup {
+    let shown = Markup(
+      joining: files.prefix(Self.shownInputs).map { "<code><bdi>\($0)</bdi></code>" as Markup },
+      separator: ", ")
+    let more = files.count - Self.shownInputs
+    return more > 0 ? "\(shown) and \(NumberText.count(more)) more, in report.json" : shown
+  }
+
+  private static let shownInputs = 6
 
   func footer() -> Markup {
     """

@@ -62,7 +62,7 @@ extension SettlementPage {
   private func row(_ row: ShownRow) -> Markup {
     let text: Markup = row.excerpt.map { "<div><bdi>\($0)</bdi></div>" } ?? ""
     return """
-      <tr><td class="n">\(NumberText.significant(row.score))</td><td class="n">\(NumberText.count(row.tokens))</td>\
+      <tr><td class="n">\(NumberText.value(row.score))</td><td class="n">\(NumberText.count(row.tokens))</td>\
       <td class="row"><code><bdi>\(row.id)</bdi></code>\(text)</td></tr>
       """
   }

@@ -3,8 +3,8 @@ import Reporting
 /// The head of the page, and what came out.
 extension SettlementPage {
   var title: String {
-    let rows = NumberText.count(settlement.pool.claimed.rows)
-    guard let single else { return "What \(providerText(facts.providerCount)) brought in \(rows) rows" }
+    let rows = rowText(settlement.pool.claimed.rows)
+    guard let single else { return "What \(providerText(facts.providerCount)) brought in \(rows)" }
     return "What “\(Chart.fitted(single.name, width: 400))” brought: \(rowText(single.claimed.rows))"
   }
 
@@ -73,14 +73,14 @@ extension SettlementPage {
       all > 0 ? NumberText.finePercent(Double(rows) / Double(all)) : "–"
     }
     var items = [
-      keyNumber(NumberText.significant(counted.total), "value of the rows that count", isOurs: true),
-      keyNumber(NumberText.significant(counted.perThousandTokens), "value per thousand tokens"),
+      keyNumber(NumberText.value(counted.total), "value of the rows that count", isOurs: true),
+      keyNumber(NumberText.value(counted.perThousandTokens), "value per thousand tokens"),
       keyNumber(share(duplicates, claimed), "of the rows repeat an earlier one"),
     ]
     let outside = single.map(\.outsideShare) ?? settlement.pool.outsideShare
     items.append(keyNumber(NumberText.finePercent(outside), "of the rest are out of the valuator’s domain"))
     if let payment = settlement.payment, let money {
-      let amount = single.flatMap { single in payment.amounts.first { $0.provider == single.name } }
+      let amount = single == nil ? nil : payment.amounts.first
       items.append(
         amount.map {
           keyNumber(

@@ -35,28 +35,38 @@ extension SettlementPage {
       ? "Each amount follows from these numbers to the last digit"
       : "Each amount follows from these numbers, but for the \(money.smallestUnit) that may be left over for it, which depends"
         + " on providers that are not shown"
-    let digits =
-      "V is written with \(payment.valueDecimals) digits behind the point, as many as that needs (report.json has all), K with"
-      + " all that it has."
-    if let sum = payment.valueSum {
-      return sum > 0
-        ? "Here Σ max(0, V(q)) is \(NumberText.fixed(sum, decimals: payment.valueDecimals)). \(reach): \(digits)"
-        : "Nobody’s V is above zero, so that nothing is paid."
+    if payment.valueSum == 0 { return "Nobody’s V is above zero, so that nothing is paid." }
+    let known =
+      payment.valueSum.map { "Here Σ max(0, V(q)) is \(value($0, payment))." }
+      ?? "Here c is \(factor(payment))."
+    guard let decimals = payment.valueDecimals, payment.valueSum != nil || payment.factorDecimals != nil
+    else {
+      return
+        "\(known) The numbers are so many powers of ten apart that they are rounded here: the amounts follow from those in"
+        + " report.json."
     }
-    let factor = NumberText.fixed(payment.factor ?? 1, decimals: payment.factorDecimals ?? 0)
-    return "Here c is \(factor). \(reach): \(digits)"
+    return
+      "\(known) \(reach): V is written with \(decimals) digits behind the point, as many as that needs (report.json has all),"
+      + " K with all that it has."
+  }
+
+  private func value(_ value: Double, _ payment: PaymentStatement) -> String {
+    payment.valueDecimals.map { NumberText.fixed(value, decimals: $0) } ?? NumberText.value(value)
+  }
+
+  private func factor(_ payment: PaymentStatement) -> String {
+    guard let factor = payment.factor else { return NumberText.none }
+    return payment.factorDecimals.map { NumberText.fixed(factor, decimals: $0) }
+      ?? NumberText.significant(factor, digits: 6)
   }
 
   private mutating func amountTable(_ payment: PaymentStatement, _ money: Currency) -> Markup {
-    let statements = Dictionary(settlement.providers.map { ($0.name, $0) }) { first, _ in first }
-    let rows = payment.amounts.prefix(Self.shownProviders).map { amount in
-      let counted = statements[amount.provider]?.counted
-      let value = counted.map { NumberText.fixed($0.total, decimals: payment.valueDecimals) }
-      let thousands = counted.map { NumberText.fixed(Double($0.tokens) / 1000, decimals: 3) }
-      return """
-        <tr>\(name(amount.provider))\(cell(value ?? NumberText.none))\(cell(thousands ?? NumberText.none))\(cell(amount.text))\
-        \(cell(NumberText.finePercent(Double(amount.units) / Double(payment.budgetUnits))))</tr>
-        """ as Markup
+    let rows = zip(shown, payment.amounts).map { provider, amount in
+      """
+      <tr>\(name(provider.name))\(cell(value(provider.counted.total, payment)))\
+      \(cell(NumberText.fixed(Double(provider.counted.tokens) / 1000, decimals: 3)))\(cell(amount.text))\
+      \(cell(NumberText.finePercent(Double(amount.units) / Double(payment.budgetUnits))))</tr>
+      """ as Markup
     }
     return table(
       "Amounts.", single == nil ? "With what is unspent they add up to the budget.\(cut)" : "",
@@ -79,7 +89,7 @@ extension SettlementPage {
       """
     }
     let others: Markup =
-      dropped.isEmpty ? "" : line("\(dropped.count) providers more", dropped.reduce(0) { $0 + $1.units })
+      dropped.isEmpty ? "" : line("\(providerText(dropped.count)) more", dropped.reduce(0) { $0 + $1.units })
     return """
       <tbody>
       \(others)

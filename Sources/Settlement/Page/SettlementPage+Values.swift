@@ -60,7 +60,7 @@ extension SettlementPage {
   ) -> Markup {
     func text(_ interval: Interval?) -> String? {
       interval.map {
-        Self.unbroken("\(NumberText.significant($0.lower)) to \(NumberText.significant($0.upper))")
+        Self.unbroken("\(NumberText.value($0.lower)) to \(NumberText.value($0.upper))")
       }
     }
     let shareText = shareInterval.map {
@@ -68,9 +68,9 @@ extension SettlementPage {
     }
     return """
       <tr>\(name)\(cell(NumberText.count(counted.rows)))\(cell(NumberText.count(counted.tokens)))\
-      \(cell(NumberText.significant(counted.total), text(counted.totalInterval)))\
-      \(cell(NumberText.significant(counted.mean), text(counted.meanInterval)))\
-      \(cell(NumberText.significant(counted.perThousandTokens), text(counted.perThousandTokensInterval)))\
+      \(cell(NumberText.value(counted.total), text(counted.totalInterval)))\
+      \(cell(NumberText.value(counted.mean), text(counted.meanInterval)))\
+      \(cell(NumberText.value(counted.perThousandTokens), text(counted.perThousandTokensInterval)))\
       \(cell(NumberText.finePercent(share), shareText))\
       \(cell(NumberText.finePercent(counted.negativeShare)))</tr>
       """
