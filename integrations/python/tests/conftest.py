@@ -162,7 +162,8 @@ sys.exit(child.wait())
 
 def scores_of(answers):
     """Id, score, interval, domain and error of each row; floats as they are, so that equal means every bit."""
-    keys = ("id", "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens", "alinfik_truncated")
+    keys = ("id", "alinfik_score", "alinfik_low", "alinfik_high", "alinfik_ood", "alinfik_tokens", "alinfik_truncated",
+            "alinfik_valuator")
     return [tuple(answer.get(key) for key in keys) + (answer.get("alinfik_error") is not None,) for answer in answers]
 
 

@@ -87,7 +87,7 @@ def test_what_was_there_stays_and_scores_equal_the_commands(run, records, by_com
         assert scored.schema.field(name).equals(pq.read_schema(tmp_path / "in.parquet").field(name), check_metadata=True)
     assert scored.schema.metadata[b"owner"] == b"somebody" and scored.schema.metadata[b"pandas"] == b"{}"
     types = [str(scored.schema.field(name).type) for name in SCORES]
-    assert types == ["double", "double", "double", "bool", "int64", "bool", "string"]
+    assert types == ["double", "double", "double", "bool", "int64", "bool", "string", "string"]
     rows = scored.select(["id"] + SCORES).to_pylist()
     assert scores_of(rows) == scores_of(by_command(records, tmp_path))
     assert rows[300]["alinfik_error"] == "the text is empty" and scored["alinfik_score"].null_count == 2

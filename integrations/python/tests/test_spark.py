@@ -44,7 +44,7 @@ def test_scores_equal_the_commands(spark, command, valuator, records, by_command
     assert [row["text"] for row in rows] == [record["text"] for record in records]
     assert rows[300]["alinfik_error"] == "the text is empty"
     assert [field.dataType.simpleString() for field in scored.schema][2:] == [
-        "double", "double", "double", "boolean", "bigint", "boolean", "string"]
+        "double", "double", "double", "boolean", "bigint", "boolean", "string", "string"]
 
 
 def test_empty_partitions_start_no_command(spark, command, valuator, tmp_path):
