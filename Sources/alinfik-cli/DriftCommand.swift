@@ -134,7 +134,7 @@ private struct DriftReport {
     var warnings: [String] = []
     if drift.isOfLearnedRows {
       warnings.append(
-        "an earlier version made this valuator: it has no distributions of scores and lengths, so that only embeddings are "
+        "this valuator carries no distributions of scores and lengths (an early version, or too few rows), so that only embeddings are "
           + "compared, with those of rows it learnt from, which says drift too often; train it again with this version"
       )
     }

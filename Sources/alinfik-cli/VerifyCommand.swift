@@ -199,7 +199,7 @@ private struct RowsReport {
     let files = check.settings.map { file in
       (
         path: file.path,
-        words: file.settings.map { setting in
+        words: file.settings.filter { !$0.value.isNull }.map { setting in
           "\(setting.key.string) \(String(decoding: setting.value.serialized(), as: UTF8.self))"
         }.joined(separator: ", ")
       )
