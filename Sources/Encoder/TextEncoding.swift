@@ -11,6 +11,8 @@ package struct EncodedText: Sendable, Equatable {
   /// Tokens at the beginning that every record has (of a chat template), which say nothing of the text.
   package var sharedCount: Int
   package var isTruncated: Bool
+  /// Tokens behind these and behind all that the model is asked to predict, which say nothing of the label: the end of a chat's last turn.
+  package var trailingCount = 0
   /// The model learns nothing from what is read, for its answer is cut off: there is no label for it.
   package var hasNoLabel: Bool
 
@@ -26,6 +28,9 @@ package struct EncodedText: Sendable, Equatable {
 
   /// Of the number of scored tokens: a text's gradient shrinks with it, for the loss is their mean.
   package var rootLength: Double { Double(isScored.count { $0 }).squareRoot() }
+
+  /// Tokens that were read, those among them of which nothing depends.
+  package var tokenCount: Int { ids.count + trailingCount }
 
   /// The text's own tokens.
   package var ownIDs: ArraySlice<Int> { ids[sharedCount...] }
@@ -87,7 +92,8 @@ package struct TextEncoding: Sendable {
   }
 
   /// All of a record as runs of at most `maxTokens` tokens, the first as `encode` reads it. Of what a language model is asked to
-  /// predict, runs without any are left out, unless there is no other; the record is then truncated all the same.
+  /// predict, runs without any are left out, unless there is no other; the record is then truncated all the same, but where they are behind
+  /// all of it.
   package func windows(of record: Record) throws(RecordError) -> [EncodedText] {
     let first = try encode(record)
     guard first.isTruncated else { return [first] }
@@ -95,18 +101,21 @@ package struct TextEncoding: Sendable {
     case .text: return windows(of: tokenizer.encode(record.text.bytes, addSpecialTokens: true))
     case .record:
       let sample = try wholeRecords.read(record)
-      let later = stride(from: maxTokens, to: sample.tokens.count, by: maxTokens).map { start in
+      let asked = 1 + (sample.scored.lastIndex(of: true) ?? sample.tokens.count - 1)
+      let later = stride(from: maxTokens, to: max(maxTokens, asked), by: maxTokens).map { start in
         let run = start..<min(sample.tokens.count, start + maxTokens)
         return EncodedText(sample.tokens[run].map { Int($0) }, isScored: Array(sample.scored[run]))
       }
       let predicted = ([first] + later).filter { !$0.hasNoLabel }
       guard !predicted.isEmpty else { return [first] }
       let leavesOut = predicted.count <= later.count
-      return predicted.map {
+      var windows = predicted.map {
         var window = $0
         window.isTruncated = leavesOut
         return window
       }
+      windows[windows.count - 1].trailingCount = max(0, sample.tokens.count - maxTokens * (1 + later.count))
+      return windows
     }
   }
 

@@ -65,7 +65,7 @@ package struct Valuator: Sendable {
         raw: raw, value: card.calibration(Double(raw)),
         spread: card.intervals.map { $0.spread(raw: Double(raw), tokens: text.ids.count) },
         isOutside: card.domain.flatMap { text.hasNoLabel ? true : $0.isOutside(text.ownIDs, words: words) },
-        tokens: text.ids.count,
+        tokens: text.tokenCount,
         isTruncated: text.isTruncated)
     }
   }

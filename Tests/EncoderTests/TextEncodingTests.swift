@@ -63,6 +63,11 @@ import Tokenization
     #expect(scored.allSatisfy { !$0.hasNoLabel } && scored.count < (whole.tokens.count + 7) / 8)
     #expect(scored.reduce(0) { $0 + $1.isScored.count { $0 } } == whole.scoredCount)
     #expect(scored.allSatisfy { $0.isTruncated }, "what is left out is said")
+    // What stands behind all that is asked, as the end of a turn does, is no part of it that is left out.
+    let asked = 1 + (try #require(whole.scored.lastIndex(of: true)))
+    #expect(asked < whole.tokens.count)
+    let exact = try TextEncoding(tokenizer: tokenizer, maxTokens: asked, reading: .record).windows(of: record)
+    #expect(exact.count == 1 && !exact[0].isTruncated && exact[0].tokenCount == whole.tokens.count)
     let silent = Record.exchange(prompt: "the cat sat on the mat and slept", completion: "")
     #expect(try short.windows(of: silent).map(\.isTruncated) == [true])
   }
