@@ -22,8 +22,8 @@ struct TeachersRows {
   /// Reads what `alinfik score TEACHER --pooling first` wrote, without rows that are labelled, stand there twice, have no score, or lie out of
   /// the teacher's domain.
   ///
-  /// - Throws: `DistillError.options` where the scores are of another valuator or way of scoring, the teacher is of another label kind, model or target, or has learnt from rows that
-  ///   this valuator is to be tested or calibrated on; `badLabels` for a line that is no scored record.
+  /// - Throws: `DistillError.options` where the scores are of another valuator or way of scoring, the teacher is of another label kind,
+  ///   model or target, or has learnt from rows that this valuator is to be tested or calibrated on; `badLabels` for a line that is no scored record.
   init(
     teacher directory: String, scored files: [String], dataset: DistillationDataset,
     material: TrainingMaterial, without leftOutSources: Set<String>

@@ -26,13 +26,19 @@ package struct ScoredRecord: Sendable {
 
   /// The record, parsed now. Throws `RecordError.badLine` where it has no text.
   package func record() throws(RecordError) -> Record {
-    let others = scanner.members.filter { !$0.key.bytes.starts(with: ScoreKeys.prefix) }
-    if score != nil, others.allSatisfy({ $0.key == ByteString(parser.options.idField) }) {
+    do { return try parser.parse(bytes, file: file, line: line) } catch {
+      guard isSidecar else { throw error }
       throw failure(
         "it has a score and no text, as `score --sidecar` writes it; put it together with its record (docs/formats.md)"
       )
     }
-    return try parser.parse(bytes, file: file, line: line)
+  }
+
+  /// Whether the line has an id and what was said of it, and nothing else.
+  private var isSidecar: Bool {
+    let id = ByteString(parser.options.idField)
+    return score != nil
+      && scanner.members.allSatisfy { $0.key == id || $0.key.bytes.starts(with: ScoreKeys.prefix) }
   }
 
   /// The error that names this line.

@@ -60,9 +60,6 @@ struct Allowance {
       && refused.allSatisfy { $0[Int(RowDecision.tooLarge.rawValue)] == 0 }
   }
 
-  /// Whether a row that was not offered could have been taken.
-  var hasRoom: Bool { !isClosed || reserved > 0 }
-
   /// Only rows that are kept room for are still taken.
   private var isClosed: Bool { passedOver > Self.filledFrom || used + reserved >= budget.amount }
 
